@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_DIALECT_KERNEL_IR_KERNELOPS_TD
+#define QUANT_MLIR_DIALECT_KERNEL_IR_KERNELOPS_TD
+
+include "mlir/IR/DialectBase.td"
+include "mlir/IR/OpBase.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "quant-mlir/Dialect/LM/IR/LMDialect.td"
+include "quant-mlir/Dialect/QT/IR/QTTypes.td"
+
+def Kernel_Dialect : Dialect {
+  let name = "kernel";
+  let summary = "One op per kernel, on buffers, before it becomes loops";
+  let description = [{
+    The inside of code generation. `--convert-to-kernel` turns `lm` and `qt` ops
+    on tensors into these, which read and write buffers; the memory effects of
+    their operands are all that the passes in between need to know. They plan
+    the workspace, decide where threads have to wait for each other
+    (`kernel.barrier`) and finally expand each op into a function of loops over
+    vectors, once for all ops that are alike.
+
+    Weights are read from one buffer of bytes at an offset, so that the layers of
+    a model share their kernels.
+  }];
+  let cppNamespace = "::quantmlir::kernel";
+  let dependentDialects = [
+    "::quantmlir::lm::LMDialect", "::quantmlir::qt::QTDialect",
+    "::mlir::memref::MemRefDialect"
+  ];
+  let extraClassDeclaration = [{
+    /// On a function argument: what the runtime passes there ("weights",
+    /// "cache", "workspace", "thread_id", "thread_count", "barrier"; absent for
+    /// the model's own inputs).
+    static constexpr llvm::StringLiteral roleAttrName = "kernel.role";
+    /// On a function: the bytes of workspace it needs.
+    static constexpr llvm::StringLiteral workspaceAttrName = "kernel.workspace_bytes";
+    /// On a function: the bound of its dynamic dimensions (tokens per call).
+    static constexpr llvm::StringLiteral batchAttrName = "kernel.batch";
+  }];
+}
+
+def KernelOpInterface : OpInterface<"KernelOpInterface"> {
+  let cppNamespace = "::quantmlir::kernel";
+  let description = [{
+    A kernel: it reads and writes buffers, as its operands' memory effects say,
+    and is run by all threads together.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        True if work is split by rows (dimension 0 of every written buffer) and
+        row r is made from rows r of the buffers that other row-local kernels
+        write. Such kernels need not wait for each other.
+      }], "bool", "isRowLocal", (ins), [{}], [{ return false; }]>,
+  ];
+}
+
+class Kernel_Op<string mnemonic, list<Trait> traits = []>
+    : Op<Kernel_Dialect, mnemonic,
+         traits # [DeclareOpInterfaceMethods<KernelOpInterface>]>;
+
+class RowLocalKernel_Op<string mnemonic, list<Trait> traits = []>
+    : Op<Kernel_Dialect, mnemonic,
+         traits # [DeclareOpInterfaceMethods<KernelOpInterface, ["isRowLocal"]>]> {
+  let extraClassDefinition = [{
+    bool $cppClass::isRowLocal() { return true; }
+  }];
+}
+
+class Reads<TypeConstraint type> : Arg<type, "", [MemRead]>;
+class Writes<TypeConstraint type> : Arg<type, "", [MemWrite]>;
+
+def FloatBuffer : MemRefOf<[AnyFloat]>;
+def F32Buffer : MemRefOf<[F32]>;
+def I32Buffer : MemRefOf<[I32]>;
+def ByteBuffer : MemRefRankOf<[I8], [1]>;
+def IdBuffer : MemRefOf<[AnySignlessInteger]>;
+
+def Kernel_BarrierOp : Op<Kernel_Dialect, "barrier", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "Waits until all threads have come here";
+  let description = [{
+    ```mlir
+    kernel.barrier
+    ```
+  }];
+  let assemblyFormat = "attr-dict";
+}
+
+def Kernel_QuantizeOp : RowLocalKernel_Op<"quantize"> {
+  let summary = "Rounds rows of floats to int8 with a scale per group";
+  let description = [{
+    `scales[m][g] = absmax / 127` of `group` values of row m, codes are rounded to
+    the nearest integer, halves to even, and packed four to an i32 word, element
+    k in byte k % 4 of word k / 4; words past the row are zero. `sums[m][s]` is
+    the sum of the codes of `sumGroup` values.
+
+    ```mlir
+    kernel.quantize %x into %codes, %scales, %sums {group = 32, sumGroup = 32}
+        : memref<?x576xf32> into memref<?x144xi32>, memref<?x18xf32>, memref<?x18xi32>
+    ```
+  }];
+  let arguments = (ins Reads<F32Buffer>:$x, Writes<I32Buffer>:$codes,
+                       Writes<F32Buffer>:$scales, Writes<I32Buffer>:$sums,
+                       I64Attr:$group, I64Attr:$sumGroup);
+  let assemblyFormat = [{
+    $x `into` $codes `,` $scales `,` $sums attr-dict `:` type($x) `into`
+    type($codes) `,` type($scales) `,` type($sums)
+  }];
+}
+
+def Kernel_MatmulIntOp : Kernel_Op<"matmul_int", [AttrSizedOperandSegments]> {
+  let summary = "int8 activations times packed integer weights";
+  let description = [{
+    `out[m][n] = sum_k x[m][k] * w[n][k] (+ bias[n]) (+ residual[m][n])` with x as
+    `kernel.quantize` leaves it and w in panels at byte `offset` of `weights`.
+    `group` is the number of values per activation scale, `rows` the number of
+    rows that a register tile covers (written by `--kernel-schedule`).
+
+    Split over panels.
+  }];
+  let arguments = (ins Reads<I32Buffer>:$codes, Reads<F32Buffer>:$scales,
+                       Reads<I32Buffer>:$sums, Reads<ByteBuffer>:$weights,
+                       Index:$offset, Reads<Optional<F32Buffer>>:$bias,
+                       Reads<Optional<F32Buffer>>:$residual,
+                       Writes<F32Buffer>:$out, TypeAttrOf<QT_TensorType>:$type,
+                       I64Attr:$group, OptionalAttr<I64Attr>:$rows);
+  let assemblyFormat = [{
+    $codes `,` $scales `,` $sums `,` $weights `[` $offset `]` (`bias` $bias^)?
+    (`residual` $residual^)? `into` $out attr-dict `:` type(operands)
+  }];
+}
+
+def Kernel_MatmulFloatOp : Kernel_Op<"matmul_float", [AttrSizedOperandSegments]> {
+  let summary = "Float activations times packed float weights";
+  let description = [{
+    As `kernel.matmul_int`, with f32 activations and weights stored as floats.
+  }];
+  let arguments = (ins Reads<F32Buffer>:$x, Reads<ByteBuffer>:$weights,
+                       Index:$offset, Reads<Optional<F32Buffer>>:$bias,
+                       Reads<Optional<F32Buffer>>:$residual,
+                       Writes<F32Buffer>:$out, TypeAttrOf<QT_TensorType>:$type,
+                       OptionalAttr<I64Attr>:$rows);
+  let assemblyFormat = [{
+    $x `,` $weights `[` $offset `]` (`bias` $bias^)? (`residual` $residual^)?
+    `into` $out attr-dict `:` type(operands)
+  }];
+}
+
+def Kernel_GatherOp : RowLocalKernel_Op<"gather"> {
+  let summary = "Rows of a packed table";
+  let description = [{
+    `out[m] = table[ids[m]]`, dequantized, with the table in panels at byte
+    `offset` of `weights`.
+  }];
+  let arguments = (ins Reads<IdBuffer>:$ids, Reads<ByteBuffer>:$weights,
+                       Index:$offset, Writes<F32Buffer>:$out,
+                       TypeAttrOf<QT_TensorType>:$type);
+  let assemblyFormat = [{
+    $ids `,` $weights `[` $offset `]` `into` $out attr-dict `:` type(operands)
+  }];
+}
+
+def Kernel_RMSNormOp : RowLocalKernel_Op<"rms_norm"> {
+  let summary = "`lm.rms_norm` on buffers";
+  let arguments = (ins Reads<F32Buffer>:$x, Reads<F32Buffer>:$gain,
+                       Writes<F32Buffer>:$out, F64Attr:$eps);
+  let assemblyFormat = [{
+    $x `,` $gain `into` $out attr-dict `:` type(operands)
+  }];
+}
+
+def Kernel_LayerNormOp : RowLocalKernel_Op<"layer_norm"> {
+  let summary = "`lm.layer_norm` on buffers";
+  let arguments = (ins Reads<F32Buffer>:$x, Reads<F32Buffer>:$gain,
+                       Reads<Optional<F32Buffer>>:$bias, Writes<F32Buffer>:$out,
+                       F64Attr:$eps);
+  let assemblyFormat = [{
+    $x `,` $gain (`bias` $bias^)? `into` $out attr-dict `:` type(operands)
+  }];
+}
+
+def Kernel_RopeOp : RowLocalKernel_Op<"rope"> {
+  let summary = "`lm.rope` on buffers";
+  let arguments = (ins Reads<F32Buffer>:$x, Index:$position,
+                       Writes<F32Buffer>:$out, I64Attr:$headSize,
+                       I64Attr:$rotarySize, F64Attr:$base,
+                       LM_RopeStyleAttr:$style);
+  let assemblyFormat = [{
+    $x `at` $position `into` $out attr-dict `:` type($x) `into` type($out)
+  }];
+}
+
+def Kernel_CacheWriteOp : Kernel_Op<"cache_write"> {
+  let summary = "Appends keys and values to a layer of a cache";
+  let description = [{
+    `cache` is [layers, 2, heads, positions, head_size]. Plane 1 holds values in
+    that order; plane 0 holds keys in blocks of 16 positions, [positions / 16,
+    head_size, 16], so that a vector holds one element of 16 keys. What follows
+    the last position in its block is zeroed.
+
+    Split over heads.
+  }];
+  let arguments = (ins Reads<F32Buffer>:$key, Reads<F32Buffer>:$value,
+                       Writes<FloatBuffer>:$cache, Index:$layer,
+                       Index:$position);
+  let assemblyFormat = [{
+    $key `,` $value `into` $cache `[` $layer `]` `at` $position attr-dict `:`
+    type($key) `,` type($value) `into` type($cache)
+  }];
+}
+
+def Kernel_AttentionOp : Kernel_Op<"attention"> {
+  let summary = "Attention of new tokens over a cache";
+  let description = [{
+    `lm.attention` over positions 0 to `position + tokens` of a layer of `cache`,
+    with the softmax computed online in blocks of 16 positions.
+
+    Split over pairs of token and head.
+  }];
+  let arguments = (ins Reads<F32Buffer>:$query, Reads<FloatBuffer>:$cache,
+                       Index:$layer, Index:$position,
+                       Reads<Optional<F32Buffer>>:$mask, Writes<F32Buffer>:$out,
+                       I64Attr:$heads, F64Attr:$scale, UnitAttr:$causal,
+                       OptionalAttr<I64Attr>:$window,
+                       OptionalAttr<F64Attr>:$softcap);
+  let assemblyFormat = [{
+    $query `,` $cache `[` $layer `]` `at` $position (`mask` $mask^)? `into` $out
+    attr-dict `:` type(operands)
+  }];
+}
+
+#endif // QUANT_MLIR_DIALECT_KERNEL_IR_KERNELOPS_TD

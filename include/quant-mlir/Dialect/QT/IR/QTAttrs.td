@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_DIALECT_QT_IR_QTATTRS_TD
+#define QUANT_MLIR_DIALECT_QT_IR_QTATTRS_TD
+
+include "quant-mlir/Dialect/QT/IR/QTAttrBase.td"
+
+def QT_PanelsAttr : QT_Attr<"Panels", "panels"> {
+  let summary = "Weights in panels of rows, interleaved for vector registers";
+  let description = [{
+    The layout of a weight [N, K] for CPU kernels. Rows are cut into panels of
+    `lanes * vectors` rows, the last one padded. A panel is a sequence of K
+    groups; a group holds its codes, then its scales, then its minimums, so that
+    a kernel reads one stream. Codes of `lanes` rows share a register: lane `n`
+    holds `depth` consecutive values of row `n` (4 bytes for integer dot
+    products, 1 value for floats). Codes narrower than a byte are split into bit
+    planes of 4, 2 and 1 bits; see `CodeGen/CPU/PanelLayout.h` for the map.
+
+    `group` is the number of K values per group; K is padded to a multiple.
+  }];
+  let parameters = (ins "int64_t":$lanes, "int64_t":$vectors, "int64_t":$depth,
+                        "int64_t":$group);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def QT_RowsAttr : QT_Attr<"Rows", "rows"> {
+  let summary = "Activations in rows, with a scale and a sum per group";
+  let description = [{
+    The layout of a dynamically quantized activation [M, K]: int8 codes
+    row-major with K padded by zeros to `stride` bytes, a float scale for every
+    `group` values and the sum of the codes of every `sums` values (what a
+    weight with an offset or a minimum multiplies).
+  }];
+  let parameters = (ins "int64_t":$stride, "int64_t":$group, "int64_t":$sums);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+#endif // QUANT_MLIR_DIALECT_QT_IR_QTATTRS_TD

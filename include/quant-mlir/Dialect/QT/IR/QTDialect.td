@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_DIALECT_QT_IR_QTDIALECT_TD
+#define QUANT_MLIR_DIALECT_QT_IR_QTDIALECT_TD
+
+include "mlir/IR/DialectBase.td"
+
+def QT_Dialect : Dialect {
+  let name = "qt";
+  let summary = "Quantized tensors, the schemes they are stored in, and the ops between them";
+  let description = [{
+    A `!qt.tensor` is a logical tensor of numbers that is stored quantized. Its
+    *scheme* says what the stored bits mean, its *layout* where they lie. The
+    scheme is part of the program's semantics; only packing and code generation
+    read the layout.
+
+    Scales, zero points and codes are values, never attributes, because a weight
+    may have a million scales. A weight itself is a symbol with a place in a
+    file (`qt.weight`), so that the IR of a large model stays small.
+
+    A number format is an attribute that implements `QuantSchemeInterface`. It
+    lives in a folder of its own under `lib/Dialect/QT/Schemes` and is listed in
+    `Schemes.def`; nothing else in the compiler needs to know its class.
+  }];
+  let cppNamespace = "::quantmlir::qt";
+  let useDefaultAttributePrinterParser = 0;
+  let useDefaultTypePrinterParser = 1;
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let extraClassDeclaration = [{
+    /// Registers an attribute of this dialect. A scheme does it in its own
+    /// `register…Scheme` function, which is reached through Schemes.def.
+    template <typename AttrT> void addAttribute() {
+      addAttributes<AttrT>();
+      hooks[AttrT::getMnemonic()] = {
+          [](mlir::AsmParser &parser) { return AttrT::parse(parser, {}); },
+          [](mlir::Attribute attr, mlir::AsmPrinter &printer) {
+            mlir::cast<AttrT>(attr).print(printer);
+          }};
+    }
+
+    mlir::Attribute parseAttribute(mlir::DialectAsmParser &parser,
+                                   mlir::Type type) const override;
+    void printAttribute(mlir::Attribute attr,
+                        mlir::DialectAsmPrinter &printer) const override;
+
+  private:
+    struct AttributeHooks {
+      mlir::Attribute (*parse)(mlir::AsmParser &);
+      void (*print)(mlir::Attribute, mlir::AsmPrinter &);
+    };
+    llvm::StringMap<AttributeHooks> hooks;
+    void registerTypes();
+
+  public:
+  }];
+}
+
+#endif // QUANT_MLIR_DIALECT_QT_IR_QTDIALECT_TD

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_DIALECT_QT_IR_QTINTERFACES_TD
+#define QUANT_MLIR_DIALECT_QT_IR_QTINTERFACES_TD
+
+include "mlir/IR/OpBase.td"
+
+//===----------------------------------------------------------------------===//
+// The first extension point: a number format
+//===----------------------------------------------------------------------===//
+
+def QuantSchemeInterface : AttrInterface<"QuantSchemeInterface"> {
+  let cppNamespace = "::quantmlir::qt";
+  let description = [{
+    What the compiler has to know about a number format. Importers, passes,
+    kernels, packers, tests and the status page take everything from here.
+
+    Shapes are those of the logical tensor, outermost dimension first; the last
+    dimension is the one that scales run along (K, the reduction of a matmul).
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        Checks that a tensor of this shape and element type can be stored in the
+        scheme, and says through `emitError` why it cannot.
+      }], "::llvm::LogicalResult", "verifyTensor",
+      (ins "::llvm::function_ref<::mlir::InFlightDiagnostic()>":$emitError,
+           "::llvm::ArrayRef<int64_t>":$shape, "::mlir::Type":$elementType)>,
+    InterfaceMethod<[{
+        The arrays that a tensor of this shape is stored as, in the order of
+        `qt.assemble`'s operands. Dynamic dimensions stay dynamic.
+      }], "::llvm::SmallVector<::quantmlir::qt::StoragePart>",
+      "getStorageParts", (ins "::llvm::ArrayRef<int64_t>":$shape)>,
+    InterfaceMethod<[{
+        What the values are made of, for kernels and cost models:
+        integer lanes with scales, or plain floats. `k` is the row length.
+      }], "::quantmlir::qt::LaneForm", "getLaneForm", (ins "int64_t":$k)>,
+    InterfaceMethod<[{
+        Turns one code into the integer that is multiplied:
+        `value = scale * (decode(code) - offset) + minimum`. Written once against
+        `LaneEvaluator`, which evaluates it on numbers (the reference), on
+        vector registers (the kernel) or counts operations (the cost model).
+      }], "::quantmlir::qt::Lane", "decodeLane",
+      (ins "::quantmlir::qt::LaneEvaluator &":$evaluator,
+           "::quantmlir::qt::Lane":$code),
+      /*methodBody=*/"", /*defaultImplementation=*/"return code;">,
+    InterfaceMethod<[{
+        Takes stored rows apart into codes, scales and minimums (or into float
+        values, as the lane form says). `parts` are the bytes of all storage
+        parts of the whole tensor [N, K], `first` and `count` select rows.
+      }], "::llvm::Error", "unpackRows",
+      (ins "::llvm::ArrayRef<::llvm::ArrayRef<uint8_t>>":$parts, "int64_t":$n,
+           "int64_t":$k, "int64_t":$first, "int64_t":$count,
+           "::quantmlir::qt::UnpackedRows &":$rows)>,
+    InterfaceMethod<[{
+        Quantizes a row-major float matrix [N, K] by rounding to nearest into the
+        storage parts, which are resized by the callee. Schemes that only exist
+        in files made by others return an error.
+      }], "::llvm::Error", "quantizeMatrix",
+      (ins "::llvm::ArrayRef<float>":$values, "int64_t":$n, "int64_t":$k,
+           "::llvm::MutableArrayRef<std::vector<uint8_t>>":$parts)>,
+  ];
+}
+
+//===----------------------------------------------------------------------===//
+// The second extension point: an op that can be quantized
+//===----------------------------------------------------------------------===//
+
+def QuantizableOpInterface : OpInterface<"QuantizableOpInterface"> {
+  let cppNamespace = "::quantmlir::qt";
+  let description = [{
+    An op with a weight that may be replaced by a quantized one. Passes ask for
+    this interface and never for the op.
+  }];
+  let methods = [
+    InterfaceMethod<"The weight, a float tensor [N, K] with the reduction last.",
+      "::mlir::OpOperand &", "getWeightOperand">,
+    InterfaceMethod<[{
+        The activation that is multiplied with the weight along its last
+        dimension, or null where nothing is multiplied (an embedding).
+      }], "::mlir::OpOperand *", "getActivationOperand">,
+    InterfaceMethod<[{
+        Builds the op that computes the same from `weight`, a `!qt.tensor`, and
+        `activation`: a float tensor, a `!qt.tensor`, or null where the op has
+        none. The caller replaces the results.
+      }], "::mlir::Operation *", "createQuantized",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::Value":$weight,
+           "::mlir::Value":$activation)>,
+  ];
+}
+
+#endif // QUANT_MLIR_DIALECT_QT_IR_QTINTERFACES_TD

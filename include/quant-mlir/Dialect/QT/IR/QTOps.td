@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_DIALECT_QT_IR_QTOPS_TD
+#define QUANT_MLIR_DIALECT_QT_IR_QTOPS_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/IR/BuiltinAttributes.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "quant-mlir/Dialect/QT/IR/QTAttrs.td"
+include "quant-mlir/Dialect/QT/IR/QTTypes.td"
+
+class QT_Op<string mnemonic, list<Trait> traits = []>
+    : Op<QT_Dialect, mnemonic, traits>;
+
+def QT_FloatTensor : RankedTensorOf<[AnyFloat]>;
+def QT_WeightValue : AnyTypeOf<[QT_FloatTensor, QT_TensorType]>;
+
+def QT_WeightOp : QT_Op<"weight", [Symbol]> {
+  let summary = "A weight that stays in its file";
+  let description = [{
+    Declares a weight by its type and its place: the file and the name that it
+    has there, the symbol's name unless `as` says otherwise. The file is opened
+    when a pass or the packer needs the numbers. A scheme with several storage
+    parts appends each part's suffix to the name (`NAME.codes`, `NAME.scales`).
+    A relative path is relative to the working directory.
+
+    `at` is written by packing: the byte offset in the packed file's data
+    section, a multiple of 64.
+
+    ```mlir
+    qt.weight @blk.0.attn_q.weight : !qt.tensor<576x576xf32, #qt.q4_1> in "smollm2.gguf"
+    qt.weight @norm : tensor<576xf32> in "model.safetensors" as "model.norm.weight"
+    ```
+
+    - C1: the type is a statically shaped float tensor or `!qt.tensor`.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttr:$type, StrAttr:$file,
+                       OptionalAttr<StrAttr>:$tensor,
+                       OptionalAttr<I64Attr>:$offset);
+  let assemblyFormat = [{
+    $sym_name `:` $type `in` $file (`as` $tensor^)? (`at` $offset^)? attr-dict
+  }];
+  let builders = [
+    OpBuilder<(ins "::llvm::StringRef":$name, "::mlir::Type":$type,
+                   "::llvm::StringRef":$file,
+                   CArg<"::llvm::StringRef", "{}">:$tensor)>,
+  ];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The name in the file.
+    ::llvm::StringRef getTensorName() {
+      return getTensor() ? *getTensor() : getSymName();
+    }
+  }];
+}
+
+def QT_LoadOp : QT_Op<"load", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "The value of a weight";
+  let description = [{
+    ```mlir
+    %w = qt.load @blk.0.attn_q.weight : !qt.tensor<576x576xf32, #qt.q4_1>
+    ```
+
+    - C1: the symbol names a `qt.weight` of the same type.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$weight);
+  let results = (outs QT_WeightValue:$result);
+  let assemblyFormat = "$weight attr-dict `:` type($result)";
+}
+
+def QT_AssembleOp : QT_Op<"assemble", [Pure]> {
+  let summary = "Makes a quantized tensor from its storage parts";
+  let description = [{
+    The operands are the scheme's storage parts, in the scheme's order. No number
+    changes.
+
+    ```mlir
+    %w = qt.assemble %codes, %scales : tensor<16x64xi8>, tensor<16x2xf16>
+           -> !qt.tensor<16x64xf32, #qt.int<4, group = 32, scale = f16>>
+    ```
+
+    - C1: number, element types and shapes of the operands are those that the
+      scheme asks for.
+  }];
+  let arguments = (ins Variadic<AnyRankedTensor>:$parts);
+  let results = (outs QT_TensorType:$result);
+  let assemblyFormat = "$parts attr-dict `:` type($parts) `->` type($result)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+def QT_PartsOp : QT_Op<"parts", [Pure]> {
+  let summary = "Takes a quantized tensor apart";
+  let description = [{
+    The inverse of `qt.assemble`.
+
+    ```mlir
+    %codes, %scales = qt.parts %w
+        : !qt.tensor<16x64xf32, #qt.int<4, group = 32, scale = f16>>
+          -> tensor<16x64xi8>, tensor<16x2xf16>
+    ```
+
+    - C1: as `qt.assemble` C1, for the results.
+  }];
+  let arguments = (ins QT_TensorType:$input);
+  let results = (outs Variadic<AnyRankedTensor>:$parts);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($parts)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+def QT_QuantizeOp : QT_Op<"quantize", [Pure]> {
+  let summary = "Rounds a float tensor to a scheme's grid";
+  let description = [{
+    Scales (and zero points) are computed from the values themselves, as the
+    scheme says; each value is rounded to the nearest code, halves to even.
+
+    ```mlir
+    %q = qt.quantize %x : tensor<?x576xf32> -> !qt.tensor<?x576xf32, #qt.int<8, token>>
+    ```
+
+    Numerics: the error of a value is at most half a step of its group.
+
+    - C1: input and result have the same shape and element type.
+  }];
+  let arguments = (ins QT_FloatTensor:$input);
+  let results = (outs QT_TensorType:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def QT_DequantizeOp : QT_Op<"dequantize", [Pure]> {
+  let summary = "The numbers that a quantized tensor stands for";
+  let description = [{
+    ```mlir
+    %f = qt.dequantize %w : !qt.tensor<576x576xf32, #qt.q4_1> -> tensor<576x576xf32>
+    ```
+
+    Numerics: products and sums in f32, one rounding each, in the order of the
+    scheme's formula.
+
+    - C1: as `qt.quantize` C1.
+  }];
+  let arguments = (ins QT_TensorType:$input);
+  let results = (outs QT_FloatTensor:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def QT_MatmulOp : QT_Op<"matmul", [Pure]> {
+  let summary = "y = x·Wᵀ + b with a quantized weight";
+  let description = [{
+    `x` is [..., K], float or quantized; `w` is [N, K]; the result is [..., N].
+    With a quantized `x` whose scheme and the weight's have integer lanes the
+    products are summed as integers up to the smaller of the two groups, exactly,
+    and scaled in f32 after that.
+
+    ```mlir
+    %y = qt.matmul %x, %w bias %b
+        : !qt.tensor<?x576xf32, #qt.int<8, token>>, !qt.tensor<192x576xf32, #qt.int<8, channel>>,
+          tensor<192xf32> -> tensor<?x192xf32>
+    ```
+
+    Numerics: equal to the float product of the dequantized operands, but for
+    the order of f32 additions.
+
+    - C1: w has rank 2; x and w agree on K, the result is x's shape with N last.
+    - C2: a bias has shape [N].
+  }];
+  let arguments = (ins QT_WeightValue:$x, QT_TensorType:$w,
+                       Optional<QT_FloatTensor>:$bias);
+  let results = (outs QT_FloatTensor:$result);
+  let assemblyFormat = [{
+    $x `,` $w (`bias` $bias^)? attr-dict `:` type($x) `,` type($w)
+    (`,` type($bias)^)? `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def QT_GatherOp : QT_Op<"gather", [Pure]> {
+  let summary = "Looks rows up in a quantized table";
+  let description = [{
+    The rows of `table` [V, E] at `ids`, dequantized: an embedding. An id outside
+    the table is undefined behaviour; the runtime checks ids before it calls.
+
+    ```mlir
+    %e = qt.gather %ids, %table
+        : tensor<?xi32>, !qt.tensor<49152x576xf32, #qt.q8_0> -> tensor<?x576xf32>
+    ```
+
+    - C1: table has rank 2; the result is ids' shape with E appended.
+  }];
+  let arguments = (ins RankedTensorOf<[AnySignlessInteger]>:$ids, QT_TensorType:$table);
+  let results = (outs QT_FloatTensor:$result);
+  let assemblyFormat = [{
+    $ids `,` $table attr-dict `:` type($ids) `,` type($table) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+#endif // QUANT_MLIR_DIALECT_QT_IR_QTOPS_TD

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_DIALECT_QT_IR_QTSCHEME_H
+#define QUANT_MLIR_DIALECT_QT_IR_QTSCHEME_H
+
+// The vocabulary of QuantSchemeInterface.
+//
+// Every format that integer kernels run boils down to one formula,
+//
+//   value[n][k] = scale[n][g] * (decode(code[n][k]) - offset) + minimum[n][g]
+//
+// with g = k / group. q4_0 has 4-bit codes and offset 8; q4_1 has a minimum
+// instead; symmetric int8 stores code = q + 128 with offset 128; a codebook
+// format differs in `decode` alone. A product with an int8 activation a (scale
+// s) is then
+//
+//   sum_k a*value = s * ( scale * (sum a*decode(code) - offset * sum a)
+//                         + minimum * sum a )
+//
+// so that a kernel needs integer dot products and the sum of the activation
+// codes, and a scheme never has to say more than the fields below.
+
+#include "mlir/IR/BuiltinTypes.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/Error.h"
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace quantmlir::qt {
+
+/// One of the arrays that a quantized tensor is stored as.
+struct StoragePart {
+  /// What follows the tensor's name in a file: ".codes", or "" for a single
+  /// part.
+  llvm::StringRef suffix;
+  mlir::Type elementType;
+  llvm::SmallVector<int64_t> shape;
+};
+
+/// What kernels multiply.
+struct LaneForm {
+  enum class Kind {
+    Integer, ///< codes of at most 8 bits, decoded to integer lanes
+    Float    ///< plain floats of type `floatType`, no scales
+  };
+  Kind kind = Kind::Integer;
+  /// Bits of a code, 1 to 8. Codes are unsigned.
+  unsigned codeBits = 0;
+  /// Values along K that share a scale; the row length for one scale a row.
+  int64_t group = 0;
+  /// Subtracted from every decoded code.
+  int32_t offset = 0;
+  bool hasMinimum = false;
+  /// Types that hold scales and minimums without rounding them again.
+  mlir::FloatType scaleType;
+  mlir::FloatType minimumType;
+  /// Kind::Float only.
+  mlir::FloatType floatType;
+};
+
+/// Rows of a stored tensor, taken apart. For LaneForm::Kind::Float only
+/// `values` is filled, else the three others.
+struct UnpackedRows {
+  std::vector<uint8_t> codes;   ///< [count, K], before `decode`
+  std::vector<float> scales;    ///< [count, ceil(K / group)]
+  std::vector<float> minimums;  ///< the same shape, empty without minimums
+  std::vector<float> values;    ///< [count, K]
+};
+
+/// A value inside `decodeLane`: which member is meaningful depends on the
+/// evaluator.
+struct Lane {
+  int64_t number = 0;
+  mlir::Value value;
+};
+
+/// The operations that a decode may be made of.
+class LaneEvaluator {
+public:
+  virtual ~LaneEvaluator() = default;
+  /// The same integer in every lane.
+  virtual Lane constant(int64_t value) = 0;
+  virtual Lane add(Lane a, Lane b) = 0;
+  virtual Lane subtract(Lane a, Lane b) = 0;
+  /// table[code]; the table has 16 entries, lanes are 8 bits wide.
+  virtual Lane lookup(llvm::ArrayRef<int8_t> table, Lane code) = 0;
+};
+
+/// Evaluates a decode on numbers: the reference.
+class NumberEvaluator final : public LaneEvaluator {
+public:
+  Lane constant(int64_t value) override { return {value, {}}; }
+  Lane add(Lane a, Lane b) override { return {a.number + b.number, {}}; }
+  Lane subtract(Lane a, Lane b) override { return {a.number - b.number, {}}; }
+  Lane lookup(llvm::ArrayRef<int8_t> table, Lane code) override {
+    return {table[code.number], {}};
+  }
+};
+
+} // namespace quantmlir::qt
+
+#endif // QUANT_MLIR_DIALECT_QT_IR_QTSCHEME_H

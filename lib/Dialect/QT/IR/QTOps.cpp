@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "quant-mlir/Dialect/QT/IR/QT.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/OpImplementation.h"
+
+using namespace mlir;
+using namespace quantmlir::qt;
+
+#define GET_OP_CLASSES
+#include "quant-mlir/Dialect/QT/IR/QTOps.cpp.inc"
+
+//===----------------------------------------------------------------------===//
+// weight, load
+//===----------------------------------------------------------------------===//
+
+void WeightOp::build(OpBuilder &builder, OperationState &state, StringRef name,
+                     Type type, StringRef file, StringRef tensor) {
+  build(builder, state, builder.getStringAttr(name), TypeAttr::get(type),
+        builder.getStringAttr(file),
+        tensor.empty() || tensor == name ? StringAttr()
+                                         : builder.getStringAttr(tensor),
+        IntegerAttr());
+}
+
+LogicalResult WeightOp::verify() {
+  if (auto quantized = dyn_cast<QuantTensorType>(getType())) {
+    if (ShapedType::isDynamicShape(quantized.getShape()))
+      return emitOpError("C1: a weight's shape must be static, got ")
+             << quantized;
+    return success();
+  }
+  auto tensor = dyn_cast<RankedTensorType>(getType());
+  if (!tensor || !tensor.hasStaticShape() ||
+      !isa<FloatType>(tensor.getElementType()))
+    return emitOpError("C1: the type must be a statically shaped float tensor "
+                       "or !qt.tensor, got ")
+           << getType();
+  return success();
+}
+
+LogicalResult LoadOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto weight =
+      symbols.lookupNearestSymbolFrom<WeightOp>(*this, getWeightAttr());
+  if (!weight)
+    return emitOpError("C1: there is no qt.weight ") << getWeightAttr();
+  if (weight.getType() != getType())
+    return emitOpError("C1: ") << getWeightAttr() << " is declared as "
+                               << weight.getType() << ", not " << getType();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// assemble, parts
+//===----------------------------------------------------------------------===//
+
+static LogicalResult verifyParts(Operation *op, QuantTensorType type,
+                                 TypeRange parts) {
+  SmallVector<StoragePart> expected =
+      type.getScheme().getStorageParts(type.getShape());
+  if (parts.size() != expected.size())
+    return op->emitOpError("C1: ")
+           << type << " is stored as " << expected.size() << " parts, got "
+           << parts.size();
+  for (auto [index, part, actual] : llvm::enumerate(expected, parts)) {
+    auto wanted = RankedTensorType::get(part.shape, part.elementType);
+    if (actual != wanted)
+      return op->emitOpError("C1: part ")
+             << index << (part.suffix.empty() ? "" : " (")
+             << part.suffix.ltrim('.') << (part.suffix.empty() ? "" : ")")
+             << " of " << type << " must be " << wanted << ", got " << actual;
+  }
+  return success();
+}
+
+LogicalResult AssembleOp::verify() {
+  return verifyParts(*this, getType(), getParts().getTypes());
+}
+
+OpFoldResult AssembleOp::fold(FoldAdaptor) {
+  // assemble(parts(x)) is x.
+  auto parts = getParts().empty() ? PartsOp()
+                                  : getParts().front().getDefiningOp<PartsOp>();
+  if (parts && parts.getInput().getType() == getType() &&
+      llvm::equal(parts.getParts(), getParts()))
+    return parts.getInput();
+  return {};
+}
+
+LogicalResult PartsOp::verify() {
+  return verifyParts(*this, getInput().getType(), getParts().getTypes());
+}
+
+LogicalResult PartsOp::fold(FoldAdaptor, SmallVectorImpl<OpFoldResult> &results) {
+  // parts(assemble(...)) are its operands.
+  auto assemble = getInput().getDefiningOp<AssembleOp>();
+  if (!assemble)
+    return failure();
+  llvm::append_range(results, assemble.getParts());
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// quantize, dequantize
+//===----------------------------------------------------------------------===//
+
+static LogicalResult verifySameTensor(Operation *op, Type floats,
+                                      QuantTensorType quantized) {
+  if (floats != quantized.getLogicalType())
+    return op->emitOpError("C1: shape and element type must agree: ")
+           << floats << " and " << quantized;
+  return success();
+}
+
+LogicalResult QuantizeOp::verify() {
+  return verifySameTensor(*this, getInput().getType(), getType());
+}
+
+LogicalResult DequantizeOp::verify() {
+  return verifySameTensor(*this, getType(), getInput().getType());
+}
+
+//===----------------------------------------------------------------------===//
+// matmul, gather
+//===----------------------------------------------------------------------===//
+
+static ArrayRef<int64_t> shapeOf(Type type) {
+  if (auto quantized = dyn_cast<QuantTensorType>(type))
+    return quantized.getShape();
+  return cast<RankedTensorType>(type).getShape();
+}
+
+LogicalResult MatmulOp::verify() {
+  ArrayRef<int64_t> x = shapeOf(getX().getType()), w = getW().getType().getShape();
+  ArrayRef<int64_t> y = shapeOf(getType());
+  if (w.size() != 2)
+    return emitOpError("C1: the weight must be [N, K], got ")
+           << getW().getType();
+  if (x.empty() || x.back() != w[1])
+    return emitOpError("C1: x and w must agree on K: ")
+           << getX().getType() << " and " << getW().getType();
+  if (y.size() != x.size() || y.drop_back() != x.drop_back() || y.back() != w[0])
+    return emitOpError("C1: the result must have x's shape with N = ")
+           << w[0] << " last, got " << getType();
+  if (getBias() && shapeOf(getBias().getType()) != ArrayRef<int64_t>(w[0]))
+    return emitOpError("C2: the bias must have shape [") << w[0] << "], got "
+                                                         << getBias().getType();
+  return success();
+}
+
+LogicalResult GatherOp::verify() {
+  ArrayRef<int64_t> table = getTable().getType().getShape();
+  if (table.size() != 2)
+    return emitOpError("C1: the table must be [V, E], got ")
+           << getTable().getType();
+  RankedTensorType result = getType();
+  SmallVector<int64_t> expected(getIds().getType().getShape());
+  expected.push_back(table[1]);
+  if (result.getShape() != ArrayRef(expected))
+    return emitOpError("C1: the result must have ids' shape with E = ")
+           << table[1] << " appended, got " << result;
+  return success();
+}
