@@ -48,8 +48,18 @@ _SPLIT_OF_PRE = {
         "digits",
     ),
     **dict.fromkeys(
-        ["llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "lfm2", "dbrx", "smaug-bpe"]
-        + ["glm4", "chatglm-bpe"],
+        [
+            "llama-bpe",
+            "llama3",
+            "llama-v3",
+            "falcon3",
+            "pixtral",
+            "lfm2",
+            "dbrx",
+            "smaug-bpe",
+            "glm4",
+            "chatglm-bpe",
+        ],
         "llama3",
     ),
     **dict.fromkeys(["qwen2", "deepseek-r1-qwen", "stablelm2", "hunyuan", "megrez"], "qwen2"),
@@ -85,7 +95,8 @@ def build(metadata: dict, where: str) -> HFTokenizer:
         tokenizer = _sentence_piece(metadata, tokens, where)
     else:
         raise InputError(
-            f"{where}: tokenizer.ggml.model is {kind!r}; supported are 'gpt2' (BPE) and 'llama' (SPM)"
+            f"{where}: tokenizer.ggml.model is {kind!r}; "
+            "supported are 'gpt2' (BPE) and 'llama' (SPM)"
         )
     _add_special(tokenizer, metadata, tokens, where)
     return tokenizer
@@ -103,7 +114,7 @@ def _list(metadata: dict, key: str, where: str, length: Any = None) -> list:
 def _byte_level_bpe(metadata: dict, tokens: list, where: str) -> HFTokenizer:
     pre = metadata.get("tokenizer.ggml.pre", "default")
     if pre not in _SPLIT_OF_PRE:
-        raise InputError(f"{where}: the pre-tokenizer {pre!r} (tokenizer.ggml.pre) is not supported")
+        raise InputError(f"{where}: tokenizer.ggml.pre {pre!r} is not supported")
     merges = []
     for merge in _list(metadata, "tokenizer.ggml.merges", where):
         # Byte-level tokens hold no blank, so the one blank separates left from right.

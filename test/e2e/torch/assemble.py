@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Puts the weights back into a skeleton that `export.py --skeleton` wrote.
 
-    python test/e2e/torch/assemble.py HF_DIR [minilm_eager] OUT.mlir
+python test/e2e/torch/assemble.py HF_DIR [minilm_eager] OUT.mlir
 """
 
 import json

@@ -2,7 +2,8 @@
 """Writes what torch-mlir makes of small PyTorch modules, and of MiniLM.
 
 `--lm-raise-linalg` has to recognise these texts, so they are committed next to this
-script: one file per module, small enough to read, with tiny weights. Run by a maintainer (needs torch, transformers, torch-mlir):
+script: one file per module, small enough to read, with tiny weights. Run by a
+maintainer (needs torch, transformers, torch-mlir):
 
     python test/e2e/torch/export.py                        the small modules, in place,
                                                            and expected.npz: what torch computes
@@ -151,17 +152,26 @@ def modules():
         "rms_norm_dynamic": (RMSNorm(8), (x3[:1],), tokens),
         "attention_explicit": (ExplicitAttention(8, 2, False), (x3,), {}),
         "attention_explicit_mask": (
-            ExplicitAttention(8, 2, True), (x3, torch.zeros(2, 1, 6, 6)), {}),
+            ExplicitAttention(8, 2, True),
+            (x3, torch.zeros(2, 1, 6, 6)),
+            {},
+        ),
         "attention_explicit_dynamic": (ExplicitAttention(8, 2, False), (x3[:1],), tokens),
         "attention_sdpa": (SDPAttention(8, 2, False), (x3,), {}),
         "attention_sdpa_mask": (SDPAttention(8, 2, True), (x3, torch.zeros(2, 1, 6, 6)), {}),
         "attention_sdpa_dynamic": (SDPAttention(8, 2, False), (x3[:1],), tokens),
-        "attention_causal_grouped": (GroupedCausalAttention(16, 4, 2), (torch.randn(1, 6, 16),), {}),
+        "attention_causal_grouped": (
+            GroupedCausalAttention(16, 4, 2),
+            (torch.randn(1, 6, 16),),
+            {},
+        ),
         "gelu": (nn.GELU(), (x3,), {}),
         "gelu_tanh": (nn.GELU(approximate="tanh"), (x3,), {}),
         "gelu_new": (
             Call(lambda x: 0.5 * x * (1 + torch.tanh(0.7978845608 * (x + 0.044715 * x**3)))),
-            (x3,), {}),
+            (x3,),
+            {},
+        ),
         "silu": (nn.SiLU(), (x3,), {}),
         "relu": (nn.ReLU(), (x3,), {}),
         "tanh": (nn.Tanh(), (x3,), {}),
@@ -194,7 +204,8 @@ def export(module, inputs, dynamic, longest=32):
     if dynamic:
         names = {n: torch.export.Dim(n, min=2, max=longest) for n in dynamic.values()}
         per_input = [
-            {d: names[n] for (j, d), n in dynamic.items() if j == i} for i in range(len(inputs))]
+            {d: names[n] for (j, d), n in dynamic.items() if j == i} for i in range(len(inputs))
+        ]
         shapes = tuple(per_input)
         if isinstance(module, Call):
             shapes = {"x": per_input[0]}
@@ -217,8 +228,11 @@ class Encoder(nn.Module):
     def forward(self, ids):
         places = torch.arange(ids.shape[1])[None]
         return self.bert(
-            input_ids=ids, attention_mask=None, position_ids=places,
-            token_type_ids=torch.zeros_like(ids)).last_hidden_state
+            input_ids=ids,
+            attention_mask=None,
+            position_ids=places,
+            token_type_ids=torch.zeros_like(ids),
+        ).last_hidden_state
 
 
 def minilm_text(folder, attention, tokens):
@@ -227,8 +241,11 @@ def minilm_text(folder, attention, tokens):
 
     # While tracing, transformers builds a mask even if nothing is masked: position >= 0.
     modeling_bert.create_bidirectional_mask = lambda **_: None
-    bert = BertModel.from_pretrained(
-        folder, attn_implementation=attention, add_pooling_layer=False).float().eval()
+    bert = (
+        BertModel.from_pretrained(folder, attn_implementation=attention, add_pooling_layer=False)
+        .float()
+        .eval()
+    )
     ids = torch.randint(1000, 20000, (1, tokens or 32))
     dynamic = {} if tokens else {(0, 1): "tokens"}
     text = export(Encoder(bert), (ids,), dynamic, longest=512)

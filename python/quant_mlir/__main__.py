@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""python -m quant_mlir: the compiler with text in and text out.
+
+Exit codes: 0 done; 1 the input is at fault, with one line on stderr; 2 wrong usage.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+from typing import Optional
+
+from .errors import InputError
+
+
+def main(arguments: Optional[list] = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        return options.command(options) or 0
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader of our output had enough, as `| head` has
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m quant_mlir",
+        description="Quantize and compile language models, and run what was compiled.",
+    )
+    top.add_argument("--version", action="version", version=_version())
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name, function, help):
+        one = commands.add_parser(name, help=help, description=help)
+        one.set_defaults(command=function)
+        return one
+
+    p = command(
+        "import", run_import, "a model file to MLIR: what is computed, weights left in place"
+    )
+    p.add_argument("model", metavar="MODEL", help="a .gguf file or a Hugging Face folder")
+    p.add_argument("-o", dest="output", required=True, metavar="FILE.mlir")
+
+    p = command("quantize", run_quantize, "choose the numbers of an imported model by a recipe")
+    p.add_argument("model", metavar="MODEL.mlir")
+    p.add_argument(
+        "--recipe", required=True, help="a name (w8a8, int8, int4-g32, …) or a YAML file"
+    )
+    p.add_argument("-o", dest="output", required=True, metavar="FILE.mlir")
+
+    p = command(
+        "compile", run_compile, "a model to an object, a library, a header and packed weights"
+    )
+    p.add_argument("model", metavar="MODEL", help="a .gguf or .mlir file or a Hugging Face folder")
+    p.add_argument("--recipe", help="a name (as-stored, f32, w8a8, int4-g32, …) or a YAML file")
+    p.add_argument("--target", help="cpu:native (default), cpu:x86-64-v4, cpu:x86-64-v3, …")
+    p.add_argument("--name", help="the name of the files and of the C functions")
+    p.add_argument("--batch", type=positive, help="the most tokens that one call takes")
+    p.add_argument("-o", dest="output", required=True, metavar="DIR")
+
+    p = command("generate", run_generate, "continue a text, or answer it")
+    p.add_argument("model", metavar="DIR", help="a folder that compile wrote")
+    p.add_argument("prompt", nargs="?", help="the text; without it, stdin")
+    p.add_argument("--max-tokens", type=positive, default=256, metavar="N")
+    p.add_argument(
+        "--temperature", type=float, default=0.0, metavar="T", help="0 (default): greedy"
+    )
+    p.add_argument("--top-p", type=float, default=1.0, metavar="P")
+    p.add_argument("--seed", type=int)
+    p.add_argument("--raw", action="store_true", help="continue the text: no chat template")
+    p.add_argument("--system", metavar="TEXT", help="a system message before the prompt")
+    add_threads(p)
+
+    p = command("embed", run_embed, "a vector for each line of text, by a sentence encoder")
+    p.add_argument("model", metavar="DIR", help="a folder that compile wrote")
+    p.add_argument("text", nargs="*", help="the texts; without them, the lines of stdin")
+    p.add_argument("--npy", metavar="FILE", help="write one array [texts, width] instead of text")
+    add_threads(p)
+
+    p = command("eval", run_eval, "perplexity on a text, and the distance from a reference model")
+    p.add_argument("model", metavar="DIR", help="a folder that compile wrote")
+    p.add_argument("--text", required=True, metavar="FILE")
+    p.add_argument("--reference", metavar="DIR0", help="compiled from the same model, in float")
+    p.add_argument("--windows", type=positive, default=24, metavar="N", help="default 24")
+    p.add_argument("--window", type=positive, default=512, metavar="TOKENS", help="default 512")
+    p.add_argument("--json", action="store_true", help="print one JSON object")
+    add_threads(p)
+    return top
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
+
+
+def add_threads(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--threads", type=positive, metavar="N", help="default: the cores of this machine"
+    )
+
+
+def run_import(options) -> int:
+    from . import tools
+
+    kind = "--import-hf" if pathlib.Path(options.model).is_dir() else "--import-gguf"
+    return tools.run("quant-translate", kind, options.model, "-o", options.output)
+
+
+def run_quantize(options) -> int:
+    from . import tools
+
+    flag = f"--quantize=recipe={options.recipe}"
+    return tools.run("quant-opt", options.model, flag, "-o", options.output)
+
+
+def run_compile(options) -> int:
+    from . import tools
+
+    flags = []
+    for name in ("recipe", "target", "name", "batch"):
+        value = getattr(options, name)
+        if value is not None:
+            flags += [f"--{name}", value]
+    return tools.run("quantc", options.model, *flags, "-o", options.output)
+
+
+def run_generate(options) -> None:
+    from .runtime import load
+
+    if options.temperature < 0 or not 0 < options.top_p <= 1:
+        raise InputError("--temperature must not be negative, --top-p must be in (0, 1]")
+    prompt = sys.stdin.read() if options.prompt is None else options.prompt
+    with load(options.model, threads=options.threads) as model:
+        if options.raw or model.tokenizer.chat_template is None:
+            if options.system is not None:
+                raise InputError("--system needs a chat template, so not --raw")
+            tokens = model.tokenizer.encode(prompt)
+        else:
+            messages = [{"role": "user", "content": prompt}]
+            if options.system is not None:
+                messages.insert(0, {"role": "system", "content": options.system})
+            tokens = model.tokenizer.encode_chat(messages)
+        pieces = model.generate(
+            tokens,
+            max_tokens=options.max_tokens,
+            temperature=options.temperature,
+            top_p=options.top_p,
+            seed=options.seed,
+            stream=True,
+        )
+        for piece in pieces:
+            print(piece, end="", flush=True)
+        print()
+
+
+def run_embed(options) -> None:
+    import numpy as np
+
+    from .runtime import load
+
+    texts = options.text or [line.rstrip("\n") for line in sys.stdin]
+    if not texts:
+        raise InputError("no text to embed: pass texts, or lines on stdin")
+    with load(options.model, threads=options.threads) as model:
+        rows = model.embed(texts)
+    if options.npy:
+        try:
+            with open(options.npy, "wb") as file:
+                np.save(file, rows)
+        except OSError as error:
+            raise InputError(f"{options.npy}: {error.strerror}") from None
+        return
+    for row in rows:
+        print(" ".join(f"{value:.6f}" for value in row))
+
+
+def run_eval(options) -> None:
+    from . import evaluation
+    from .progress import Progress
+    from .runtime import load
+
+    text = read_text(options.text)
+    with load(options.model, threads=options.threads) as model:
+        reference = load(options.reference, threads=options.threads) if options.reference else None
+        if model.task == "encoder":
+            if reference is None:
+                raise InputError(f"{options.model} is an encoder: it is judged by --reference DIR0")
+            parts = evaluation.paragraphs(text)
+            if len(parts) < 2:
+                raise InputError(f"{options.text}: fewer than 2 paragraphs of 40 characters")
+            result = evaluation.compare_embeddings(
+                model.embed(parts, max_tokens=128), reference.embed(parts, max_tokens=128)
+            )
+        else:
+            tokens = model.tokenizer.encode(text, special=False)
+            if reference is not None and reference.vocab_size != model.vocab_size:
+                raise InputError(
+                    f"{options.reference}: its vocabulary has {reference.vocab_size} tokens, "
+                    f"that of {options.model} {model.vocab_size}; they are different models"
+                )
+            with Progress("scoring windows", shown=not options.json) as progress:
+                result = evaluation.evaluate_language_model(
+                    model, tokens, reference, options.window, options.windows, progress
+                )
+    if options.json:
+        print(json.dumps(result))
+        return
+    for key, value in result.items():
+        print(f"{key:12} {value if isinstance(value, int) else format(value, '.6g')}")
+
+
+def read_text(path: str) -> str:
+    try:
+        return pathlib.Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 text") from None
+
+
+def _version() -> str:
+    from . import __version__
+
+    return __version__
+
+
+if __name__ == "__main__":
+    sys.exit(main())
