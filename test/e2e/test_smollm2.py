@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""SmolLM2-135M against transformers, which ran the same dequantized weights in float32."""
+
+import pathlib
+
+import numpy as np
+import pytest
+import quant_mlir
+from quant_mlir.evaluation import evaluate_language_model
+
+pytestmark = pytest.mark.slow
+
+DEMO_TEXT = pathlib.Path(quant_mlir.__file__).parent / "data" / "demo.txt"
+
+
+@pytest.fixture(scope="module")
+def float_model(compiled, smollm2_gguf):
+    with quant_mlir.load(compiled(smollm2_gguf, "f32")) as model:
+        yield model
+
+
+def pieces_of(lengths):
+    """[3, 2] -> [slice(0, 3), slice(3, 5)]."""
+    ends = np.cumsum(lengths)
+    return [slice(int(end) - length, int(end)) for end, length in zip(ends, lengths)]
+
+
+# A piece of one, of a register tile and one more, past a block of 64, and the rest.
+@pytest.mark.parametrize(
+    "lengths",
+    [[200], [1, 9, 64, 65, 61], [1] * 200],
+    ids=["one piece", "pieces", "token by token"],
+)
+def test_logits_are_those_of_transformers(float_model, smollm2_reference, lengths):
+    expected = smollm2_reference
+    tokens = expected["tokens"].astype(np.int32)
+    with float_model.session(context=256) as session:
+        logits = np.concatenate(
+            [session.feed(tokens[piece], all=True) for piece in pieces_of(lengths)]
+        )
+    assert logits.shape == (200, 49152)
+    span = expected["range"][:, None]
+    tops = np.take_along_axis(logits, expected["top_ids"].astype(np.int64), 1)
+    errors = {
+        "the likeliest 32": np.abs(tops - expected["top_logits"]) / span,
+        "64 columns": np.abs(logits[:, expected["column_ids"]] - expected["columns"]) / span,
+        "range": np.abs(np.ptp(logits, axis=1)[:, None] - span) / span,
+    }
+    for name, error in errors.items():
+        position = int(error.max(axis=1).argmax())
+        assert error.max() <= 1e-3, f"{name}: off by {error.max():.2e} at position {position}"
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_greedy_continuations_are_those_of_transformers(float_model, smollm2_reference, number):
+    prompt = smollm2_reference["prompts"][number]
+    prompt = prompt[prompt >= 0]
+    with float_model.session(context=256) as session:
+        logits, said = session.feed(prompt), []
+        for _ in range(64):
+            said.append(int(logits[-1].argmax()))
+            logits = session.feed(said[-1:])
+    assert said == smollm2_reference["greedy"][number].tolist()
+
+
+def test_the_session_can_go_back(float_model, smollm2_reference):
+    tokens = smollm2_reference["tokens"].astype(np.int32)
+    with float_model.session(context=64) as session:
+        session.feed(tokens[:20])
+        first = session.feed(tokens[20:24], all=True)
+        session.rewind(20)
+        assert session.position == 20
+        assert np.array_equal(session.feed(tokens[20:24], all=True), first)
+
+
+def test_the_number_of_threads_changes_nothing(compiled, smollm2_gguf, smollm2_reference):
+    # Work is split by rows and heads, never along a sum, so not even the rounding may differ.
+    tokens = smollm2_reference["tokens"][:40].astype(np.int32)
+    results = []
+    for threads in (1, 2, 3):
+        with quant_mlir.load(compiled(smollm2_gguf, "as-stored"), threads=threads) as model:
+            results.append(model.logits(tokens))
+    assert np.array_equal(results[0], results[1]) and np.array_equal(results[0], results[2])
+
+
+# The divergence from float over the shipped text. q4_1 is the issue's bound; the others are
+# about twice what round-to-nearest loses by the project's accuracy table.
+@pytest.mark.parametrize(
+    "recipe, bound", [("as-stored", 0.01), ("int8", 0.01), ("w8a8", 0.06), ("int4-g32", 0.8)]
+)
+def test_divergence_of_quantized_paths(float_model, compiled, smollm2_gguf, recipe, bound):
+    with quant_mlir.load(compiled(smollm2_gguf, recipe)) as model:
+        tokens = model.tokenizer.encode(DEMO_TEXT.read_text(encoding="utf-8"), special=False)
+        result = evaluate_language_model(model, tokens, float_model)
+    print(recipe, result)
+    # Zero would mean that the float path ran.
+    assert 0 < result["kl"] < bound
+
+
+def test_compiling_is_quick_and_small(compiled, smollm2_gguf):
+    for recipe in ("as-stored", "f32"):
+        seconds, memory = compiled.costs[compiled(smollm2_gguf, recipe)]
+        assert seconds < 60 and memory < 2 << 30, (recipe, seconds, memory)
+
+
+def test_weights_on_disk_are_as_small_as_the_format_says(compiled, smollm2_gguf):
+    import json
+
+    for recipe, bits in {"as-stored": 5.8, "w8a8": 8.2, "int8": 8.2, "f32": 32.1}.items():
+        folder = compiled(smollm2_gguf, recipe)
+        info = json.loads((folder / "model.json").read_text())
+        size = (folder / info["weights"]).stat().st_size
+        assert size == info["weights_bytes"]
+        assert size * 8 / 134515008 <= bits * 1.05, recipe
+
+
+def test_text_in_text_out(compiled, smollm2_gguf):
+    with quant_mlir.load(compiled(smollm2_gguf, "as-stored")) as model:
+        text = model.generate("The capital of France is", max_tokens=4)
+        assert text.startswith(" Paris")
+        assert (
+            "".join(model.generate("The capital of France is", max_tokens=4, stream=True)) == text
+        )
+        sampled = [
+            model.generate("Once", max_tokens=8, temperature=1.0, seed=seed) for seed in (1, 1, 2)
+        ]
+        assert sampled[0] == sampled[1] != sampled[2]

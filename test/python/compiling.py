@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Runs quantc for the tests, and says how long it took and how much memory."""
+
+import os
+import pathlib
+import subprocess
+import time
+
+import pytest
+from quant_mlir import InputError, tools
+
+
+class Compiler:
+    """Compiles each (model, recipe) once, into folders below `cache`."""
+
+    def __init__(self, cache: pathlib.Path):
+        self.cache = cache
+        self.costs = {}
+
+    def __call__(self, model, recipe=None, *flags) -> pathlib.Path:
+        """The folder that quantc wrote. `name` of the model is always "model"."""
+        model = pathlib.Path(model)
+        key = "-".join([model.stem, recipe or "default", *flags]).replace("/", "_")
+        folder = self.cache / key
+        if folder not in self.costs:
+            try:
+                quantc = tools.find("quantc")
+            except InputError as error:
+                pytest.skip(str(error))
+            command = [quantc, str(model), "--name", "model", "-o", str(folder), *flags]
+            if recipe is not None:
+                command += ["--recipe", recipe]
+            self.costs[folder] = measure(command)
+        return folder
+
+
+def measure(command) -> tuple:
+    """Runs a command that must succeed: (seconds, peak resident bytes)."""
+    start = time.monotonic()
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    errors = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, f"{command} failed: {errors}"
+    return time.monotonic() - start, usage.ru_maxrss * 1024
