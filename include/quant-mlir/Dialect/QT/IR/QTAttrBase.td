@@ -14,9 +14,11 @@ class QT_Attr<string name, string attrMnemonic, list<Trait> traits = []>
   let mnemonic = attrMnemonic;
 }
 
-/// The base of every number format; see lib/Dialect/QT/Schemes.
-class QT_SchemeAttr<string name, string attrMnemonic>
+/// The base of every number format; see lib/Dialect/QT/Schemes. `overrides` names
+/// the interface's methods with a default that the format replaces.
+class QT_SchemeAttr<string name, string attrMnemonic,
+                    list<string> overrides = []>
     : QT_Attr<name, attrMnemonic,
-              [DeclareAttrInterfaceMethods<QuantSchemeInterface>]>;
+              [DeclareAttrInterfaceMethods<QuantSchemeInterface, overrides>]>;
 
 #endif // QUANT_MLIR_DIALECT_QT_IR_QTATTRBASE_TD

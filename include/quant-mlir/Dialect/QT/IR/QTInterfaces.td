@@ -57,6 +57,25 @@ def QuantSchemeInterface : AttrInterface<"QuantSchemeInterface"> {
       }], "::llvm::Error", "quantizeMatrix",
       (ins "::llvm::ArrayRef<float>":$values, "int64_t":$n, "int64_t":$k,
            "::llvm::MutableArrayRef<std::vector<uint8_t>>":$parts)>,
+    InterfaceMethod<[{
+        `unpackRows` as a program: emits what reads one element of a stored
+        tensor, for the reference lowering. `parts` are tensors, the operands of
+        `qt.assemble`; `indices` are the element's in the logical tensor, whose
+        rows are `k` long. A format made of blocks gets this and `unpackRows`
+        from one description, see Schemes/Blocks.h.
+      }], "::quantmlir::qt::Element", "emitElement",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::Location":$loc,
+           "::mlir::ValueRange":$parts, "::mlir::ValueRange":$indices,
+           "int64_t":$k)>,
+    InterfaceMethod<[{
+        `quantizeMatrix` as a program, for values that exist only when it runs:
+        emits what makes the storage parts of the float tensor `input`. Fails
+        without emitting anything if the scheme is for stored weights alone.
+      }], "::llvm::LogicalResult", "emitQuantize",
+      (ins "::mlir::OpBuilder &":$builder, "::mlir::Location":$loc,
+           "::mlir::Value":$input,
+           "::llvm::SmallVectorImpl<::mlir::Value> &":$parts),
+      /*methodBody=*/"", /*defaultImplementation=*/"return ::llvm::failure();">,
   ];
 }
 

@@ -68,6 +68,16 @@ struct UnpackedRows {
   std::vector<float> values;    ///< [count, K]
 };
 
+/// One element of a stored tensor as IR, taken apart like `UnpackedRows`. For
+/// LaneForm::Kind::Float only `value` is set, else `code`, `scale` and, if the
+/// form has one, `minimum`.
+struct Element {
+  mlir::Value code;    ///< i32, before `decode`
+  mlir::Value scale;   ///< f32
+  mlir::Value minimum; ///< f32
+  mlir::Value value;   ///< a float of any type
+};
+
 /// A value inside `decodeLane`: which member is meaningful depends on the
 /// evaluator.
 struct Lane {

@@ -3,9 +3,12 @@
 // Plain floats as a scheme, so that a float weight takes the same road through
 // recipes, packing and kernels as a quantized one.
 
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "quant-mlir/Dialect/QT/IR/QT.h"
+#include "quant-mlir/Dialect/Utils/LinalgEmitter.h"
 #include "quant-mlir/Quantize/FloatConversion.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -86,4 +89,28 @@ FloatSchemeAttr::quantizeMatrix(ArrayRef<float> values, int64_t, int64_t,
     target += bytes;
   }
   return llvm::Error::success();
+}
+
+Element FloatSchemeAttr::emitElement(OpBuilder &builder, Location loc,
+                                     ValueRange parts, ValueRange indices,
+                                     int64_t) const {
+  Element element;
+  element.value =
+      builder.createOrFold<tensor::ExtractOp>(loc, parts[0], indices);
+  return element;
+}
+
+LogicalResult FloatSchemeAttr::emitQuantize(OpBuilder &builder, Location loc,
+                                            Value input,
+                                            SmallVectorImpl<Value> &parts) const {
+  LinalgEmitter emit(builder, loc,
+                     getComputeType(getElementTypeOrSelf(input.getType())));
+  SmallVector<OpFoldResult> sizes = emit.sizes(input);
+  AffineMap identity =
+      builder.getMultiDimIdentityMap(sizes.size());
+  parts.push_back(emit.map(getType(), sizes, {{input, identity}},
+                           [](OpBuilder &, Location, ValueRange elements) {
+                             return elements.front();
+                           }));
+  return success();
 }

@@ -4,9 +4,14 @@
 // ones (x86's integer dot product multiplies unsigned by signed bytes), so
 // unpacking adds 2^(bits-1), which the lane form names as the offset.
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "quant-mlir/Dialect/QT/IR/QT.h"
+#include "quant-mlir/Dialect/Utils/LinalgEmitter.h"
 #include "quant-mlir/Quantize/FloatConversion.h"
 #include "quant-mlir/Quantize/RoundToNearest.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -133,8 +138,11 @@ static int64_t groupLength(IntAttr scheme, int64_t k) {
              : k;
 }
 
-LogicalResult IntAttr::verifyTensor(function_ref<InFlightDiagnostic()>,
-                                    ArrayRef<int64_t>, Type) const {
+LogicalResult
+IntAttr::verifyTensor(function_ref<InFlightDiagnostic()> emitError,
+                      ArrayRef<int64_t> shape, Type) const {
+  if (ShapedType::isDynamic(shape.back()))
+    return emitError() << "#qt.int: the length of a row must be static";
   return success();
 }
 
@@ -229,4 +237,150 @@ IntAttr::quantizeMatrix(ArrayRef<float> values, int64_t n, int64_t k,
   if (getAsymmetric())
     parts[2].assign(matrix->zeros.begin(), matrix->zeros.end());
   return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// The reference as IR
+//===----------------------------------------------------------------------===//
+
+/// Where the scale of a logical element is.
+static SmallVector<Value> scaleIndices(OpBuilder &builder, Location loc,
+                                       IntAttr scheme, ValueRange indices,
+                                       int64_t k) {
+  if (scheme.getGranularity() == Granularity::Tensor)
+    return {arith::ConstantIndexOp::create(builder, loc, 0)};
+  SmallVector<Value> place(indices);
+  Value length =
+      arith::ConstantIndexOp::create(builder, loc, groupLength(scheme, k));
+  place.back() =
+      builder.createOrFold<arith::DivUIOp>(loc, indices.back(), length);
+  return place;
+}
+
+Element IntAttr::emitElement(OpBuilder &builder, Location loc, ValueRange parts,
+                             ValueRange indices, int64_t k) const {
+  LaneForm form = getLaneForm(k);
+  Type i32 = builder.getI32Type(), f32 = builder.getF32Type();
+  auto constant = [&](int64_t value) -> Value {
+    return arith::ConstantOp::create(builder, loc,
+                                     builder.getI32IntegerAttr(value));
+  };
+  SmallVector<Value> place = scaleIndices(builder, loc, *this, indices, k);
+
+  Element element;
+  Value code = builder.createOrFold<tensor::ExtractOp>(loc, parts[0], indices);
+  code = builder.createOrFold<arith::ExtUIOp>(loc, i32, code);
+  code = builder.createOrFold<arith::AddIOp>(loc, code, constant(form.offset));
+  element.code = builder.createOrFold<arith::AndIOp>(
+      loc, code, constant((1 << getBits()) - 1));
+  Value scale = builder.createOrFold<tensor::ExtractOp>(loc, parts[1], place);
+  element.scale = convertFloat(builder, loc, scale, f32);
+  if (getAsymmetric()) {
+    Value zero = builder.createOrFold<tensor::ExtractOp>(loc, parts[2], place);
+    zero = builder.createOrFold<arith::ExtUIOp>(loc, i32, zero);
+    zero = builder.createOrFold<arith::SIToFPOp>(loc, f32, zero);
+    Value minus = builder.createOrFold<arith::NegFOp>(loc, element.scale);
+    element.minimum = builder.createOrFold<arith::MulFOp>(loc, minus, zero);
+  }
+  return element;
+}
+
+/// The largest magnitude of the values that share a scale, for every scale.
+static Value emitAbsMax(LinalgEmitter &emit, OpBuilder &builder, Location loc,
+                        IntAttr scheme, Value input, int64_t k) {
+  SmallVector<OpFoldResult> sizes = emit.sizes(input);
+  unsigned rank = sizes.size();
+  auto larger = [](OpBuilder &b, Location loc, Value acc, Value x) -> Value {
+    Value magnitude = math::AbsFOp::create(b, loc, x);
+    return arith::MaximumFOp::create(b, loc, acc, magnitude);
+  };
+  if (scheme.getGranularity() == Granularity::Tensor) {
+    Value scalar = emit.reduce(
+        sizes, /*parallel=*/0, /*init=*/0.0,
+        {{input, builder.getMultiDimIdentityMap(rank)}},
+        [&](OpBuilder &b, Location loc, Value acc, ValueRange elements) {
+          return larger(b, loc, acc, elements[0]);
+        });
+    auto type = RankedTensorType::get({1}, emit.getCompute());
+    return tensor::ExpandShapeOp::create(builder, loc, type, scalar,
+                                         ArrayRef<ReassociationIndices>{});
+  }
+
+  // Loops: rows, groups, values of a group. The last group of a row may be
+  // shorter; reading its last value again does not change the maximum.
+  int64_t length = groupLength(scheme, k);
+  SmallVector<OpFoldResult> loops(sizes.begin(), sizes.end() - 1);
+  loops.push_back(builder.getIndexAttr(llvm::divideCeil(k, length)));
+  loops.push_back(builder.getIndexAttr(length));
+  return emit.reduce(
+      loops, rank, /*init=*/0.0, {},
+      [&](OpBuilder &b, Location loc, Value acc, ValueRange) {
+        SmallVector<Value> place;
+        for (unsigned loop = 0; loop <= rank; ++loop)
+          place.push_back(linalg::IndexOp::create(b, loc, loop));
+        Value inGroup = place.pop_back_val(), group = place.pop_back_val();
+        Value column = arith::AddIOp::create(
+            b, loc,
+            arith::MulIOp::create(
+                b, loc, group, arith::ConstantIndexOp::create(b, loc, length)),
+            inGroup);
+        place.push_back(arith::MinUIOp::create(
+            b, loc, column, arith::ConstantIndexOp::create(b, loc, k - 1)));
+        Value x = tensor::ExtractOp::create(b, loc, input, place);
+        return larger(b, loc, acc, convertFloat(b, loc, x, emit.getCompute()));
+      });
+}
+
+LogicalResult IntAttr::emitQuantize(OpBuilder &builder, Location loc,
+                                    Value input,
+                                    SmallVectorImpl<Value> &parts) const {
+  // Values made by a program are quantized symmetrically: kernels want signed
+  // activations.
+  if (getAsymmetric())
+    return failure();
+  auto type = cast<RankedTensorType>(input.getType());
+  int64_t k = type.getShape().back(), largest = (1 << (getBits() - 1)) - 1;
+  LinalgEmitter emit(builder, loc, builder.getF32Type());
+  SmallVector<OpFoldResult> sizes = emit.sizes(input);
+  unsigned rank = sizes.size();
+  AffineMap identity = builder.getMultiDimIdentityMap(rank);
+  auto constant = [](OpBuilder &b, Location loc, double value) -> Value {
+    return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(value));
+  };
+
+  Value absMax = emitAbsMax(emit, builder, loc, *this, input, k);
+  SmallVector<OpFoldResult> scaleSizes = emit.sizes(absMax);
+  Value scales = emit.map(
+      getScaleType(), scaleSizes,
+      {{absMax, builder.getMultiDimIdentityMap(scaleSizes.size())}},
+      [&](OpBuilder &b, Location loc, ValueRange elements) -> Value {
+        return arith::DivFOp::create(b, loc, elements[0],
+                                     constant(b, loc, largest));
+      });
+
+  Value codes = emit.map(
+      builder.getI8Type(), sizes, {{input, identity}},
+      [&](OpBuilder &b, Location loc, ValueRange elements) -> Value {
+        SmallVector<Value> indices;
+        for (unsigned loop = 0; loop < rank; ++loop)
+          indices.push_back(linalg::IndexOp::create(b, loc, loop));
+        // The scale as it is stored, so that a rounded one costs no accuracy.
+        Value scale = tensor::ExtractOp::create(
+            b, loc, scales, scaleIndices(b, loc, *this, indices, k));
+        scale = convertFloat(b, loc, scale, b.getF32Type());
+        Value zero = constant(b, loc, 0);
+        Value steps = arith::DivFOp::create(b, loc, elements[0], scale);
+        Value code = math::RoundEvenOp::create(b, loc, steps);
+        code = arith::MinimumFOp::create(b, loc, code,
+                                         constant(b, loc, largest));
+        code = arith::MaximumFOp::create(b, loc, code,
+                                         constant(b, loc, -largest));
+        // A group of zeros has scale 0.
+        Value isZero = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ,
+                                             scale, zero);
+        code = arith::SelectOp::create(b, loc, isZero, zero, code);
+        return arith::FPToSIOp::create(b, loc, b.getI8Type(), code);
+      });
+  parts.append({codes, scales});
+  return success();
 }

@@ -5,8 +5,8 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "quant-mlir/Dialect/QT/IR/QT.h"
+#include "quant-mlir/Dialect/QT/Schemes/Blocks.h"
 #include "quant-mlir/Quantize/BlockFormats.h"
-#include "quant-mlir/Quantize/FloatConversion.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -22,28 +22,41 @@ namespace quantmlir::qt {
 void registerQ4_1Scheme(QTDialect &dialect) { dialect.addAttribute<Q4_1Attr>(); }
 } // namespace quantmlir::qt
 
-static constexpr int64_t blockValues = 32;
-static constexpr int64_t blockBytes = 20;
+namespace {
+struct Q4_1Block {
+  static constexpr int64_t values = 32, bytes = 20, group = 32;
+  static constexpr bool hasMinimum = true;
+  template <typename B> static auto code(B &block, typename B::Int j) {
+    return (block.byte(4 + j % 16) >> (j / 16 * 4)) & 15;
+  }
+  template <typename B> static auto scale(B &block, typename B::Int) {
+    return block.f16(0);
+  }
+  template <typename B> static auto minimum(B &block, typename B::Int) {
+    return block.f16(2);
+  }
+};
+} // namespace
 
 LogicalResult Q4_1Attr::verifyTensor(function_ref<InFlightDiagnostic()> emitError,
                                   ArrayRef<int64_t> shape, Type) const {
-  if (ShapedType::isDynamic(shape.back()) || shape.back() % blockValues != 0)
+  if (ShapedType::isDynamic(shape.back()) || shape.back() % Q4_1Block::values != 0)
     return emitError() << "#qt.q4_1: a row must be a whole number of blocks of "
-                       << blockValues << " values, got " << shape.back();
+                       << Q4_1Block::values << " values, got " << shape.back();
   return success();
 }
 
 SmallVector<StoragePart> Q4_1Attr::getStorageParts(ArrayRef<int64_t> shape) const {
   SmallVector<int64_t> blocks(shape);
-  blocks.back() /= blockValues;
-  blocks.push_back(blockBytes);
+  blocks.back() /= Q4_1Block::values;
+  blocks.push_back(Q4_1Block::bytes);
   return {{"", IntegerType::get(getContext(), 8), blocks}};
 }
 
 LaneForm Q4_1Attr::getLaneForm(int64_t) const {
   LaneForm form;
   form.codeBits = 4;
-  form.group = blockValues;
+  form.group = Q4_1Block::values;
   form.hasMinimum = true;
   form.minimumType = Float16Type::get(getContext());
   form.scaleType = Float16Type::get(getContext());
@@ -51,26 +64,16 @@ LaneForm Q4_1Attr::getLaneForm(int64_t) const {
 }
 
 llvm::Error Q4_1Attr::unpackRows(ArrayRef<ArrayRef<uint8_t>> parts, int64_t,
-                              int64_t k, int64_t first, int64_t count,
-                              UnpackedRows &rows) const {
-  int64_t blocks = count * k / blockValues;
-  const uint8_t *block = parts[0].data() + first * k / blockValues * blockBytes;
-  rows.codes.resize(count * k);
-  rows.scales.resize(blocks);
-  rows.minimums.resize(blocks);
-  for (int64_t i = 0; i < blocks; ++i, block += blockBytes) {
-    uint8_t *codes = rows.codes.data() + i * blockValues;
-    uint16_t half;
-    std::memcpy(&half, block, 2);
-    rows.scales[i] = f16ToF32(half);
-    std::memcpy(&half, block + 2, 2);
-    rows.minimums[i] = f16ToF32(half);
-    for (int64_t j = 0; j < blockValues / 2; ++j) {
-      codes[j] = block[4 + j] & 15;
-      codes[j + 16] = block[4 + j] >> 4;
-    }
-  }
+                                 int64_t k, int64_t first, int64_t count,
+                                 UnpackedRows &rows) const {
+  unpackBlocks<Q4_1Block>(parts[0], k, first, count, rows);
   return llvm::Error::success();
+}
+
+Element Q4_1Attr::emitElement(OpBuilder &builder, Location loc,
+                              ValueRange parts, ValueRange indices,
+                              int64_t) const {
+  return emitBlockElement<Q4_1Block>(builder, loc, parts, indices);
 }
 
 llvm::Error

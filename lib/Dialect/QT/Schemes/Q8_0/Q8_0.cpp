@@ -5,8 +5,8 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "quant-mlir/Dialect/QT/IR/QT.h"
+#include "quant-mlir/Dialect/QT/Schemes/Blocks.h"
 #include "quant-mlir/Quantize/BlockFormats.h"
-#include "quant-mlir/Quantize/FloatConversion.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -22,49 +22,55 @@ namespace quantmlir::qt {
 void registerQ8_0Scheme(QTDialect &dialect) { dialect.addAttribute<Q8_0Attr>(); }
 } // namespace quantmlir::qt
 
-static constexpr int64_t blockValues = 32;
-static constexpr int64_t blockBytes = 34;
+namespace {
+struct Q8_0Block {
+  static constexpr int64_t values = 32, bytes = 34, group = 32;
+  static constexpr bool hasMinimum = false;
+  // Signed bytes; kernels want them unsigned, with an offset of 128.
+  template <typename B> static auto code(B &block, typename B::Int j) {
+    return block.byte(2 + j) ^ 0x80;
+  }
+  template <typename B> static auto scale(B &block, typename B::Int) {
+    return block.f16(0);
+  }
+};
+} // namespace
 
 LogicalResult Q8_0Attr::verifyTensor(function_ref<InFlightDiagnostic()> emitError,
                                   ArrayRef<int64_t> shape, Type) const {
-  if (ShapedType::isDynamic(shape.back()) || shape.back() % blockValues != 0)
+  if (ShapedType::isDynamic(shape.back()) || shape.back() % Q8_0Block::values != 0)
     return emitError() << "#qt.q8_0: a row must be a whole number of blocks of "
-                       << blockValues << " values, got " << shape.back();
+                       << Q8_0Block::values << " values, got " << shape.back();
   return success();
 }
 
 SmallVector<StoragePart> Q8_0Attr::getStorageParts(ArrayRef<int64_t> shape) const {
   SmallVector<int64_t> blocks(shape);
-  blocks.back() /= blockValues;
-  blocks.push_back(blockBytes);
+  blocks.back() /= Q8_0Block::values;
+  blocks.push_back(Q8_0Block::bytes);
   return {{"", IntegerType::get(getContext(), 8), blocks}};
 }
 
 LaneForm Q8_0Attr::getLaneForm(int64_t) const {
   LaneForm form;
   form.codeBits = 8;
-  form.group = blockValues;
+  form.group = Q8_0Block::values;
   form.offset = 128;
   form.scaleType = Float16Type::get(getContext());
   return form;
 }
 
 llvm::Error Q8_0Attr::unpackRows(ArrayRef<ArrayRef<uint8_t>> parts, int64_t,
-                              int64_t k, int64_t first, int64_t count,
-                              UnpackedRows &rows) const {
-  int64_t blocks = count * k / blockValues;
-  const uint8_t *block = parts[0].data() + first * k / blockValues * blockBytes;
-  rows.codes.resize(count * k);
-  rows.scales.resize(blocks);
-  for (int64_t i = 0; i < blocks; ++i, block += blockBytes) {
-    uint8_t *codes = rows.codes.data() + i * blockValues;
-    uint16_t half;
-    std::memcpy(&half, block, 2);
-    rows.scales[i] = f16ToF32(half);
-    for (int64_t j = 0; j < blockValues; ++j)
-      codes[j] = block[2 + j] ^ 0x80;
-  }
+                                 int64_t k, int64_t first, int64_t count,
+                                 UnpackedRows &rows) const {
+  unpackBlocks<Q8_0Block>(parts[0], k, first, count, rows);
   return llvm::Error::success();
+}
+
+Element Q8_0Attr::emitElement(OpBuilder &builder, Location loc,
+                              ValueRange parts, ValueRange indices,
+                              int64_t) const {
+  return emitBlockElement<Q8_0Block>(builder, loc, parts, indices);
 }
 
 llvm::Error

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "quant-mlir/Dialect/QT/Schemes/Blocks.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace quantmlir::qt;
+using Int = IRBlock::Int;
+
+template <typename OpTy> static Int emit(Int a, Int b) {
+  return {a.block->builder.createOrFold<OpTy>(a.block->loc, a.value, b.value),
+          a.block};
+}
+
+Int Int::operator+(int64_t b) const {
+  return emit<arith::AddIOp>(*this, block->constant(b));
+}
+Int Int::operator/(int64_t b) const {
+  return emit<arith::DivUIOp>(*this, block->constant(b));
+}
+Int Int::operator%(int64_t b) const {
+  return emit<arith::RemUIOp>(*this, block->constant(b));
+}
+Int Int::operator*(int64_t b) const {
+  return emit<arith::MulIOp>(*this, block->constant(b));
+}
+Int Int::operator&(int64_t b) const {
+  return emit<arith::AndIOp>(*this, block->constant(b));
+}
+Int Int::operator^(int64_t b) const {
+  return emit<arith::XOrIOp>(*this, block->constant(b));
+}
+Int Int::operator>>(Int b) const { return emit<arith::ShRUIOp>(*this, b); }
+
+IRBlock::IRBlock(OpBuilder &builder, Location loc, Value part,
+                 ValueRange logicalIndices, int64_t values)
+    : builder(builder), loc(loc), part(part),
+      indices(logicalIndices.drop_back()) {
+  Value size = arith::ConstantIndexOp::create(builder, loc, values);
+  Value column = logicalIndices.back();
+  indices.push_back(builder.createOrFold<arith::DivUIOp>(loc, column, size));
+  Value rest = builder.createOrFold<arith::RemUIOp>(loc, column, size);
+  element = {builder.createOrFold<arith::IndexCastOp>(
+                 loc, builder.getI32Type(), rest),
+             this};
+}
+
+Int IRBlock::constant(int64_t value) {
+  return {arith::ConstantOp::create(builder, loc,
+                                    builder.getI32IntegerAttr(value)),
+          this};
+}
+
+Int IRBlock::byte(Int index) {
+  SmallVector<Value> place(indices);
+  place.push_back(builder.createOrFold<arith::IndexCastOp>(
+      loc, builder.getIndexType(), index.value));
+  Value byte = builder.createOrFold<tensor::ExtractOp>(loc, part, place);
+  return {builder.createOrFold<arith::ExtUIOp>(loc, builder.getI32Type(), byte),
+          this};
+}
+
+Value IRBlock::f16(int64_t index) {
+  Value low = byte(index).value;
+  Value high = builder.createOrFold<arith::ShLIOp>(loc, byte(index + 1).value,
+                                                   constant(8).value);
+  Value bits = builder.createOrFold<arith::OrIOp>(loc, low, high);
+  bits = builder.createOrFold<arith::TruncIOp>(loc, builder.getI16Type(), bits);
+  Value half =
+      builder.createOrFold<arith::BitcastOp>(loc, builder.getF16Type(), bits);
+  return builder.createOrFold<arith::ExtFOp>(loc, builder.getF32Type(), half);
+}
