@@ -48,8 +48,8 @@ static Grid makeGrid(float minimum, float maximum, const IntFormat &format) {
     grid.highest = (1 << format.bits) - 1;
     minimum = std::min(minimum, 0.0f);
     maximum = std::max(maximum, 0.0f);
-    grid.scale = roundScale((maximum - minimum) / float(grid.highest),
-                            format.scaleType);
+    grid.scale =
+        roundScale((maximum - minimum) / float(grid.highest), format.scaleType);
     if (grid.scale != 0)
       grid.zero = int32_t(std::clamp(std::nearbyint(-minimum / grid.scale),
                                      0.0f, float(grid.highest)));
@@ -59,8 +59,8 @@ static Grid makeGrid(float minimum, float maximum, const IntFormat &format) {
   grid.highest = half - 1;
   grid.lowest = format.bits == 8 ? -127 : -half;
   float steps = format.bits == 8 ? 127.0f : float(half) - 0.5f;
-  grid.scale = roundScale(std::max(std::abs(minimum), std::abs(maximum)) / steps,
-                          format.scaleType);
+  grid.scale = roundScale(
+      std::max(std::abs(minimum), std::abs(maximum)) / steps, format.scaleType);
   return grid;
 }
 
@@ -74,12 +74,12 @@ static llvm::Error checkFinite(ArrayRef<float> values, int64_t k) {
   return llvm::Error::success();
 }
 
-llvm::Expected<IntMatrix>
-quantmlir::roundToNearest(ArrayRef<float> values, int64_t n, int64_t k,
-                          const IntFormat &format) {
+llvm::Expected<IntMatrix> quantmlir::roundToNearest(ArrayRef<float> values,
+                                                    int64_t n, int64_t k,
+                                                    const IntFormat &format) {
   assert(int64_t(values.size()) == n * k && "shape and size disagree");
   if (llvm::Error error = checkFinite(values, k))
-    return std::move(error);
+    return error;
 
   // A tensor with one scale is one row.
   bool wholeTensor = format.granularity == IntFormat::Granularity::Tensor;

@@ -23,7 +23,9 @@ inline float f32FromBits(uint32_t bits) {
 }
 
 /// bfloat16 to f32: exact.
-inline float bf16ToF32(uint16_t half) { return f32FromBits(uint32_t(half) << 16); }
+inline float bf16ToF32(uint16_t half) {
+  return f32FromBits(uint32_t(half) << 16);
+}
 
 /// f32 to bfloat16, to nearest even. A NaN stays one and becomes quiet.
 inline uint16_t f32ToBF16(float value) {

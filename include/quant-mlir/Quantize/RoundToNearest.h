@@ -34,15 +34,16 @@ struct IntMatrix {
 /// Rounds a row-major matrix to the nearest point of the grid, ties to even.
 ///
 /// Symmetric: scale = absmax / 127 with codes -127..127 at 8 bits, absmax /
-/// (2^(b-1) - 1/2) with codes -2^(b-1)..2^(b-1)-1 below. Asymmetric: the range is
-/// widened to contain 0, scale = (max - min) / (2^b - 1), zero = round(-min /
-/// scale). Scales are rounded to their type before the codes are computed, so
+/// (2^(b-1) - 1/2) with codes -2^(b-1)..2^(b-1)-1 below. Asymmetric: the range
+/// is widened to contain 0, scale = (max - min) / (2^b - 1), zero = round(-min
+/// / scale). Scales are rounded to their type before the codes are computed, so
 /// that what is stored is what was used. A group of zeros has scale 0.
 ///
-/// Errors name the row and column of a value that is not finite, or a scale that
-/// overflows its type.
-llvm::Expected<IntMatrix> roundToNearest(llvm::ArrayRef<float> values, int64_t n,
-                                         int64_t k, const IntFormat &format);
+/// Errors name the row and column of a value that is not finite, or a scale
+/// that overflows its type.
+llvm::Expected<IntMatrix> roundToNearest(llvm::ArrayRef<float> values,
+                                         int64_t n, int64_t k,
+                                         const IntFormat &format);
 
 } // namespace quantmlir
 
