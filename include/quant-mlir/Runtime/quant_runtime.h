@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+
+/* The C that a compiled model needs: it maps the weights, keeps the cache of a
+ * conversation, and runs the generated code on threads. C11 and POSIX threads,
+ * nothing else. quantc puts a copy of this header and the compiled runtime
+ * beside the model, so an application needs only that folder:
+ *
+ *     qm_model *model;  qm_session *session;
+ *     if (qm_model_open(&NAME_descriptor, "NAME.weights.safetensors", &model) ||
+ *         qm_session_create(model, NULL, &session))
+ *       fail(qm_last_error());
+ *     qm_session_feed(session, prompt, n, 1);
+ *     const float *logits = qm_session_logits(session);     // [1][vocab_size]
+ *
+ * A function that can fail returns QM_OK (zero) or the kind of failure, leaves
+ * everything as it was before the call, and qm_last_error() says in a sentence
+ * what is wrong. Nothing here aborts or prints.
+ *
+ * Threads: different sessions, also of one model, may be used at the same time.
+ * One session is used by one thread at a time. A weights file must not be
+ * truncated or overwritten in place while a model has it open: it is mapped. */
+
+#ifndef QUANT_MLIR_RUNTIME_QUANT_RUNTIME_H
+#define QUANT_MLIR_RUNTIME_QUANT_RUNTIME_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*===----------------------------------------------------------------------===*
+ * Errors
+ *===----------------------------------------------------------------------===*/
+
+typedef enum {
+  QM_OK = 0,
+  QM_INVALID = 1,   /* the caller asked for something that cannot be done */
+  QM_BAD_FILE = 2,  /* the weights file is missing or another model's */
+  QM_BAD_MODEL = 3, /* the descriptor is not one this runtime understands */
+  QM_NO_MEMORY = 4  /* the system has no memory or threads to give */
+} qm_status;
+
+/* What went wrong in the last call that failed on this thread, without a
+ * newline; "" if none did. Valid until the next call that fails. */
+const char *qm_last_error(void);
+
+/*===----------------------------------------------------------------------===*
+ * What the compiler says about a model: the data symbol NAME_descriptor
+ *===----------------------------------------------------------------------===*/
+
+#define QM_ABI_VERSION 1u
+#define QM_MAX_RANK 8
+
+typedef enum {
+  QM_F32,
+  QM_F16,
+  QM_BF16,
+  QM_F64,
+  QM_I8,
+  QM_I16,
+  QM_I32,
+  QM_I64,
+  QM_INDEX, /* int64_t; with rank 0 a number that is passed by value */
+  QM_BOOL,  /* one byte, 0 or 1 */
+  QM_U8
+} qm_dtype;
+
+/* Generated code is entered as `entry(args)`, once on each thread, with an array
+ * of pointers, one for each argument. For a tensor it points to a memref
+ * descriptor { void *allocated, *aligned; int64_t offset, sizes[rank],
+ * strides[rank]; }, for a QM_INDEX of rank 0 to an int64_t. */
+typedef enum {
+  QM_ARG_RESULT,       /* filled in by the callee, points into the workspace */
+  QM_ARG_INPUT,        /* contiguous, row-major, never written */
+  QM_ARG_WEIGHTS,      /* i8[?]: the data section of the weights file */
+  QM_ARG_CACHE,        /* {layers, 2, kv_heads, -1, head_size}; -1 becomes the
+                          session's context rounded up to a multiple of 64 */
+  QM_ARG_WORKSPACE,    /* i8[workspace_bytes], aligned to 64 */
+  QM_ARG_THREAD_ID,    /* an int64_t, 0 <= id < count; results of 0 are used */
+  QM_ARG_THREAD_COUNT, /* an int64_t */
+  QM_ARG_BARRIER       /* the pointer itself goes to qm_barrier */
+} qm_arg_kind;
+
+typedef struct {
+  uint32_t kind;       /* qm_arg_kind */
+  uint32_t dtype;      /* qm_dtype */
+  uint32_t rank;       /* at most QM_MAX_RANK */
+  const int64_t *dims; /* [rank], -1 where dynamic; NULL with rank 0 */
+  const char *name;    /* for messages; caches of one name are one cache */
+} qm_arg;
+
+typedef struct {
+  const char *name;
+  void (*entry)(void **args);
+  uint32_t num_args;
+  const qm_arg *args;
+  uint64_t workspace_bytes;
+} qm_function;
+
+/* A "causal-lm" has the function "forward" with the inputs tokens i32[?],
+ * position index, outputs index, one cache, and one result, the logits
+ * f32[outputs, vocab_size] of the last `outputs` of the tokens (0 is allowed). */
+typedef struct {
+  uint32_t abi_version; /* QM_ABI_VERSION of the compiler */
+  const char *name;
+  const char *task;             /* "causal-lm", "encoder" or "graph" */
+  uint64_t weights_bytes;       /* size of the weights file; 0: there is none */
+  uint64_t weights_header_hash; /* FNV-1a 64 of the file's JSON header */
+  int64_t vocab_size;           /* of token ids; 0: inputs are not token ids */
+  int64_t hidden_size;
+  int64_t context_length; /* the most tokens a session or sentence may have */
+  int64_t batch_tokens;   /* the most a dynamic dimension of an input may be */
+  uint32_t num_functions;
+  const qm_function *functions;
+} qm_descriptor;
+
+/*===----------------------------------------------------------------------===*
+ * Models
+ *===----------------------------------------------------------------------===*/
+
+typedef struct qm_model qm_model;
+
+/* Maps the weights read-only: several processes share one copy in memory.
+ * weights_path: NULL for a model without weights. The descriptor must outlive
+ * the model. *model is set only on success. */
+qm_status qm_model_open(const qm_descriptor *descriptor,
+                        const char *weights_path, qm_model **model);
+
+/* NULL is fine. Sessions keep what they need: the order of freeing is free. */
+void qm_model_free(qm_model *model);
+
+const qm_descriptor *qm_model_descriptor(const qm_model *model);
+
+/*===----------------------------------------------------------------------===*
+ * Sessions
+ *===----------------------------------------------------------------------===*/
+
+typedef struct qm_session qm_session;
+
+/* The application's own threads, instead of the session's: must call
+ * task(argument, i) once for every 0 <= i < threads, ALL AT THE SAME TIME (they
+ * wait for each other at barriers), and return when all have returned. OpenMP:
+ *
+ *     void on_openmp(void *context, qm_task task, void *argument, int64_t n) {
+ *     #pragma omp parallel num_threads(n)      // with omp_set_dynamic(0)
+ *       task(argument, omp_get_thread_num());
+ *     } */
+typedef void (*qm_task)(void *argument, int64_t thread);
+typedef void (*qm_executor)(void *context, qm_task task, void *argument,
+                            int64_t threads);
+
+/* Zero means "the default", so `{0}` and NULL are good options. */
+typedef struct {
+  int64_t context;      /* tokens it can hold; default: all the model can */
+  int64_t threads;      /* default: the cores that this process may use */
+  qm_executor executor; /* default: threads of the session's own */
+  void *executor_context;
+} qm_session_options;
+
+/* The cache is reserved, not touched: memory is used as tokens come.
+ * *session is set only on success. */
+qm_status qm_session_create(qm_model *model, const qm_session_options *options,
+                            qm_session **session);
+void qm_session_free(qm_session *session);
+
+/* Appends n >= 1 tokens (ids in [0, vocab_size)), as many as fit into the
+ * context, and keeps the logits of the last `outputs` of them, 0 <= outputs <= n
+ * (1 to sample, n to score a text, 0 to only fill the cache). */
+qm_status qm_session_feed(qm_session *session, const int32_t *tokens, int64_t n,
+                          int64_t outputs);
+
+/* [outputs][vocab_size] of the last feed, valid until the next call with this
+ * session; NULL before the first feed and after one with outputs = 0. */
+const float *qm_session_logits(const qm_session *session);
+
+/* How many tokens the session holds, and how many it can. */
+int64_t qm_session_position(const qm_session *session);
+int64_t qm_session_context(const qm_session *session);
+
+/* Forgets the tokens from `position` on, 0 <= position <= what it holds. */
+qm_status qm_session_rewind(qm_session *session, int64_t position);
+
+/* Row-major and contiguous; data aligned as its type asks. */
+typedef struct {
+  void *data;
+  qm_dtype dtype;
+  int32_t rank;
+  int64_t dims[QM_MAX_RANK];
+} qm_tensor;
+
+/* Calls a function of any graph that has no cache (encoders are such).
+ * function: NULL for the first. The inputs must have the types and ranks of the
+ * function's inputs, its dimensions where those are static, and from 1 to
+ * batch_tokens where not; in an encoder, integers must be ids below vocab_size.
+ * Fills in `results`, which point into memory of the session and are valid
+ * until the next call with it. */
+qm_status qm_session_run(qm_session *session, const char *function,
+                         const qm_tensor *inputs, uint32_t num_inputs,
+                         qm_tensor *results, uint32_t num_results);
+
+/*===----------------------------------------------------------------------===*
+ * Called by generated code
+ *===----------------------------------------------------------------------===*/
+
+/* Returns when all n threads have come here; what they wrote before is seen by
+ * all after. */
+void qm_barrier(void *barrier, int64_t n);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* QUANT_MLIR_RUNTIME_QUANT_RUNTIME_H */
