@@ -1,71 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// f16 and bf16 as 16-bit patterns, to and from f32. Round to nearest even,
+// subnormals kept, overflow to infinity, NaN stays a (quiet) NaN. APFloat gives
+// the same answers (the unit tests ask it) but takes 100 ns a value; this is
+// straight-line code that compilers turn into vector instructions.
+
 #ifndef QUANT_MLIR_QUANTIZE_FLOATCONVERSION_H
 #define QUANT_MLIR_QUANTIZE_FLOATCONVERSION_H
 
-// Conversions between f32 and the 16-bit floats, as bit patterns. APFloat does
-// the same, far too slowly for whole tensors.
-
+#include "llvm/ADT/bit.h"
 #include <cstdint>
-#include <cstring>
 
 namespace quantmlir {
 
-inline uint32_t f32Bits(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  return bits;
-}
-
-inline float f32FromBits(uint32_t bits) {
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-/// bfloat16 to f32: exact.
-inline float bf16ToF32(uint16_t half) {
-  return f32FromBits(uint32_t(half) << 16);
-}
-
-/// f32 to bfloat16, to nearest even. A NaN stays one and becomes quiet.
-inline uint16_t f32ToBF16(float value) {
-  uint32_t bits = f32Bits(value);
-  if ((bits & 0x7fffffff) > 0x7f800000)
-    return uint16_t(bits >> 16 | 0x40);
-  return uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-/// IEEE half to f32: exact.
+/// The value of an IEEE half. Exact.
 inline float f16ToF32(uint16_t half) {
-  uint32_t sign = uint32_t(half & 0x8000) << 16;
-  uint32_t exponent = half >> 10 & 31, mantissa = half & 1023;
-  if (exponent == 31)
-    return f32FromBits(sign | 0x7f800000 | mantissa << 13);
-  if (exponent != 0)
-    return f32FromBits(sign | (exponent + 112) << 23 | mantissa << 13);
-  // A subnormal is mantissa * 2^-24, which f32 holds as a normal number.
-  float value = float(mantissa) * 0x1p-24f;
-  return f32FromBits(sign | f32Bits(value));
+  // Moved into place, an exponent is too small by the difference of the biases.
+  constexpr uint32_t rebias = uint32_t(127 - 15) << 23;
+  constexpr uint32_t topExponent = 0x7C00u << 13;
+  uint32_t bits = uint32_t(half & 0x7FFF) << 13;
+  uint32_t exponent = bits & topExponent;
+  uint32_t normal = bits + rebias;
+  uint32_t infOrNaN = bits + 2 * rebias;
+  // A subnormal has no implicit one: give it one, then subtract it again.
+  constexpr uint32_t one = uint32_t(127 - 14) << 23;
+  uint32_t subnormal = llvm::bit_cast<uint32_t>(
+      llvm::bit_cast<float>(bits + one) - llvm::bit_cast<float>(one));
+  uint32_t magnitude = exponent == topExponent ? infOrNaN
+                       : exponent == 0         ? subnormal
+                                               : normal;
+  return llvm::bit_cast<float>(magnitude | uint32_t(half & 0x8000) << 16);
 }
 
-/// f32 to IEEE half, to nearest even; what is too large becomes infinite. A NaN
-/// stays one and becomes quiet.
+/// The nearest IEEE half.
 inline uint16_t f32ToF16(float value) {
-  uint32_t bits = f32Bits(value);
-  uint16_t sign = uint16_t(bits >> 16 & 0x8000);
-  bits &= 0x7fffffff;
-  if (bits > 0x7f800000)
-    return sign | 0x7e00 | (bits >> 13 & 0x1ff);
-  if (bits >= 0x477ff000) // 65520, the tie between the largest half and 65536
-    return sign | 0x7c00;
-  if (bits < 0x38800000) {
-    // The result is subnormal: an addition that leaves 2^-24 as the last place
-    // of the sum rounds for us.
-    float shifted = f32FromBits(bits) + 0.5f;
-    return sign | uint16_t(f32Bits(shifted) - f32Bits(0.5f));
-  }
-  uint32_t odd = bits >> 13 & 1;
-  return sign | uint16_t((bits - (112u << 23) + 0xfff + odd) >> 13);
+  uint32_t bits = llvm::bit_cast<uint32_t>(value);
+  uint32_t sign = (bits >> 16) & 0x8000;
+  bits &= 0x7FFFFFFF;
+  // Adding half a unit, or a hair less if the result would be odd, carries into
+  // the exponent where it must, up to infinity.
+  uint32_t odd = (bits >> 13) & 1;
+  uint32_t normal = (bits - (uint32_t(127 - 15) << 23) + 0xFFF + odd) >> 13;
+  // Below 2^-14 the f32 addition does the rounding: 0.5 has a unit of 2^-24.
+  uint32_t subnormal =
+      llvm::bit_cast<uint32_t>(llvm::bit_cast<float>(bits) + 0.5f) -
+      llvm::bit_cast<uint32_t>(0.5f);
+  uint32_t infOrNaN =
+      bits > 0x7F800000 ? 0x7E00 | ((bits >> 13) & 0x1FF) : 0x7C00;
+  uint32_t magnitude = bits >= 0x47800000  ? infOrNaN
+                       : bits < 0x38800000 ? subnormal
+                                           : normal;
+  return uint16_t(magnitude | sign);
+}
+
+/// The value of a bfloat16. Exact.
+inline float bf16ToF32(uint16_t brain) {
+  return llvm::bit_cast<float>(uint32_t(brain) << 16);
+}
+
+/// The nearest bfloat16.
+inline uint16_t f32ToBF16(float value) {
+  uint32_t bits = llvm::bit_cast<uint32_t>(value);
+  uint32_t rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+  uint32_t quiet = (bits >> 16) | 0x40;
+  return uint16_t((bits & 0x7FFFFFFF) > 0x7F800000 ? quiet : rounded);
 }
 
 } // namespace quantmlir
