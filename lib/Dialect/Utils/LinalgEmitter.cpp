@@ -25,7 +25,8 @@ Value quantmlir::convertFloat(OpBuilder &builder, Location loc, Value value,
     return value;
   // f16 and bf16 have the same width: neither holds the other.
   if (from == to) {
-    Value wide = arith::ExtFOp::create(builder, loc, builder.getF32Type(), value);
+    Value wide =
+        arith::ExtFOp::create(builder, loc, builder.getF32Type(), value);
     return arith::TruncFOp::create(builder, loc, type, wide);
   }
   if (from < to)
@@ -95,8 +96,8 @@ Value LinalgEmitter::generic(Value init, Sizes loopSizes, unsigned parallel,
       if (auto dim = dyn_cast<AffineDimExpr>(expr))
         known.set(dim.getPosition());
   }
-  // linalg takes the loops' bounds from the operands' shapes. A loop that indexes
-  // none of them gets an operand that only has a shape.
+  // linalg takes the loops' bounds from the operands' shapes. A loop that
+  // indexes none of them gets an operand that only has a shape.
   for (unsigned loop : llvm::seq(loops)) {
     if (known.test(loop))
       continue;
@@ -115,9 +116,9 @@ Value LinalgEmitter::generic(Value init, Sizes loopSizes, unsigned parallel,
       [&](OpBuilder &b, Location loc, ValueRange args) {
         SmallVector<Value> elements;
         for (Value arg : args.take_front(operands.size()))
-          elements.push_back(
-              isa<FloatType>(arg.getType()) ? convertFloat(b, loc, arg, compute)
-                                            : arg);
+          elements.push_back(isa<FloatType>(arg.getType())
+                                 ? convertFloat(b, loc, arg, compute)
+                                 : arg);
         Value result = body(b, loc, args.back(), elements);
         if (isa<FloatType>(elementType))
           result = convertFloat(b, loc, result, elementType);

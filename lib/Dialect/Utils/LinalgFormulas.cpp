@@ -47,8 +47,7 @@ Value quantmlir::emitGather(
   unsigned rank = type.getRank();
   SmallVector<OpFoldResult> sizes = emit.sizes(ids);
   sizes.push_back(columns);
-  AffineMap place =
-      emit.dims(rank, llvm::to_vector(llvm::seq(rank - 1)));
+  AffineMap place = emit.dims(rank, llvm::to_vector(llvm::seq(rank - 1)));
   return emit.map(type.getElementType(), sizes, {{ids, place}},
                   [&](OpBuilder &b, Location loc, ValueRange v) -> Value {
                     Value row = arith::IndexCastOp::create(

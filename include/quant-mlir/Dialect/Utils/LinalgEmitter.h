@@ -10,8 +10,8 @@
 //   emit.reduce({M, N, K}, /*parallel=*/2, /*init=*/0.0,
 //               {{x, dims(m, k)}, {w, dims(n, k)}}, multiplyAdd)
 //
-// All floats are converted to one compute type as they are read, and rounded once
-// as they are written: nothing is ever computed in f16 or bf16.
+// All floats are converted to one compute type as they are read, and rounded
+// once as they are written: nothing is ever computed in f16 or bf16.
 
 #include "mlir/IR/AffineMap.h"
 #include "mlir/IR/Builders.h"

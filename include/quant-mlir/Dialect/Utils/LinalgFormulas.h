@@ -15,12 +15,12 @@ mlir::Value emitLinear(LinalgEmitter &emit, mlir::OpBuilder &builder,
                        mlir::RankedTensorType type);
 
 /// result[..., e] = read(ids[...], e), for e below `columns`.
-mlir::Value emitGather(
-    LinalgEmitter &emit, mlir::OpBuilder &builder, mlir::Value ids,
-    mlir::OpFoldResult columns, mlir::RankedTensorType type,
-    llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::Location,
-                                   mlir::ValueRange indices)>
-        read);
+mlir::Value
+emitGather(LinalgEmitter &emit, mlir::OpBuilder &builder, mlir::Value ids,
+           mlir::OpFoldResult columns, mlir::RankedTensorType type,
+           llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::Location,
+                                          mlir::ValueRange indices)>
+               read);
 
 } // namespace quantmlir
 

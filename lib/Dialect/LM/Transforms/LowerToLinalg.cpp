@@ -99,14 +99,13 @@ struct LowerRMSNorm : OpRewritePattern<RMSNormOp> {
     Value mean = emitMean(emit, rewriter, op.getLoc(), squares, sizes.back());
     double eps = op.getEps().convertToDouble();
     rewriter.replaceOp(
-        op,
-        emit.map(op.getType().getElementType(), sizes,
-                 {{op.getX(), all}, {mean, rows}, {op.getGain(), last}},
-                 [&](OpBuilder &b, Location loc, ValueRange x) -> Value {
-                   Value root = emitRoot(b, loc, x[1], eps);
-                   Value normal = arith::DivFOp::create(b, loc, x[0], root);
-                   return arith::MulFOp::create(b, loc, normal, x[2]);
-                 }));
+        op, emit.map(op.getType().getElementType(), sizes,
+                     {{op.getX(), all}, {mean, rows}, {op.getGain(), last}},
+                     [&](OpBuilder &b, Location loc, ValueRange x) -> Value {
+                       Value root = emitRoot(b, loc, x[1], eps);
+                       Value normal = arith::DivFOp::create(b, loc, x[0], root);
+                       return arith::MulFOp::create(b, loc, normal, x[2]);
+                     }));
     return success();
   }
 };
@@ -146,7 +145,8 @@ struct LowerLayerNorm : OpRewritePattern<LayerNormOp> {
     rewriter.replaceOp(
         op, emit.map(op.getType().getElementType(), sizes, operands,
                      [&](OpBuilder &b, Location loc, ValueRange x) -> Value {
-                       Value centred = arith::SubFOp::create(b, loc, x[0], x[1]);
+                       Value centred =
+                           arith::SubFOp::create(b, loc, x[0], x[1]);
                        Value root = emitRoot(b, loc, x[2], eps);
                        Value y = arith::DivFOp::create(b, loc, centred, root);
                        y = arith::MulFOp::create(b, loc, y, x[3]);
@@ -190,15 +190,14 @@ static Value emitRopeTable(LinalgEmitter &emit, OpBuilder &builder,
       [&](OpBuilder &b, Location loc, ValueRange) -> Value {
         Value token = linalg::IndexOp::create(b, loc, 0);
         Value pair = linalg::IndexOp::create(b, loc, 1);
-        Value position =
-            arith::AddIOp::create(b, loc, op.getPosition(), token);
+        Value position = arith::AddIOp::create(b, loc, op.getPosition(), token);
         // base^(2 pair / rotated)
-        Value exponent = arith::DivFOp::create(
-            b, loc, toFloat(b, loc, pair), constant(b, loc, f64, pairs));
+        Value exponent = arith::DivFOp::create(b, loc, toFloat(b, loc, pair),
+                                               constant(b, loc, f64, pairs));
         Value base = constant(b, loc, f64, op.getBase().convertToDouble());
         Value divisor = math::PowFOp::create(b, loc, base, exponent);
-        Value angle = arith::DivFOp::create(
-            b, loc, toFloat(b, loc, position), divisor);
+        Value angle =
+            arith::DivFOp::create(b, loc, toFloat(b, loc, position), divisor);
         return sine ? math::SinOp::create(b, loc, angle).getResult()
                     : math::CosOp::create(b, loc, angle).getResult();
       });
@@ -259,14 +258,14 @@ struct LowerRope : OpRewritePattern<RopeOp> {
           Value after = arith::AddIOp::create(b, loc, place.back(), distance);
           Value partner =
               arith::SelectOp::create(b, loc, isSecond, before, after);
-          place.back() = arith::SelectOp::create(b, loc, isRotated, partner,
-                                                 place.back());
+          place.back() =
+              arith::SelectOp::create(b, loc, isRotated, partner, place.back());
           Value other = tensor::ExtractOp::create(b, loc, op.getX(), place);
           other = convertFloat(b, loc, other, emit.getCompute());
           Value cosine = tensor::ExtractOp::create(b, loc, cosines,
                                                    ValueRange{token, pair});
-          Value sine = tensor::ExtractOp::create(b, loc, sines,
-                                                 ValueRange{token, pair});
+          Value sine =
+              tensor::ExtractOp::create(b, loc, sines, ValueRange{token, pair});
 
           // first: a cos - b sin; second: b cos + a sin.
           Value straight = arith::MulFOp::create(b, loc, x[0], cosine);

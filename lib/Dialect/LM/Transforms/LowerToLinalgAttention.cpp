@@ -2,11 +2,11 @@
 //
 // Attention, step by step: scores, mask, softmax, weighted sum. Heads are taken
 // apart first: `heads` query heads are kv_heads groups of heads / kv_heads that
-// read the same keys, so that a query is [..., tokens, kv_heads, group, size] and
-// keys and values are [..., keys, kv_heads, size].
+// read the same keys, so that a query is [..., tokens, kv_heads, group, size]
+// and keys and values are [..., keys, kv_heads, size].
 //
-// With a cache the new keys and values are stored in it first, and then all keys
-// and values up to the last new one are read from it.
+// With a cache the new keys and values are stored in it first, and then all
+// keys and values up to the last new one are read from it.
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -94,22 +94,22 @@ private:
 
 } // namespace
 
-/// Stores `tokens`, [tokens, heads, size], in plane `plane` (0 keys, 1 values) of
-/// a layer of the cache, and returns all of that plane up to them,
-/// [heads, keys, size].
+/// Stores `tokens`, [tokens, heads, size], in plane `plane` (0 keys, 1 values)
+/// of a layer of the cache, and returns all of that plane up to them, [heads,
+/// keys, size].
 static Source throughCache(LinalgEmitter &emit, OpBuilder &builder,
                            Location loc, Value tokens, Value cache,
                            int64_t layer, int64_t plane, Value position) {
   auto cacheType = cast<MemRefType>(cache.getType());
   int64_t heads = cacheType.getDimSize(2), size = cacheType.getDimSize(4);
   OpFoldResult count = emit.sizes(tokens).front();
-  Value byHead = emit.map(cacheType.getElementType(),
-                          {builder.getIndexAttr(heads), count,
-                           builder.getIndexAttr(size)},
-                          {{tokens, emit.dims(3, {1, 0, 2})}},
-                          [](OpBuilder &, Location, ValueRange elements) {
-                            return elements.front();
-                          });
+  Value byHead =
+      emit.map(cacheType.getElementType(),
+               {builder.getIndexAttr(heads), count, builder.getIndexAttr(size)},
+               {{tokens, emit.dims(3, {1, 0, 2})}},
+               [](OpBuilder &, Location, ValueRange elements) {
+                 return elements.front();
+               });
 
   auto attr = [&](int64_t value) -> OpFoldResult {
     return builder.getIndexAttr(value);
@@ -120,8 +120,8 @@ static Source throughCache(LinalgEmitter &emit, OpBuilder &builder,
     SmallVector<OpFoldResult> sizes = {attr(1), attr(1), attr(heads), count,
                                        attr(size)};
     SmallVector<OpFoldResult> strides(5, attr(1));
-    int64_t staticCount = getConstantIntValue(count).value_or(
-        ShapedType::kDynamic);
+    int64_t staticCount =
+        getConstantIntValue(count).value_or(ShapedType::kDynamic);
     MemRefType type = memref::SubViewOp::inferRankReducedResultType(
         {heads, staticCount, size}, cacheType, offsets, sizes, strides);
     return memref::SubViewOp::create(builder, loc, type, cache, offsets, sizes,
@@ -145,8 +145,8 @@ static Source throughCache(LinalgEmitter &emit, OpBuilder &builder,
 
 // scores[..., head, group, token, key], masked.
 Value LowerAttention::emitScores(LinalgEmitter &emit, OpBuilder &builder,
-                                 AttentionOp op, OpAdaptor adaptor,
-                                 Value query, Source keys) const {
+                                 AttentionOp op, OpAdaptor adaptor, Value query,
+                                 Source keys) const {
   // Loops: batch, head, group, token, key, element.
   SmallVector<OpFoldResult> querySizes = emit.sizes(query);
   unsigned batchRank = querySizes.size() - 4;
@@ -197,13 +197,14 @@ Value LowerAttention::emitScores(LinalgEmitter &emit, OpBuilder &builder,
 
         Value queryPosition = linalg::IndexOp::create(b, loc, token);
         if (adaptor.getPosition())
-          queryPosition =
-              arith::AddIOp::create(b, loc, queryPosition, adaptor.getPosition());
+          queryPosition = arith::AddIOp::create(b, loc, queryPosition,
+                                                adaptor.getPosition());
         Value keyPosition = linalg::IndexOp::create(b, loc, key);
-        Value hidden = constant(b, loc, -std::numeric_limits<double>::infinity());
+        Value hidden =
+            constant(b, loc, -std::numeric_limits<double>::infinity());
         if (op.getCausal()) {
-          Value later = arith::CmpIOp::create(
-              b, loc, arith::CmpIPredicate::ugt, keyPosition, queryPosition);
+          Value later = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ugt,
+                                              keyPosition, queryPosition);
           score = arith::SelectOp::create(b, loc, later, hidden, score);
         }
         if (op.getWindow()) {
@@ -226,8 +227,7 @@ Value LowerAttention::emitSoftmax(LinalgEmitter &emit, OpBuilder &builder,
   SmallVector<OpFoldResult> sizes = emit.sizes(scores);
   unsigned rank = sizes.size();
   AffineMap all = builder.getMultiDimIdentityMap(rank);
-  AffineMap rows =
-      emit.dims(rank, llvm::to_vector(llvm::seq(rank - 1)));
+  AffineMap rows = emit.dims(rank, llvm::to_vector(llvm::seq(rank - 1)));
   Value largest = emit.reduce(
       sizes, rank - 1, -std::numeric_limits<double>::infinity(),
       {{scores, all}},
@@ -294,8 +294,10 @@ LowerAttention::matchAndRewrite(AttentionOp op, OpAdaptor adaptor,
   LinalgEmitter emit(rewriter, loc, getComputeType(type.getElementType()));
   int64_t heads = op.getKvHeads(), group = op.getHeads() / heads,
           size = op.getHeadSize();
-  Value query = splitLast(rewriter, loc, adaptor.getQuery(), {heads, group, size});
-  Source keys = {splitLast(rewriter, loc, adaptor.getKey(), {heads, size}), false};
+  Value query =
+      splitLast(rewriter, loc, adaptor.getQuery(), {heads, group, size});
+  Source keys = {splitLast(rewriter, loc, adaptor.getKey(), {heads, size}),
+                 false};
   Source values = {splitLast(rewriter, loc, adaptor.getValue(), {heads, size}),
                    false};
   if (op.getCache()) {

@@ -41,15 +41,15 @@ IRBlock::IRBlock(OpBuilder &builder, Location loc, Value part,
   Value column = logicalIndices.back();
   indices.push_back(builder.createOrFold<arith::DivUIOp>(loc, column, size));
   Value rest = builder.createOrFold<arith::RemUIOp>(loc, column, size);
-  element = {builder.createOrFold<arith::IndexCastOp>(
-                 loc, builder.getI32Type(), rest),
-             this};
+  element = {
+      builder.createOrFold<arith::IndexCastOp>(loc, builder.getI32Type(), rest),
+      this};
 }
 
 Int IRBlock::constant(int64_t value) {
-  return {arith::ConstantOp::create(builder, loc,
-                                    builder.getI32IntegerAttr(value)),
-          this};
+  return {
+      arith::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(value)),
+      this};
 }
 
 Int IRBlock::byte(Int index) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // What each qt operation computes. Nothing here knows a format: a scheme emits
-// how one of its elements is read, and the formula around it is the same for all.
+// how one of its elements is read, and the formula around it is the same for
+// all.
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -39,8 +40,8 @@ public:
     Value index = builder.createOrFold<arith::IndexCastOp>(
         loc, builder.getIndexType(), code.value);
     Value entry = builder.createOrFold<tensor::ExtractOp>(loc, entries, index);
-    return wrap(builder.createOrFold<arith::ExtSIOp>(
-        loc, builder.getI32Type(), entry));
+    return wrap(
+        builder.createOrFold<arith::ExtSIOp>(loc, builder.getI32Type(), entry));
   }
 
 private:
@@ -65,12 +66,10 @@ Value quantmlir::qt::emitDequantizedElement(OpBuilder &builder, Location loc,
   ScalarEvaluator scalars(builder, loc);
   Value lane = scheme.decodeLane(scalars, {0, element.code}).value;
   if (form.offset != 0)
-    lane =
-        scalars.subtract({0, lane}, scalars.constant(form.offset)).value;
-  Value number = builder.createOrFold<arith::SIToFPOp>(
-      loc, builder.getF32Type(), lane);
-  Value value =
-      builder.createOrFold<arith::MulFOp>(loc, element.scale, number);
+    lane = scalars.subtract({0, lane}, scalars.constant(form.offset)).value;
+  Value number =
+      builder.createOrFold<arith::SIToFPOp>(loc, builder.getF32Type(), lane);
+  Value value = builder.createOrFold<arith::MulFOp>(loc, element.scale, number);
   if (form.hasMinimum)
     value = builder.createOrFold<arith::AddFOp>(loc, value, element.minimum);
   return value;
@@ -96,18 +95,18 @@ static Value emitDequantize(LinalgEmitter &emit, OpBuilder &builder,
   SmallVector<OpFoldResult> sizes = emit.sizes(parts.front());
   sizes.resize(type.getRank());
   sizes.back() = builder.getIndexAttr(type.getRowLength());
-  return emit.map(
-      type.getElementType(), sizes, {},
-      [&](OpBuilder &b, Location loc, ValueRange) {
-        SmallVector<Value> indices;
-        for (unsigned loop = 0; loop < sizes.size(); ++loop)
-          indices.push_back(linalg::IndexOp::create(b, loc, loop));
-        return emitDequantizedElement(b, loc, type, parts, indices);
-      });
+  return emit.map(type.getElementType(), sizes, {},
+                  [&](OpBuilder &b, Location loc, ValueRange) {
+                    SmallVector<Value> indices;
+                    for (unsigned loop = 0; loop < sizes.size(); ++loop)
+                      indices.push_back(linalg::IndexOp::create(b, loc, loop));
+                    return emitDequantizedElement(b, loc, type, parts, indices);
+                  });
 }
 
 static LinalgEmitter emitterFor(OpBuilder &builder, Location loc, Type type) {
-  return LinalgEmitter(builder, loc, getComputeType(getElementTypeOrSelf(type)));
+  return LinalgEmitter(builder, loc,
+                       getComputeType(getElementTypeOrSelf(type)));
 }
 
 namespace {

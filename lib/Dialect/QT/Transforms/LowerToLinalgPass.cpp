@@ -37,8 +37,8 @@ static LogicalResult checkSupported(Operation *op) {
     OpBuilder builder(op->getContext());
     Block scratch;
     builder.setInsertionPointToStart(&scratch);
-    Value input = scratch.addArgument(quantize.getInput().getType(),
-                                      op->getLoc());
+    Value input =
+        scratch.addArgument(quantize.getInput().getType(), op->getLoc());
     SmallVector<Value> parts;
     if (failed(quantize.getType().getScheme().emitQuantize(
             builder, op->getLoc(), input, parts)))
@@ -82,8 +82,8 @@ struct LowerToLinalgPass
                                                          target);
     target.markUnknownOpDynamicallyLegal(
         [&](Operation *op) { return converter.isLegal(op); });
-    if (failed(applyFullConversion(getOperation(), target,
-                                   std::move(patterns))))
+    if (failed(
+            applyFullConversion(getOperation(), target, std::move(patterns))))
       signalPassFailure();
   }
 };

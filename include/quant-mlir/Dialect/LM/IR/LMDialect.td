@@ -70,7 +70,9 @@ def LM_RopeStyle : I32EnumAttr<"RopeStyle", "Which elements rope rotates togethe
   let cppNamespace = "::quantmlir::lm";
   let genSpecializedAttr = 0;
 }
-def LM_RopeStyleAttr : EnumAttr<LM_Dialect, LM_RopeStyle, "rope_style">;
+def LM_RopeStyleAttr : EnumAttr<LM_Dialect, LM_RopeStyle, "rope_style"> {
+  let assemblyFormat = "`<` $value `>`";
+}
 
 def LM_ActivationKind : I32EnumAttr<"ActivationKind", "An activation function", [
     I32EnumAttrCase<"Silu", 0, "silu">,

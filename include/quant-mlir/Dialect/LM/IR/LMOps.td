@@ -156,8 +156,8 @@ def LM_AttentionOp : LM_Op<"attention",
     ```mlir
     %y = lm.attention %q, %k, %v cache %cache[3] at %position {causal, heads = 9, kv_heads = 3, scale = 1.25e-01}
         : tensor<?x576xf32>, tensor<?x192xf32>, tensor<?x192xf32>, !lm.kv_cache<30 x 3 x 64 x f32>
-    %z = lm.attention %q, %k, %v {heads = 12, kv_heads = 12, scale = 0.1767}
-        : tensor<?x384xf32>, tensor<?x384xf32>, tensor<?x384xf32>
+    %z = lm.attention %q, %k, %v mask %m {heads = 12, kv_heads = 12, scale = 0.1767}
+        : tensor<?x384xf32>, tensor<?x384xf32>, tensor<?x384xf32> mask tensor<?x?xf32>
     ```
 
     - C1: heads is a multiple of kv_heads; the last dimensions are heads *
@@ -178,7 +178,7 @@ def LM_AttentionOp : LM_Op<"attention",
   let assemblyFormat = [{
     $query `,` $key `,` $value (`cache` $cache^ `[` $layer `]` `at` $position)?
     (`mask` $mask^)? attr-dict `:` type($query) `,` type($key) `,` type($value)
-    (`,` type($cache)^)? (`,` `mask` type($mask)^)?
+    (`,` type($cache)^)? (`mask` type($mask)^)?
   }];
   let builders = [
     // Result type is the query's.

@@ -4,8 +4,8 @@
 
 // Formats that store a row as a sequence of blocks of bytes, as GGUF's do.
 //
-// A format says once where the code, the scale and the minimum of element j of a
-// block are:
+// A format says once where the code, the scale and the minimum of element j of
+// a block are:
 //
 //   struct Q4_1Block {
 //     static constexpr int64_t values = 32, bytes = 20; // of a block

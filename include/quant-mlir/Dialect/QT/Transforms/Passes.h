@@ -23,8 +23,8 @@ mlir::Value emitDequantizedElement(mlir::OpBuilder &builder, mlir::Location loc,
                                    QuantTensorType type, mlir::ValueRange parts,
                                    mlir::ValueRange indices);
 
-/// Lowers every qt op but `qt.weight` and `qt.load`; `converter` turns quantized
-/// tensors into their parts, see `addPartsConversion`.
+/// Lowers every qt op but `qt.weight` and `qt.load`; `converter` turns
+/// quantized tensors into their parts, see `addPartsConversion`.
 void populateLowerToLinalgPatterns(mlir::RewritePatternSet &patterns,
                                    const mlir::TypeConverter &converter);
 

@@ -35,9 +35,8 @@ FloatSchemeAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
-LogicalResult
-FloatSchemeAttr::verifyTensor(function_ref<InFlightDiagnostic()>,
-                              ArrayRef<int64_t>, Type) const {
+LogicalResult FloatSchemeAttr::verifyTensor(function_ref<InFlightDiagnostic()>,
+                                            ArrayRef<int64_t>, Type) const {
   return success();
 }
 
@@ -73,9 +72,9 @@ llvm::Error FloatSchemeAttr::unpackRows(ArrayRef<ArrayRef<uint8_t>> parts,
   return llvm::Error::success();
 }
 
-llvm::Error
-FloatSchemeAttr::quantizeMatrix(ArrayRef<float> values, int64_t, int64_t,
-                                MutableArrayRef<std::vector<uint8_t>> parts) const {
+llvm::Error FloatSchemeAttr::quantizeMatrix(
+    ArrayRef<float> values, int64_t, int64_t,
+    MutableArrayRef<std::vector<uint8_t>> parts) const {
   int64_t bytes = getType().getWidth() / 8;
   parts[0].resize(values.size() * bytes);
   uint8_t *target = parts[0].data();
@@ -100,14 +99,13 @@ Element FloatSchemeAttr::emitElement(OpBuilder &builder, Location loc,
   return element;
 }
 
-LogicalResult FloatSchemeAttr::emitQuantize(OpBuilder &builder, Location loc,
-                                            Value input,
-                                            SmallVectorImpl<Value> &parts) const {
+LogicalResult
+FloatSchemeAttr::emitQuantize(OpBuilder &builder, Location loc, Value input,
+                              SmallVectorImpl<Value> &parts) const {
   LinalgEmitter emit(builder, loc,
                      getComputeType(getElementTypeOrSelf(input.getType())));
   SmallVector<OpFoldResult> sizes = emit.sizes(input);
-  AffineMap identity =
-      builder.getMultiDimIdentityMap(sizes.size());
+  AffineMap identity = builder.getMultiDimIdentityMap(sizes.size());
   parts.push_back(emit.map(getType(), sizes, {{input, identity}},
                            [](OpBuilder &, Location, ValueRange elements) {
                              return elements.front();

@@ -153,8 +153,8 @@ IntAttr::getStorageParts(ArrayRef<int64_t> shape) const {
   if (getGranularity() == Granularity::Tensor)
     scales = {1};
   else
-    scales.back() = llvm::divideCeil(shape.back(),
-                                     groupLength(*this, shape.back()));
+    scales.back() =
+        llvm::divideCeil(shape.back(), groupLength(*this, shape.back()));
   SmallVector<StoragePart> parts = {{".codes", i8, llvm::to_vector(shape)},
                                     {".scales", getScaleType(), scales}};
   if (getAsymmetric())
@@ -339,7 +339,11 @@ LogicalResult IntAttr::emitQuantize(OpBuilder &builder, Location loc,
   if (getAsymmetric())
     return failure();
   auto type = cast<RankedTensorType>(input.getType());
-  int64_t k = type.getShape().back(), largest = (1 << (getBits() - 1)) - 1;
+  int64_t k = type.getShape().back();
+  // The grid of roundToNearest.
+  double half = 1 << (getBits() - 1), highest = half - 1;
+  double lowest = getBits() == 8 ? -127 : -half;
+  double steps = getBits() == 8 ? 127 : half - 0.5;
   LinalgEmitter emit(builder, loc, builder.getF32Type());
   SmallVector<OpFoldResult> sizes = emit.sizes(input);
   unsigned rank = sizes.size();
@@ -350,13 +354,13 @@ LogicalResult IntAttr::emitQuantize(OpBuilder &builder, Location loc,
 
   Value absMax = emitAbsMax(emit, builder, loc, *this, input, k);
   SmallVector<OpFoldResult> scaleSizes = emit.sizes(absMax);
-  Value scales = emit.map(
-      getScaleType(), scaleSizes,
-      {{absMax, builder.getMultiDimIdentityMap(scaleSizes.size())}},
-      [&](OpBuilder &b, Location loc, ValueRange elements) -> Value {
-        return arith::DivFOp::create(b, loc, elements[0],
-                                     constant(b, loc, largest));
-      });
+  Value scales =
+      emit.map(getScaleType(), scaleSizes,
+               {{absMax, builder.getMultiDimIdentityMap(scaleSizes.size())}},
+               [&](OpBuilder &b, Location loc, ValueRange elements) -> Value {
+                 return arith::DivFOp::create(b, loc, elements[0],
+                                              constant(b, loc, steps));
+               });
 
   Value codes = emit.map(
       builder.getI8Type(), sizes, {{input, identity}},
@@ -369,12 +373,12 @@ LogicalResult IntAttr::emitQuantize(OpBuilder &builder, Location loc,
             b, loc, scales, scaleIndices(b, loc, *this, indices, k));
         scale = convertFloat(b, loc, scale, b.getF32Type());
         Value zero = constant(b, loc, 0);
-        Value steps = arith::DivFOp::create(b, loc, elements[0], scale);
-        Value code = math::RoundEvenOp::create(b, loc, steps);
-        code = arith::MinimumFOp::create(b, loc, code,
-                                         constant(b, loc, largest));
-        code = arith::MaximumFOp::create(b, loc, code,
-                                         constant(b, loc, -largest));
+        Value ratio = arith::DivFOp::create(b, loc, elements[0], scale);
+        Value code = math::RoundEvenOp::create(b, loc, ratio);
+        code =
+            arith::MinimumFOp::create(b, loc, code, constant(b, loc, highest));
+        code =
+            arith::MaximumFOp::create(b, loc, code, constant(b, loc, lowest));
         // A group of zeros has scale 0.
         Value isZero = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ,
                                              scale, zero);

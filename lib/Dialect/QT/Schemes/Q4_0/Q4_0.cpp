@@ -19,7 +19,9 @@ using namespace quantmlir::qt;
 #include "Q4_0.cpp.inc"
 
 namespace quantmlir::qt {
-void registerQ4_0Scheme(QTDialect &dialect) { dialect.addAttribute<Q4_0Attr>(); }
+void registerQ4_0Scheme(QTDialect &dialect) {
+  dialect.addAttribute<Q4_0Attr>();
+}
 } // namespace quantmlir::qt
 
 namespace {
@@ -35,15 +37,18 @@ struct Q4_0Block {
 };
 } // namespace
 
-LogicalResult Q4_0Attr::verifyTensor(function_ref<InFlightDiagnostic()> emitError,
-                                  ArrayRef<int64_t> shape, Type) const {
-  if (ShapedType::isDynamic(shape.back()) || shape.back() % Q4_0Block::values != 0)
+LogicalResult
+Q4_0Attr::verifyTensor(function_ref<InFlightDiagnostic()> emitError,
+                       ArrayRef<int64_t> shape, Type) const {
+  if (ShapedType::isDynamic(shape.back()) ||
+      shape.back() % Q4_0Block::values != 0)
     return emitError() << "#qt.q4_0: a row must be a whole number of blocks of "
                        << Q4_0Block::values << " values, got " << shape.back();
   return success();
 }
 
-SmallVector<StoragePart> Q4_0Attr::getStorageParts(ArrayRef<int64_t> shape) const {
+SmallVector<StoragePart>
+Q4_0Attr::getStorageParts(ArrayRef<int64_t> shape) const {
   SmallVector<int64_t> blocks(shape);
   blocks.back() /= Q4_0Block::values;
   blocks.push_back(Q4_0Block::bytes);
@@ -74,6 +79,6 @@ Element Q4_0Attr::emitElement(OpBuilder &builder, Location loc,
 
 llvm::Error
 Q4_0Attr::quantizeMatrix(ArrayRef<float> values, int64_t n, int64_t k,
-                      MutableArrayRef<std::vector<uint8_t>> parts) const {
+                         MutableArrayRef<std::vector<uint8_t>> parts) const {
   return encodeBlocks(BlockFormat::Q4_0, values, parts[0]);
 }

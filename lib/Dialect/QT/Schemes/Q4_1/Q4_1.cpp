@@ -19,7 +19,9 @@ using namespace quantmlir::qt;
 #include "Q4_1.cpp.inc"
 
 namespace quantmlir::qt {
-void registerQ4_1Scheme(QTDialect &dialect) { dialect.addAttribute<Q4_1Attr>(); }
+void registerQ4_1Scheme(QTDialect &dialect) {
+  dialect.addAttribute<Q4_1Attr>();
+}
 } // namespace quantmlir::qt
 
 namespace {
@@ -38,15 +40,18 @@ struct Q4_1Block {
 };
 } // namespace
 
-LogicalResult Q4_1Attr::verifyTensor(function_ref<InFlightDiagnostic()> emitError,
-                                  ArrayRef<int64_t> shape, Type) const {
-  if (ShapedType::isDynamic(shape.back()) || shape.back() % Q4_1Block::values != 0)
+LogicalResult
+Q4_1Attr::verifyTensor(function_ref<InFlightDiagnostic()> emitError,
+                       ArrayRef<int64_t> shape, Type) const {
+  if (ShapedType::isDynamic(shape.back()) ||
+      shape.back() % Q4_1Block::values != 0)
     return emitError() << "#qt.q4_1: a row must be a whole number of blocks of "
                        << Q4_1Block::values << " values, got " << shape.back();
   return success();
 }
 
-SmallVector<StoragePart> Q4_1Attr::getStorageParts(ArrayRef<int64_t> shape) const {
+SmallVector<StoragePart>
+Q4_1Attr::getStorageParts(ArrayRef<int64_t> shape) const {
   SmallVector<int64_t> blocks(shape);
   blocks.back() /= Q4_1Block::values;
   blocks.push_back(Q4_1Block::bytes);
@@ -78,6 +83,6 @@ Element Q4_1Attr::emitElement(OpBuilder &builder, Location loc,
 
 llvm::Error
 Q4_1Attr::quantizeMatrix(ArrayRef<float> values, int64_t n, int64_t k,
-                      MutableArrayRef<std::vector<uint8_t>> parts) const {
+                         MutableArrayRef<std::vector<uint8_t>> parts) const {
   return encodeBlocks(BlockFormat::Q4_1, values, parts[0]);
 }

@@ -19,7 +19,9 @@ using namespace quantmlir::qt;
 #include "Q8_0.cpp.inc"
 
 namespace quantmlir::qt {
-void registerQ8_0Scheme(QTDialect &dialect) { dialect.addAttribute<Q8_0Attr>(); }
+void registerQ8_0Scheme(QTDialect &dialect) {
+  dialect.addAttribute<Q8_0Attr>();
+}
 } // namespace quantmlir::qt
 
 namespace {
@@ -36,15 +38,18 @@ struct Q8_0Block {
 };
 } // namespace
 
-LogicalResult Q8_0Attr::verifyTensor(function_ref<InFlightDiagnostic()> emitError,
-                                  ArrayRef<int64_t> shape, Type) const {
-  if (ShapedType::isDynamic(shape.back()) || shape.back() % Q8_0Block::values != 0)
+LogicalResult
+Q8_0Attr::verifyTensor(function_ref<InFlightDiagnostic()> emitError,
+                       ArrayRef<int64_t> shape, Type) const {
+  if (ShapedType::isDynamic(shape.back()) ||
+      shape.back() % Q8_0Block::values != 0)
     return emitError() << "#qt.q8_0: a row must be a whole number of blocks of "
                        << Q8_0Block::values << " values, got " << shape.back();
   return success();
 }
 
-SmallVector<StoragePart> Q8_0Attr::getStorageParts(ArrayRef<int64_t> shape) const {
+SmallVector<StoragePart>
+Q8_0Attr::getStorageParts(ArrayRef<int64_t> shape) const {
   SmallVector<int64_t> blocks(shape);
   blocks.back() /= Q8_0Block::values;
   blocks.push_back(Q8_0Block::bytes);
@@ -75,6 +80,6 @@ Element Q8_0Attr::emitElement(OpBuilder &builder, Location loc,
 
 llvm::Error
 Q8_0Attr::quantizeMatrix(ArrayRef<float> values, int64_t n, int64_t k,
-                      MutableArrayRef<std::vector<uint8_t>> parts) const {
+                         MutableArrayRef<std::vector<uint8_t>> parts) const {
   return encodeBlocks(BlockFormat::Q8_0, values, parts[0]);
 }
