@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Runs the test suites of a finished build and adds up what they say.
+
+    scripts/run_tests.py [--build DIR] [--fuzz-seconds 10] [lit | unit | pytest | fuzz]...
+
+Each suite's output goes to the terminal as it comes. All suites run even if one fails; the
+last line, also in DIR/test-counts.txt, is "N passed, N failed". Exit code 1 if anything failed.
+"""
+
+import argparse
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def total(pattern: str, text: str) -> int:
+    return sum(int(number) for number in re.findall(pattern, text, re.MULTILINE))
+
+
+def count_lit(text: str) -> tuple:
+    passed = total(r"^ *(?:Passed|Expectedly Failed) *: +(\d+)", text)
+    bad = r"^ *(?:Failed|Unresolved|Timed Out|Unexpectedly Passed) *: +(\d+)"
+    return passed, total(bad, text)
+
+
+def count_gtest(text: str) -> tuple:
+    passed = total(r"^\[  PASSED  \] (\d+) tests?", text)
+    return passed, total(r"^\[  FAILED  \] (\d+) tests?, listed below", text)
+
+
+def count_pytest(text: str) -> tuple:
+    # The last line is the summary; test names above it may hold any words.
+    last = text.strip().splitlines()[-1] if text.strip() else ""
+    return total(r"(\d+) passed", last), total(r"(\d+) (?:failed|errors?)\b", last)
+
+
+def count_fuzz(text: str) -> tuple:
+    return 1, 0  # A finding ends it with an error, which is counted below.
+
+
+def run(command: list) -> tuple:
+    """(exit code, output); shows the output while it comes."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        errors="replace",
+    )
+    lines = []
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        lines.append(line)
+    return process.wait(), "".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", default="build", type=pathlib.Path)
+    parser.add_argument("--fuzz-seconds", default=10, type=int)
+    parser.add_argument("suites", nargs="*", metavar="lit|unit|pytest|fuzz")
+    options = parser.parse_args()
+    ninja = ["cmake", "--build", str(options.build), "--target"]
+    fuzzer = ROOT / options.build / "bin" / "fuzz-weight-files"
+    suites = {
+        "lit": ([*ninja, "check-lit"], count_lit),
+        "unit": ([*ninja, "check-unit"], count_gtest),
+        "pytest": ([sys.executable, "-m", "pytest", "-q"], count_pytest),
+        "fuzz": ([str(fuzzer), "--seconds", str(options.fuzz_seconds)], count_fuzz),
+    }
+    if unknown := set(options.suites) - set(suites):
+        parser.error(f"no such suite: {', '.join(sorted(unknown))}")
+
+    counts_file = ROOT / options.build / "test-counts.txt"
+    counts_file.unlink(missing_ok=True)
+    rows = []
+    for name in options.suites or suites:
+        command, count = suites[name]
+        print(f"== {name}", flush=True)
+        start = time.monotonic()
+        status, text = run(command)
+        passed, failed = count(text) if status == 0 or name != "fuzz" else (0, 1)
+        if status != 0 and failed == 0:
+            failed = 1  # It broke before it could count.
+        if status == 0 and passed == 0:
+            failed += 1  # A suite that finds no test is broken too.
+        rows.append((name, passed, failed, time.monotonic() - start))
+
+    print("== tests")
+    for name, passed, failed, seconds in rows:
+        print(f"{name:6} {passed:5} passed {failed:4} failed {seconds:7.0f} s")
+    passed, failed = sum(row[1] for row in rows), sum(row[2] for row in rows)
+    counts_file.write_text(f"{passed} passed, {failed} failed\n")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
