@@ -199,6 +199,10 @@ def run_eval(options) -> None:
                 model.embed(parts, max_tokens=128), reference.embed(parts, max_tokens=128)
             )
         else:
+            if options.window > model.context_length:
+                raise InputError(
+                    f"--window is {options.window}, the model takes {model.context_length} tokens"
+                )
             tokens = model.tokenizer.encode(text, special=False)
             if reference is not None and reference.vocab_size != model.vocab_size:
                 raise InputError(

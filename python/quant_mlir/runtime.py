@@ -36,13 +36,13 @@ class Model:
         self.threads = threads or len(os.sched_getaffinity(0))
         name = self.info["name"]
         weights = self.folder / self.info["weights"] if self.info.get("weights") else None
-        self.library = abi.Library(self.folder / f"{name}.so", name, weights, self.threads)
+        self.library = abi.Library(self.folder / f"{name}.so", name, weights)
         self.task = self.library.task
         self.vocab_size = self.library.vocab_size
         self.hidden_size = self.library.hidden_size
         self.context_length = self.library.context_length
-        self.batch_tokens = self.library.batch_tokens
         self._tokenizer: Optional[Tokenizer] = None
+        self._runner: Optional[abi.SessionHandle] = None  # made when run() is first called
 
     def __enter__(self) -> "Model":
         return self
@@ -51,7 +51,9 @@ class Model:
         self.close()
 
     def close(self) -> None:
-        """Gives the memory back. Sessions of this model must be closed before."""
+        """Gives the memory back, except for what open sessions still need."""
+        if self._runner is not None:
+            self._runner.close()
         self.library.close()
 
     @property
@@ -63,13 +65,20 @@ class Model:
     # Any graph.
 
     def run(self, *arrays: np.ndarray, function: Optional[str] = None):
-        """Calls a function of the graph: one array in, one out, for each input and result.
+        """Calls a function of a graph or an encoder; function: by name, default the first.
 
-        Types and shapes must be those of the function (see `info["functions"]`); ValueError
-        says what is wrong. One result is returned as it is, several as a tuple.
+        One array for each input, of its shape and type (see `functions`); ValueError says what
+        is wrong. One result is returned as it is, several as a tuple.
         """
-        results = self.library.run(function, arrays)
+        if self._runner is None:
+            self._runner = self.library.session(0, self.threads)
+        results = self._runner.run(self.library.function(function), arrays)
         return results[0] if len(results) == 1 else tuple(results)
+
+    @property
+    def functions(self) -> List[abi.Function]:
+        """What run() can call: the names, inputs and results."""
+        return self.library.functions
 
     # Language models.
 
@@ -133,26 +142,26 @@ class Model:
         """
         if self.task == "causal-lm":
             raise InputError(f"{self.folder}: a causal-lm, not a sentence encoder")
+        function = self.functions[0]
+        if len(function.inputs) != 1 or len(function.results) != 1:
+            raise InputError(f"{self.folder}: {function.name} does not map ids to hidden states")
         texts = [texts] if isinstance(texts, str) else list(texts)
         limit = min(n for n in (max_tokens, self.context_length or None, 1 << 30) if n)
-        rows = np.zeros((len(texts), self.hidden_size or self._result_width()), np.float32)
+        width = function.results[0].dims[-1]
+        rows = np.zeros((len(texts), width), np.float32)
         for row, text in zip(rows, texts):
             ids = self.tokenizer.encode(text)
             if len(ids) > limit:  # [SEP] stays at the end
                 ids = [*ids[: limit - 1], ids[-1]]
-            (states,) = self.library.run(None, self._as_inputs(ids))
+            states = self.run(self._as_input(ids))
             mean = states.reshape(len(ids), -1).mean(axis=0)
             row[:] = mean / max(float(np.linalg.norm(mean)), 1e-12)
         return rows
 
-    def _as_inputs(self, ids: List[int]) -> List[np.ndarray]:
+    def _as_input(self, ids: List[int]) -> np.ndarray:
         """The ids as the one input of the encoder: [tokens], or [1, tokens] from PyTorch."""
-        (argument,) = self.library.inputs(None)
-        return [np.array(ids, argument.dtype).reshape((1,) * (argument.rank - 1) + (-1,))]
-
-    def _result_width(self) -> int:
-        (result,) = self.library.results(None)
-        return result.dims[-1]
+        (argument,) = self.functions[0].inputs
+        return np.array(ids, argument.dtype).reshape((1,) * (argument.rank - 1) + (-1,))
 
     def _require(self, task: str) -> None:
         if self.task != task:
@@ -164,7 +173,7 @@ class Session:
 
     def __init__(self, model: Model, context: int):
         self.model = model
-        self.handle = model.library.open_session(context)
+        self.handle = model.library.session(context, model.threads)
 
     def __enter__(self) -> "Session":
         return self
@@ -187,17 +196,12 @@ class Session:
     def feed(self, tokens: Sequence[int], all: bool = False) -> np.ndarray:
         """Appends tokens. Logits [1, vocabulary] of the last, or of all [tokens, vocabulary].
 
-        InputError if they do not fit into the context or an id is outside the vocabulary.
+        ValueError if they do not fit into the context or an id is outside the vocabulary.
         """
         ids = np.ascontiguousarray(tokens, np.int32)
         if ids.ndim != 1 or not ids.size:
             raise ValueError(f"tokens must be a list of at least one id, not of shape {ids.shape}")
-        rows = []
-        for start in range(0, len(ids), self.model.batch_tokens):
-            part = ids[start : start + self.model.batch_tokens]
-            last = start + len(part) == len(ids)
-            rows.append(self.handle.feed(part, len(part) if all else int(last)))
-        return np.concatenate(rows)
+        return self.handle.feed(ids, len(ids) if all else 1)
 
 
 def _read_info(folder: pathlib.Path) -> dict:
