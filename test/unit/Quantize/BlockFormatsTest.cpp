@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Against ggml's C library: the bytes it writes and the values it reads.
+
+#include "quant-mlir/Quantize/BlockFormats.h"
+#include "../Golden.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/bit.h"
+#include <cmath>
+#include <limits>
+
+using namespace llvm;
+using namespace quantmlir;
+
+namespace {
+class BlockFormats : public testing::TestWithParam<BlockFormat> {
+protected:
+  std::string array(StringRef file, StringRef part) {
+    return (file + "." + StringRef(blockFormatName(GetParam())).upper() + "." +
+            part)
+        .str();
+  }
+  std::string failure(ArrayRef<float> values) {
+    std::vector<uint8_t> bytes;
+    return toString(encodeBlocks(GetParam(), values, bytes));
+  }
+};
+} // namespace
+
+INSTANTIATE_TEST_SUITE_P(All, BlockFormats,
+                         testing::Values(BlockFormat::Q4_0, BlockFormat::Q4_1,
+                                         BlockFormat::Q8_0),
+                         [](const auto &info) {
+                           return blockFormatName(info.param).str();
+                         });
+
+// Row 2 of x has the hard blocks: zeros, ties of the maximum, tiny scales, -0.
+TEST_P(BlockFormats, EncodesAsGGML) {
+  auto x = golden<float>("gguf_simple.x");
+  auto expected = golden<uint8_t>(array("gguf_simple", "bytes"));
+  std::vector<uint8_t> bytes;
+  ASSERT_FALSE(errorToBool(encodeBlocks(GetParam(), x, bytes)));
+  ASSERT_EQ(bytes.size(), expected.size());
+  int64_t stride = blockBytes(GetParam());
+  for (size_t i = 0; i < bytes.size(); ++i)
+    ASSERT_EQ(bytes[i], expected[i])
+        << "block " << i / stride << ", byte " << i % stride;
+}
+
+TEST_P(BlockFormats, DecodesAsGGML) {
+  for (StringRef file : {"gguf_simple", "gguf_decode"}) {
+    auto bytes = golden<uint8_t>(array(file, "bytes"));
+    auto expected = golden<float>(array(file, "values"));
+    std::vector<float> values(expected.size());
+    ASSERT_FALSE(errorToBool(decodeBlocks(GetParam(), bytes, values)));
+    for (size_t i = 0; i < values.size(); ++i)
+      ASSERT_EQ(bit_cast<uint32_t>(values[i]), bit_cast<uint32_t>(expected[i]))
+          << file.str() << " value " << i;
+  }
+}
+
+// More blocks than one task has, so that several tasks must agree on places.
+TEST_P(BlockFormats, ManyBlocks) {
+  auto x = golden<float>("gguf_simple.x");
+  std::vector<float> many;
+  while (many.size() < 3000 * 32)
+    many.insert(many.end(), x.begin(), x.end());
+  std::vector<uint8_t> once, bytes;
+  ASSERT_FALSE(errorToBool(encodeBlocks(GetParam(), x, once)));
+  ASSERT_FALSE(errorToBool(encodeBlocks(GetParam(), many, bytes)));
+  ASSERT_EQ(bytes.size(), once.size() * (many.size() / x.size()));
+  for (size_t i = 0; i < bytes.size(); ++i)
+    ASSERT_EQ(bytes[i], once[i % once.size()]) << i;
+}
+
+TEST_P(BlockFormats, RefusesWhatHasNoBytes) {
+  float infinity = std::numeric_limits<float>::infinity();
+  std::vector<float> values(64, 1.0f);
+  values[40] = std::nanf("");
+  values[50] = infinity;
+  EXPECT_NE(failure(values).find("value 40 is NaN"), std::string::npos);
+  values[40] = 0;
+  EXPECT_NE(failure(values).find("value 50 is infinite"), std::string::npos);
+  values[50] = 3e38f;
+  EXPECT_NE(failure(values).find("block 1 are too large"), std::string::npos);
+  EXPECT_NE(failure(std::vector<float>(33)).find("whole blocks of 32"),
+            std::string::npos);
+}
+
+// The inverse of such a scale is infinite; f16 rounds the scale itself to 0.
+TEST_P(BlockFormats, SubnormalValuesBecomeZero) {
+  std::vector<float> values(32, 1e-40f);
+  values[3] = -1e-40f;
+  std::vector<uint8_t> bytes;
+  ASSERT_FALSE(errorToBool(encodeBlocks(GetParam(), values, bytes)));
+  ASSERT_FALSE(errorToBool(decodeBlocks(GetParam(), bytes, values)));
+  for (float value : values)
+    EXPECT_EQ(value, 0.0f);
+}
+
+TEST_P(BlockFormats, DecodeChecksSizes) {
+  std::vector<float> values(32);
+  std::vector<uint8_t> bytes(blockBytes(GetParam()) + 1);
+  EXPECT_TRUE(errorToBool(decodeBlocks(GetParam(), bytes, values)));
+  values.resize(31);
+  bytes.pop_back();
+  EXPECT_TRUE(errorToBool(decodeBlocks(GetParam(), bytes, values)));
+}
