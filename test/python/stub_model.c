@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// Two models by hand with the interface of compiled ones, so that the Python package is tested
+// Three models by hand with the interface of compiled ones, so that the Python package is tested
 // without the compiler.
 //
 // "lm" is a language model: after token t at position p the token t + 1 has the logit p + 1; all
 // logits have a thousandth of the first token of the context added, which is in the cache.
+// "encoder" has the hidden state (t, 1) for token t.
 // "graph" has one function: doubled[i][j] = 2 * x[i][j], and count = the number of elements.
 
 #include "quant-mlir/Runtime/quant_runtime.h"
@@ -98,6 +99,32 @@ static const qm_function graph_functions[] = {
 };
 const qm_descriptor graph_descriptor = {
     QM_ABI_VERSION, "graph", "graph", 0, 0, 0, 3, 0, BATCH, 1, graph_functions,
+};
+
+static void encode(void **args) {
+  const memref2 *tokens = args[1]; // [1][-1], as PyTorch has them
+  const int64_t *ids = (const int64_t *)tokens->aligned + tokens->offset;
+  float *states = ((memref1 *)args[2])->aligned;
+  for (int64_t i = 0; i < tokens->sizes[1]; ++i) {
+    states[2 * i] = (float)ids[i];
+    states[2 * i + 1] = 1;
+  }
+  set_result(args[0], states, tokens->sizes[1], 2);
+}
+
+static const int64_t states_dims[] = {-1, 2};
+static const int64_t batch_dims[] = {1, -1};
+static const int64_t encoder_work_dims[] = {2 * BATCH * 4};
+static const qm_arg encoder_args[] = {
+    {QM_ARG_RESULT, QM_F32, 2, states_dims, "states"},
+    {QM_ARG_INPUT, QM_I64, 2, batch_dims, "tokens"},
+    {QM_ARG_WORKSPACE, QM_I8, 1, encoder_work_dims, "workspace"},
+};
+static const qm_function encoder_functions[] = {
+    {"encode", encode, 3, encoder_args, 2 * BATCH * 4},
+};
+const qm_descriptor encoder_descriptor = {
+    QM_ABI_VERSION, "encoder", "encoder", 0, 0, VOCAB, 2, BATCH, BATCH, 1, encoder_functions,
 };
 
 const qm_descriptor future_descriptor = {

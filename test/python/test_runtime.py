@@ -50,9 +50,8 @@ def folder(tmp_path_factory):
         )
         return path
 
-    made = {name: make(name, task) for name, task in [("lm", "causal-lm"), ("graph", "graph")]}
-    made["future"] = make("future", "graph")
-    return made.__getitem__
+    tasks = {"lm": "causal-lm", "encoder": "encoder", "graph": "graph", "future": "graph"}
+    return {name: make(name, task) for name, task in tasks.items()}.__getitem__
 
 
 @pytest.fixture(params=[1, 2, 5])
@@ -166,6 +165,22 @@ def test_a_language_model_gives_no_embeddings(lm):
         lm.embed("text")
 
 
+def test_embeddings_are_means_of_length_one(folder):
+    # The ids of "\x00" and "\x02" are 3 and 5, so the mean state is (4, 1).
+    with quant_mlir.load(folder("encoder")) as model:
+        rows = model.embed(["\x00\x02", "\x00"])
+        assert np.allclose(rows, [np.array([4, 1]) / 17**0.5, np.array([3, 1]) / 10**0.5])
+        assert np.array_equal(model.embed("\x00"), rows[1:])
+
+
+def test_long_texts_are_cut_and_keep_their_last_token(folder):
+    with quant_mlir.load(folder("encoder")) as model:
+        limit = model.context_length
+        kept = "a" * (limit - 1) + "z"
+        assert np.array_equal(model.embed("a" * 50 + "z"), model.embed(kept))
+        assert np.array_equal(model.embed("aaaz", max_tokens=2), model.embed("az"))
+
+
 def test_any_graph(folder):
     with quant_mlir.load(folder("graph"), threads=2) as model:
         x = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -197,7 +212,7 @@ def test_a_function_that_is_not_there(folder):
 
 
 def test_a_model_of_another_version(folder):
-    with pytest.raises(InputError, match="version 2.* compile the model again"):
+    with pytest.raises(InputError, match=r"version 2.* compile the model again"):
         quant_mlir.load(folder("future"))
 
 
