@@ -79,3 +79,34 @@ def test_a_text_that_is_not_there(tmp_path):
 def test_a_text_that_is_not_utf8(tmp_path):
     (tmp_path / "t").write_bytes(b"\xff\xfe")
     assert_one_line(run("eval", tmp_path, "--text", tmp_path / "t"), "not UTF-8")
+
+
+@pytest.fixture
+def echo_tools(tmp_path):
+    """Tools that print how they were called and fail with 1."""
+    for name in ("quantc", "quant-translate", "quant-opt"):
+        tool = tmp_path / name
+        tool.write_text(f'#!/bin/sh\necho {name} "$@"\necho "error: no" >&2\nexit 1\n')
+        tool.chmod(0o755)
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "arguments, called",
+    [
+        ("import m.gguf -o m.mlir", "quant-translate --import-gguf m.gguf -o m.mlir"),
+        ("import . -o m.mlir", "quant-translate --import-hf . -o m.mlir"),
+        (
+            "quantize m.mlir --recipe w8a8 -o q.mlir",
+            "quant-opt m.mlir --quantize=recipe=w8a8 -o q.mlir",
+        ),
+        ("compile m.gguf -o out", "quantc m.gguf -o out"),
+        (
+            "compile m.gguf --batch 64 --target cpu:x86-64-v3 --recipe int8 --name m -o out",
+            "quantc m.gguf --recipe int8 --target cpu:x86-64-v3 --name m --batch 64 -o out",
+        ),
+    ],
+)
+def test_the_tools_are_called(echo_tools, arguments, called):
+    done = run(*arguments.split(), QUANT_MLIR_TOOLS=echo_tools)
+    assert (done.stdout, done.stderr, done.returncode) == (called + "\n", "error: no\n", 1)
