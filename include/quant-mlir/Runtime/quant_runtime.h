@@ -6,9 +6,8 @@
  * beside the model, so an application needs only that folder:
  *
  *     qm_model *model;  qm_session *session;
- *     if (qm_model_open(&NAME_descriptor, "NAME.weights.safetensors", &model) ||
- *         qm_session_create(model, NULL, &session))
- *       fail(qm_last_error());
+ *     if (qm_model_open(&NAME_descriptor, "NAME.weights.safetensors", &model)
+ * || qm_session_create(model, NULL, &session)) fail(qm_last_error());
  *     qm_session_feed(session, prompt, n, 1);
  *     const float *logits = qm_session_logits(session);     // [1][vocab_size]
  *
@@ -66,8 +65,8 @@ typedef enum {
   QM_U8
 } qm_dtype;
 
-/* Generated code is entered as `entry(args)`, once on each thread, with an array
- * of pointers, one for each argument. For a tensor it points to a memref
+/* Generated code is entered as `entry(args)`, once on each thread, with an
+ * array of pointers, one for each argument. For a tensor it points to a memref
  * descriptor { void *allocated, *aligned; int64_t offset, sizes[rank],
  * strides[rank]; }, for a QM_INDEX of rank 0 to an int64_t. */
 typedef enum {
@@ -87,7 +86,7 @@ typedef struct {
   uint32_t dtype;      /* qm_dtype */
   uint32_t rank;       /* at most QM_MAX_RANK */
   const int64_t *dims; /* [rank], -1 where dynamic; NULL with rank 0 */
-  const char *name;    /* for messages; caches of one name are one cache */
+  const char *name;    /* never NULL; caches of one name are one cache */
 } qm_arg;
 
 typedef struct {
@@ -100,7 +99,8 @@ typedef struct {
 
 /* A "causal-lm" has the function "forward" with the inputs tokens i32[?],
  * position index, outputs index, one cache, and one result, the logits
- * f32[outputs, vocab_size] of the last `outputs` of the tokens (0 is allowed). */
+ * f32[outputs, vocab_size] of the last `outputs` of the tokens (0 is allowed).
+ */
 typedef struct {
   uint32_t abi_version; /* QM_ABI_VERSION of the compiler */
   const char *name;
@@ -165,8 +165,8 @@ qm_status qm_session_create(qm_model *model, const qm_session_options *options,
 void qm_session_free(qm_session *session);
 
 /* Appends n >= 1 tokens (ids in [0, vocab_size)), as many as fit into the
- * context, and keeps the logits of the last `outputs` of them, 0 <= outputs <= n
- * (1 to sample, n to score a text, 0 to only fill the cache). */
+ * context, and keeps the logits of the last `outputs` of them, 0 <= outputs <=
+ * n (1 to sample, n to score a text, 0 to only fill the cache). */
 qm_status qm_session_feed(qm_session *session, const int32_t *tokens, int64_t n,
                           int64_t outputs);
 
