@@ -68,8 +68,10 @@ def dead_links(page: pathlib.Path):
 def pages_of(arguments: list) -> list:
     if not arguments:
         command = ["git", "ls-files", "-co", "--exclude-standard", "*.md"]
-        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        return [ROOT / name for name in listed.stdout.split("\n") if name]
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        if listed.returncode:
+            sys.exit("check_links: not a git checkout: name the pages to check")
+        return [ROOT / name for name in listed.stdout.split("\n") if (ROOT / name).is_file()]
     pages = []
     for argument in map(pathlib.Path, arguments):
         pages += sorted(argument.rglob("*.md")) if argument.is_dir() else [argument]

@@ -45,7 +45,11 @@ def count_fuzz(text: str) -> tuple:
 def run(command: list) -> tuple:
     """(exit code, output); shows the output while it comes."""
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         errors="replace",
     )
     lines = []
