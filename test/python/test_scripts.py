@@ -107,7 +107,6 @@ def generate(td, output, *flags):
     subprocess.run(list(map(str, command)), check=True)
 
 
-@pytest.mark.slow
 def test_new_scheme_compiles(sources):
     command = compile_command("lib/Dialect/QT/Schemes/Q8_0/Q8_0.cpp")
     assert call("new_scheme", "Toy4", "--root", sources).returncode == 0
@@ -118,7 +117,6 @@ def test_new_scheme_compiles(sources):
     check_syntax(command, folder / "Toy4.cpp", folder)
 
 
-@pytest.mark.slow
 def test_new_pass_compiles(sources):
     command = compile_command(f"lib/{TRANSFORMS}/LowerToLinalgPass.cpp")
     done = call("new_pass", "QT", "FoldScales", "Fold scales", "--root", sources)
