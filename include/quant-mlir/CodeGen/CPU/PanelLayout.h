@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_CODEGEN_CPU_PANELLAYOUT_H
+#define QUANT_MLIR_CODEGEN_CPU_PANELLAYOUT_H
+
+// Where the bits of a packed weight lie: the one description that the packer,
+// the kernels and the tests share.
+//
+// A weight [N, K] is cut into panels of `panelRows = lanes * vectors` rows. A
+// panel is a sequence of groups along K,
+//
+//   group:  codes of plane 0 | plane 1 | ... | scales | minimums
+//
+// and, when the whole row has one scale, one set of scales and minimums after
+// the last group instead of one in each.
+//
+// A dot product instruction multiplies, in each of its 32-bit lanes, four
+// bytes. So four consecutive values of a row form a *word*, a register holds one
+// word of each of `lanes` rows, and word j of a group needs the operand register
+// j. Codes of 8 bits are stored like that. Narrower codes are cut into bit
+// planes of 4, 2 and 1 bits: a stored register of a plane of p bits holds the
+// plane's bits of 8/p consecutive words, word j at bit p * (j mod 8/p) of each
+// byte, so that one shift and one mask make an operand. For 4-bit codes and
+// lanes = 16:
+//
+//   byte:    0..3                4..7              ...  60..63
+//   low  4:  row 0, k = 0..3     row 1, k = 0..3        row 15, k = 0..3
+//   high 4:  row 0, k = 4..7     row 1, k = 4..7        row 15, k = 4..7
+//
+// Floats need no words: a panel is [K][panelRows].
+
+#include "quant-mlir/Dialect/QT/IR/QT.h"
+
+namespace quantmlir::cpu {
+
+/// The geometry of a packed weight. All sizes in bytes unless said otherwise.
+struct PanelLayout {
+  /// `type` has rank 2, a static shape and the layout #qt.panels.
+  explicit PanelLayout(qt::QuantTensorType type);
+
+  qt::QuantSchemeInterface scheme;
+  qt::LaneForm form;
+  int64_t n, k;
+  int64_t lanes, vectors;
+  int64_t panelRows;
+  int64_t numPanels;
+  /// Values of K in a group, and the number of groups; their product is K
+  /// padded.
+  int64_t group, numGroups, paddedK;
+  /// Widths of the bit planes, lowest bits first.
+  llvm::SmallVector<unsigned, 3> planes;
+  /// True if every group carries its scales, false if the panel does.
+  bool groupScales;
+  int64_t scaleBytes, minimumBytes; ///< of one panel's rows together
+  int64_t codeBytes;                ///< codes of a group
+  int64_t groupBytes, panelBytes, totalBytes;
+
+  int64_t registerBytes() const { return lanes * 4; }
+  int64_t wordsPerGroup() const { return group / 4; }
+  /// Words that share a stored register of a plane.
+  static int64_t wordsPerRegister(unsigned planeBits) { return 8 / planeBits; }
+  /// Stored registers of a plane in a group, for each of `vectors`.
+  int64_t planeRegisters(unsigned planeBits) const {
+    return llvm::divideCeil(wordsPerGroup(), wordsPerRegister(planeBits));
+  }
+  /// Where plane `index` starts inside a group.
+  int64_t planeOffset(unsigned index) const;
+  /// The lowest bit of the code that plane `index` holds.
+  unsigned planeShift(unsigned index) const;
+  /// Byte offset of the scales inside a group, or inside a panel.
+  int64_t scaleOffset() const {
+    return groupScales ? codeBytes : numGroups * groupBytes;
+  }
+  int64_t minimumOffset() const { return scaleOffset() + scaleBytes; }
+
+  /// Byte and bit, from the start of the weight, of a code's bits in a plane.
+  struct Position {
+    int64_t byte;
+    unsigned shift;
+  };
+  Position position(int64_t row, int64_t col, unsigned plane) const;
+
+  /// Packs rows `panel * panelRows` and on, of which `rows` holds those that
+  /// exist, into `target` (panelBytes long).
+  void packPanel(int64_t panel, const qt::UnpackedRows &rows,
+                 llvm::MutableArrayRef<uint8_t> target) const;
+};
+
+} // namespace quantmlir::cpu
+
+#endif // QUANT_MLIR_CODEGEN_CPU_PANELLAYOUT_H

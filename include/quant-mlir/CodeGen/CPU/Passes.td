@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_CODEGEN_CPU_PASSES_TD
+#define QUANT_MLIR_CODEGEN_CPU_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+//===----------------------------------------------------------------------===//
+// Stage "pack"
+//===----------------------------------------------------------------------===//
+
+def CPUPackPass : Pass<"cpu-pack", "::mlir::ModuleOp"> {
+  let summary = "Choose how weights and activations lie in memory";
+  let description = [{
+    Writes a layout into the type of every quantized weight and activation and
+    the place of every weight in the packed file: `qt.weight ... at OFFSET`. It
+    moves no number; `quantc` does, following these decisions.
+
+    Before:   every weight of a `qt.matmul` or `qt.gather` is a `qt.load`.
+    After:    every `!qt.tensor` has a layout, every `qt.weight` an offset that is
+              a multiple of 64.
+    Numerics: unchanged.
+    Example:  test/CodeGen/CPU/pack.mlir
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"cpu:native\"",
+           "Target to choose for, such as cpu:x86-64-v4+vnni">,
+  ];
+}
+
+//===----------------------------------------------------------------------===//
+// Stage "codegen-cpu"
+//===----------------------------------------------------------------------===//
+
+def ConvertToKernelPass : Pass<"convert-to-kernel", "::mlir::ModuleOp"> {
+  let summary = "Turn lm and qt ops on tensors into kernels on buffers";
+  let description = [{
+    Tensors of function signatures become buffers, `!lm.kv_cache` becomes a
+    buffer [layers, 2, kv_heads, positions, head_size], and each function gets
+    the packed weights as a last argument. Each result gets a buffer of its own.
+    What is neither lm nor qt stays on tensors, with bufferization.to_tensor and
+    to_buffer at the border.
+
+    Before:   all weights packed (`--cpu-pack`).
+    After:    no lm or qt op but `qt.weight` declarations.
+    Numerics: unchanged; a residual addition after a matmul moves into it.
+    Example:  test/CodeGen/CPU/convert-to-kernel.mlir
+  }];
+  let dependentDialects = [
+    "::mlir::bufferization::BufferizationDialect", "::mlir::memref::MemRefDialect",
+    "::quantmlir::kernel::KernelDialect"
+  ];
+}
+
+def KernelPlanWorkspacePass : Pass<"kernel-plan-workspace", "::mlir::func::FuncOp"> {
+  let summary = "Give every buffer a place in one workspace";
+  let description = [{
+    Replaces `memref.alloc` by views of a new last argument, the workspace.
+    Buffers whose lives do not overlap share memory. Dynamic dimensions are
+    bounded by the function's `kernel.batch`.
+
+    Before:   all allocations are in the function's only block.
+    After:    no allocation; `kernel.workspace_bytes` says how much is needed.
+    Numerics: unchanged.
+    Example:  test/CodeGen/CPU/plan-workspace.mlir
+  }];
+  let dependentDialects = ["::mlir::memref::MemRefDialect", "::mlir::arith::ArithDialect"];
+  let statistics = [
+    Statistic<"numBuffers", "buffers", "Buffers placed">,
+  ];
+}
+
+def KernelDistributePass : Pass<"kernel-distribute", "::mlir::ModuleOp"> {
+  let summary = "Run the function on all threads, with barriers where they are needed";
+  let description = [{
+    The function becomes one program that every thread runs: it gets a thread
+    id, a thread count and a barrier as last arguments, kernels move into
+    functions of their own (one for all that are alike) which split their work
+    by thread id, and `kernel.barrier` stands wherever a kernel touches a buffer
+    that another thread may have written since the last one. Row-local kernels
+    that follow each other on the same rows do not wait. Other ops that write
+    memory are run by thread 0.
+
+    Before:   buffers only, no allocation.
+    After:    the function calls kernels; each kernel is alone in a function.
+    Numerics: unchanged.
+    Example:  test/CodeGen/CPU/distribute.mlir
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::LLVM::LLVMDialect"];
+  let statistics = [
+    Statistic<"numBarriers", "barriers", "Barriers inserted">,
+    Statistic<"numKernels", "kernels", "Distinct kernels">,
+  ];
+}
+
+def KernelExpandPass : Pass<"kernel-expand", "::mlir::func::FuncOp"> {
+  let summary = "Expand kernels into loops over vectors";
+  let description = [{
+    Emits, for each kernel, loops over `vector`, `arith` and `math` operations
+    and, for integer dot products, the target's instruction as an intrinsic.
+
+    Before:   each kernel is alone in a function (`--kernel-distribute`).
+    After:    no kernel op but `kernel.barrier`.
+    Numerics: sums are reassociated over the lanes of a vector; exp, tanh and
+              erf are polynomials with errors of a few ulp.
+    Example:  test/CodeGen/CPU/expand-*.mlir
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"cpu:native\"",
+           "Target to generate for">,
+  ];
+  let dependentDialects = [
+    "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
+    "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"
+  ];
+}
+
+def KernelToLLVMPass : Pass<"kernel-to-llvm", "::mlir::ModuleOp"> {
+  let summary = "Lower barriers to calls of the runtime";
+  let description = [{
+    `kernel.barrier` becomes a call of `qm_barrier(barrier, thread_count)`; weights
+    that nothing refers to any more are removed.
+
+    Before:   kernels are expanded.
+    After:    no op of this project is left.
+    Numerics: unchanged.
+    Example:  test/CodeGen/CPU/to-llvm.mlir
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+#endif // QUANT_MLIR_CODEGEN_CPU_PASSES_TD

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_CODEGEN_CPU_TARGET_H
+#define QUANT_MLIR_CODEGEN_CPU_TARGET_H
+
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+#include <cstdint>
+#include <string>
+
+namespace quantmlir::cpu {
+
+/// How a target multiplies four pairs of bytes and adds them to an i32 lane.
+enum class DotKind {
+  Avx512Vnni, ///< vpdpbusd on zmm: unsigned weight, signed activation
+  Avx512,     ///< vpmaddubsw + vpmaddwd on zmm
+  AvxVnni,    ///< vpdpbusd on ymm
+  Avx2,       ///< vpmaddubsw + vpmaddwd on ymm
+  NeonDot     ///< sdot: both signed
+};
+
+/// All that code generation knows about a CPU. What a target can do is data:
+/// see the table in Target.cpp.
+struct CPUTarget {
+  std::string name;     ///< as given on the command line, without "cpu:"
+  std::string triple;   ///< LLVM triple
+  std::string cpu;      ///< LLVM CPU name
+  std::string features; ///< LLVM feature string, "+a,-b"
+  DotKind dot;
+  int64_t lanes;         ///< 32-bit lanes of a vector register
+  int64_t vectors;       ///< registers side by side in a panel
+  int64_t rowsInt;       ///< tile rows, one scale per row of the weight
+  int64_t rowsIntGroups; ///< tile rows, scales per group
+  int64_t rowsFloat;     ///< tile rows of float kernels
+
+  /// True if the dot product wants 8-bit weights as signed bytes.
+  bool wantsSignedBytes() const {
+    return dot == DotKind::Avx2 || dot == DotKind::NeonDot;
+  }
+};
+
+/// `cpu`, `cpu:native`, `cpu:x86-64-v3`, `cpu:x86-64-v4`,
+/// `cpu:x86-64-v4+vnni`, `cpu:aarch64`. Errors name the known targets.
+llvm::Expected<CPUTarget> parseCPUTarget(llvm::StringRef spec);
+
+} // namespace quantmlir::cpu
+
+#endif // QUANT_MLIR_CODEGEN_CPU_TARGET_H

@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// From values to buffers. The ops of a model's graph are large and few, so each
+// gets a buffer of its own here and kernel-plan-workspace lets them share memory;
+// the general machinery of bufferization is only needed for the linalg between
+// them, which stays on tensors until after this pass.
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Func/Transforms/FuncConversions.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Transforms/DialectConversion.h"
+#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
+#include "quant-mlir/CodeGen/CPU/Passes.h"
+#include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
+#include "llvm/Support/MathExtras.h"
+
+namespace quantmlir::cpu {
+#define GEN_PASS_DEF_CONVERTTOKERNELPASS
+#include "quant-mlir/CodeGen/CPU/Passes.h.inc"
+} // namespace quantmlir::cpu
+
+using namespace mlir;
+using namespace quantmlir;
+using namespace quantmlir::cpu;
+using kernel::KernelDialect;
+
+/// Positions of a cache come in blocks of this many: see kernel.cache_write.
+static constexpr int64_t positionBlock = 16;
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+static MemRefType cacheBuffer(lm::KVCacheType type) {
+  return MemRefType::get({type.getLayers(), 2, type.getKvHeads(),
+                          ShapedType::kDynamic, type.getHeadSize()},
+                         type.getElementType());
+}
+
+/// Codes, scales and sums of a quantized activation, as kernel.quantize leaves
+/// them; rows of all leading dimensions together.
+static LogicalResult activationBuffers(qt::QuantTensorType type,
+                                       SmallVectorImpl<Type> &results) {
+  auto rows = dyn_cast_or_null<qt::RowsAttr>(type.getLayout());
+  if (!rows)
+    return failure();
+  MLIRContext *context = type.getContext();
+  int64_t count = type.getNumRows(), k = type.getRowLength();
+  Type i32 = IntegerType::get(context, 32), f32 = Float32Type::get(context);
+  results.push_back(MemRefType::get({count, rows.getStride() / 4}, i32));
+  results.push_back(
+      MemRefType::get({count, llvm::divideCeil(k, rows.getGroup())}, f32));
+  results.push_back(
+      MemRefType::get({count, llvm::divideCeil(k, rows.getSums())}, i32));
+  return success();
+}
+
+namespace {
+
+struct BufferTypeConverter : TypeConverter {
+  BufferTypeConverter() {
+    addConversion([](Type type) { return type; });
+    addConversion([](RankedTensorType type) {
+      return MemRefType::get(type.getShape(), type.getElementType());
+    });
+    addConversion([](lm::KVCacheType type) { return cacheBuffer(type); });
+    addConversion([](qt::QuantTensorType type, SmallVectorImpl<Type> &results)
+                      -> std::optional<LogicalResult> {
+      // A packed weight is its offset.
+      if (isa_and_nonnull<qt::PanelsAttr>(type.getLayout())) {
+        results.push_back(IndexType::get(type.getContext()));
+        return success();
+      }
+      return activationBuffers(type, results);
+    });
+    addTargetMaterialization([](OpBuilder &builder, MemRefType type,
+                                ValueRange inputs, Location loc) -> Value {
+      return bufferization::ToBufferOp::create(builder, loc, type,
+                                               inputs.front());
+    });
+    addSourceMaterialization([](OpBuilder &builder, RankedTensorType type,
+                                ValueRange inputs, Location loc) -> Value {
+      return bufferization::ToTensorOp::create(builder, loc, type,
+                                               inputs.front(),
+                                               /*restrict=*/true);
+    });
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Helpers
+//===----------------------------------------------------------------------===//
+
+template <typename Op> struct KernelPattern : OpConversionPattern<Op> {
+  using OpConversionPattern<Op>::OpConversionPattern;
+
+protected:
+  /// A buffer as [rows, last dimension].
+  static Value asRows(OpBuilder &builder, Location loc, Value buffer) {
+    int64_t rank = cast<MemRefType>(buffer.getType()).getRank();
+    if (rank == 2)
+      return buffer;
+    SmallVector<ReassociationIndices> groups(2);
+    for (int64_t dim = 0; dim + 1 < rank; ++dim)
+      groups[0].push_back(dim);
+    groups[1].push_back(rank - 1);
+    return memref::CollapseShapeOp::create(builder, loc, buffer, groups);
+  }
+
+  /// A new buffer whose dynamic dimensions are those of `like`.
+  static Value allocate(OpBuilder &builder, Location loc, MemRefType type,
+                        Value like) {
+    SmallVector<Value> sizes;
+    for (int64_t dim = 0; dim < type.getRank(); ++dim)
+      if (type.isDynamicDim(dim))
+        sizes.push_back(memref::DimOp::create(builder, loc, like, dim));
+    return memref::AllocOp::create(builder, loc, type, sizes);
+  }
+
+  MemRefType bufferType(Type type) const {
+    return cast<MemRefType>(this->getTypeConverter()->convertType(type));
+  }
+
+  /// The packed weights, an argument of the function that `op` is in.
+  static Value weightsOf(Operation *op) {
+    auto function = op->getParentOfType<func::FuncOp>();
+    for (BlockArgument argument : function.getArguments()) {
+      auto role = function.getArgAttrOfType<StringAttr>(
+          argument.getArgNumber(), KernelDialect::roleAttrName);
+      if (role && role.getValue() == "weights")
+        return argument;
+    }
+    llvm_unreachable("every function has been given the weights");
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Weights and quantized tensors
+//===----------------------------------------------------------------------===//
+
+struct LoadPattern : KernelPattern<qt::LoadOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult
+  matchAndRewrite(qt::LoadOp op, OpAdaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto weight = SymbolTable::lookupNearestSymbolFrom<qt::WeightOp>(
+        op, op.getWeightAttr());
+    if (!weight.getOffset())
+      return op.emitOpError("reads ")
+             << op.getWeightAttr()
+             << ", which has no place in the packed weights (--cpu-pack)";
+    Value offset = arith::ConstantIndexOp::create(rewriter, op.getLoc(),
+                                                  *weight.getOffset());
+    if (isa<qt::QuantTensorType>(op.getType())) {
+      rewriter.replaceOp(op, offset);
+      return success();
+    }
+    rewriter.replaceOpWithNewOp<memref::ViewOp>(
+        op, bufferType(op.getType()), weightsOf(op), offset, ValueRange());
+    return success();
+  }
+};
+
+struct QuantizePattern : KernelPattern<qt::QuantizeOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult
+  matchAndRewrite(qt::QuantizeOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    SmallVector<Type> types;
+    if (failed(activationBuffers(op.getType(), types)))
+      return rewriter.notifyMatchFailure(op, "activation without a layout");
+    auto layout = cast<qt::RowsAttr>(op.getType().getLayout());
+    Value x = asRows(rewriter, op.getLoc(), adaptor.getInput());
+    SmallVector<Value> buffers;
+    for (Type type : types)
+      buffers.push_back(
+          allocate(rewriter, op.getLoc(), cast<MemRefType>(type), x));
+    kernel::QuantizeOp::create(rewriter, op.getLoc(), x, buffers[0], buffers[1],
+                               buffers[2], layout.getGroup(), layout.getSums());
+    rewriter.replaceOpWithMultiple(op, {buffers});
+    return success();
+  }
+};
+
+struct MatmulPattern : KernelPattern<qt::MatmulOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult
+  matchAndRewrite(qt::MatmulOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Value bias =
+        adaptor.getBias().empty() ? Value() : adaptor.getBias().front();
+    Value offset = adaptor.getW().front(), weights = weightsOf(op);
+    qt::QuantTensorType w = op.getW().getType();
+    auto x = dyn_cast<qt::QuantTensorType>(op.getX().getType());
+    bool isFloat = w.getScheme().getLaneForm(w.getRowLength()).kind ==
+                   qt::LaneForm::Kind::Float;
+    if (isFloat == !!x)
+      return op.emitOpError("multiplies ")
+             << op.getX().getType() << " by " << w
+             << ": there is no CPU kernel for this pair";
+
+    auto resultType = bufferType(op.getType());
+    auto type = TypeAttr::get(w);
+    if (!x) {
+      Value input = adaptor.getX().front();
+      Value out = allocate(rewriter, loc, resultType, input);
+      kernel::MatmulFloatOp::create(
+          rewriter, loc, asRows(rewriter, loc, input), weights, offset, bias,
+          /*residual=*/Value(), asRows(rewriter, loc, out), type,
+          /*rows=*/IntegerAttr());
+      rewriter.replaceOp(op, out);
+      return success();
+    }
+    ValueRange parts = adaptor.getX();
+    if (resultType.getRank() != 2 && !resultType.hasStaticShape())
+      return op.emitOpError("has dynamic leading dimensions besides the rows");
+    Value out = allocate(rewriter, loc, resultType, parts[0]);
+    kernel::MatmulIntOp::create(
+        rewriter, loc, parts[0], parts[1], parts[2], weights, offset, bias,
+        /*residual=*/Value(), asRows(rewriter, loc, out), type,
+        rewriter.getI64IntegerAttr(
+            cast<qt::RowsAttr>(x.getLayout()).getGroup()),
+        /*rows=*/IntegerAttr());
+    rewriter.replaceOp(op, out);
+    return success();
+  }
+};
+
+struct GatherPattern : KernelPattern<qt::GatherOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult
+  matchAndRewrite(qt::GatherOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Value ids = adaptor.getIds();
+    if (!isa<qt::PanelsAttr>(op.getTable().getType().getLayout()))
+      return rewriter.notifyMatchFailure(op, "table without a layout");
+    Value out = allocate(rewriter, loc, bufferType(op.getType()), ids);
+    int64_t rank = cast<MemRefType>(ids.getType()).getRank();
+    if (rank != 1) {
+      ReassociationIndices all;
+      for (int64_t dim = 0; dim < rank; ++dim)
+        all.push_back(dim);
+      ids = memref::CollapseShapeOp::create(
+          rewriter, loc, ids, ArrayRef<ReassociationIndices>{all});
+    }
+    kernel::GatherOp::create(rewriter, loc, ids, weightsOf(op),
+                             adaptor.getTable(), asRows(rewriter, loc, out),
+                             TypeAttr::get(op.getTable().getType()));
+    rewriter.replaceOp(op, out);
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// Norms, rope, attention
+//===----------------------------------------------------------------------===//
+
+struct RMSNormPattern : KernelPattern<lm::RMSNormOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult
+  matchAndRewrite(lm::RMSNormOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Value out = allocate(rewriter, loc, bufferType(op.getType()),
+                         adaptor.getX());
+    kernel::RMSNormOp::create(rewriter, loc,
+                              asRows(rewriter, loc, adaptor.getX()),
+                              adaptor.getGain(), asRows(rewriter, loc, out),
+                              op.getEpsAttr());
+    rewriter.replaceOp(op, out);
+    return success();
+  }
+};
+
+struct LayerNormPattern : KernelPattern<lm::LayerNormOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult
+  matchAndRewrite(lm::LayerNormOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Value out = allocate(rewriter, loc, bufferType(op.getType()),
+                         adaptor.getX());
+    kernel::LayerNormOp::create(
+        rewriter, loc, asRows(rewriter, loc, adaptor.getX()),
+        adaptor.getGain(), adaptor.getBias(), asRows(rewriter, loc, out),
+        op.getEpsAttr());
+    rewriter.replaceOp(op, out);
+    return success();
+  }
+};
+
+struct RopePattern : KernelPattern<lm::RopeOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult
+  matchAndRewrite(lm::RopeOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    for (int64_t size : op.getType().getShape().drop_back(2))
+      if (size != 1)
+        return op.emitOpError("is batched; CPU kernels take one sequence");
+    Value out = allocate(rewriter, loc, bufferType(op.getType()),
+                         adaptor.getX());
+    kernel::RopeOp::create(
+        rewriter, loc, asRows(rewriter, loc, adaptor.getX()),
+        adaptor.getPosition(), asRows(rewriter, loc, out),
+        op.getHeadSizeAttr(), rewriter.getI64IntegerAttr(op.getRotated()),
+        op.getBaseAttr(), op.getStyleAttr());
+    rewriter.replaceOp(op, out);
+    return success();
+  }
+};
+
+struct AttentionPattern : KernelPattern<lm::AttentionOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult
+  matchAndRewrite(lm::AttentionOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    for (int64_t size : op.getQuery().getType().getShape().drop_back(2))
+      if (size != 1)
+        return op.emitOpError("is batched; CPU kernels take one sequence");
+    if (op.getHeadSize() % 16 != 0)
+      return op.emitOpError("has heads of ")
+             << op.getHeadSize() << "; CPU kernels need a multiple of 16";
+    Value out = allocate(rewriter, loc, bufferType(op.getType()),
+                         adaptor.getQuery());
+    Value query = asRows(rewriter, loc, adaptor.getQuery());
+    Value key = asRows(rewriter, loc, adaptor.getKey());
+    Value value = asRows(rewriter, loc, adaptor.getValue());
+
+    Value cache = adaptor.getCache(), position = adaptor.getPosition();
+    Value layer = arith::ConstantIndexOp::create(rewriter, loc,
+                                                 op.getLayer().value_or(0));
+    if (!cache) {
+      // Without a cache, keys and values still want the cache's order.
+      position = arith::ConstantIndexOp::create(rewriter, loc, 0);
+      cache = temporaryCache(rewriter, loc, op, key);
+    }
+    kernel::CacheWriteOp::create(rewriter, loc, key, value, cache, layer,
+                                 position);
+    kernel::AttentionOp::create(
+        rewriter, loc, query, cache, layer, position, adaptor.getMask(),
+        asRows(rewriter, loc, out), op.getHeadsAttr(), op.getScaleAttr(),
+        op.getCausalAttr(), op.getWindowAttr(), op.getSoftcapAttr());
+    rewriter.replaceOp(op, out);
+    return success();
+  }
+
+private:
+  static Value temporaryCache(OpBuilder &builder, Location loc,
+                              lm::AttentionOp op, Value key) {
+    auto keyType = cast<MemRefType>(key.getType());
+    int64_t tokens = keyType.getDimSize(0);
+    SmallVector<Value> sizes;
+    if (keyType.isDynamicDim(0)) {
+      Value count = memref::DimOp::create(builder, loc, key, 0);
+      Value block =
+          arith::ConstantIndexOp::create(builder, loc, positionBlock);
+      Value blocks = arith::CeilDivUIOp::create(builder, loc, count, block);
+      sizes.push_back(arith::MulIOp::create(builder, loc, blocks, block));
+    } else {
+      tokens = llvm::alignTo(tokens, positionBlock);
+    }
+    auto type = MemRefType::get(
+        {1, 2, op.getKvHeads(), tokens, op.getHeadSize()},
+        keyType.getElementType());
+    return memref::AllocOp::create(builder, loc, type, sizes);
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+struct ConvertToKernel : cpu::impl::ConvertToKernelPassBase<ConvertToKernel> {
+  void runOnOperation() override;
+};
+
+} // namespace
+
+/// An activation function is elementwise code like any other between kernels.
+static void lowerActivation(lm::ActivationOp op) {
+  OpBuilder builder(op);
+  Location loc = op.getLoc();
+  auto type = cast<RankedTensorType>(op.getType());
+  Value init = tensor::EmptyOp::create(
+      builder, loc, tensor::getMixedSizes(builder, loc, op.getX()),
+      type.getElementType());
+  SmallVector<AffineMap> maps(2,
+                              builder.getMultiDimIdentityMap(type.getRank()));
+  SmallVector<utils::IteratorType> iterators(type.getRank(),
+                                             utils::IteratorType::parallel);
+  auto generic = linalg::GenericOp::create(
+      builder, loc, type, op.getX(), init, maps, iterators,
+      [&](OpBuilder &body, Location bodyLoc, ValueRange args) {
+        linalg::YieldOp::create(
+            body, bodyLoc,
+            lm::emitActivation(body, bodyLoc, op.getKind(), args[0]));
+      });
+  op.replaceAllUsesWith(generic.getResult(0));
+  op.erase();
+}
+
+/// If `buffer` is a fresh allocation that one matmul fills and `use` alone
+/// reads, that matmul.
+static Operation *soleWriter(Value buffer, Operation *use) {
+  if (!buffer.getDefiningOp<memref::AllocOp>() ||
+      !llvm::hasNItems(buffer.getUses(), 2))
+    return nullptr;
+  for (Operation *user : buffer.getUsers())
+    if (user != use && isa<kernel::MatmulIntOp, kernel::MatmulFloatOp>(user))
+      return user;
+  return nullptr;
+}
+
+/// x + x·Wᵀ: the addition moves into the matmul's last step.
+static void foldResidual(arith::AddFOp add) {
+  for (auto [matmulSide, otherSide] :
+       {std::pair(add.getLhs(), add.getRhs()),
+        std::pair(add.getRhs(), add.getLhs())}) {
+    auto toTensor = matmulSide.getDefiningOp<bufferization::ToTensorOp>();
+    if (!toTensor || !toTensor->hasOneUse())
+      continue;
+    Operation *matmul = soleWriter(toTensor.getBuffer(), toTensor);
+    auto other = otherSide.getDefiningOp<bufferization::ToTensorOp>();
+    auto type = cast<MemRefType>(toTensor.getBuffer().getType());
+    if (!matmul || !other || type.getRank() != 2)
+      continue;
+    auto setResidual = [&](auto op) {
+      if (op.getResidual())
+        return false;
+      op.getResidualMutable().assign(other.getBuffer());
+      return true;
+    };
+    bool done = isa<kernel::MatmulIntOp>(matmul)
+                    ? setResidual(cast<kernel::MatmulIntOp>(matmul))
+                    : setResidual(cast<kernel::MatmulFloatOp>(matmul));
+    if (!done)
+      continue;
+    // The other operand may be computed after the matmul was.
+    matmul->moveBefore(add);
+    toTensor->moveBefore(add);
+    add.replaceAllUsesWith(toTensor.getResult());
+    add.erase();
+    return;
+  }
+}
+
+void ConvertToKernel::runOnOperation() {
+  ModuleOp module = getOperation();
+  MLIRContext *context = &getContext();
+  SmallVector<lm::ActivationOp> activations;
+  module.walk([&](lm::ActivationOp op) { activations.push_back(op); });
+  llvm::for_each(activations, lowerActivation);
+
+  auto bytes = MemRefType::get({ShapedType::kDynamic},
+                               IntegerType::get(context, 8));
+  for (auto function : module.getOps<func::FuncOp>()) {
+    for (auto [index, type] : llvm::enumerate(function.getArgumentTypes()))
+      if (isa<lm::KVCacheType>(type))
+        function.setArgAttr(index, KernelDialect::roleAttrName,
+                            StringAttr::get(context, "cache"));
+    auto role = DictionaryAttr::get(
+        context, NamedAttribute(KernelDialect::roleAttrName,
+                                StringAttr::get(context, "weights")));
+    if (failed(function.insertArgument(function.getNumArguments(), bytes, role,
+                                       function.getLoc())))
+      return signalPassFailure();
+  }
+
+  BufferTypeConverter types;
+  ConversionTarget target(*context);
+  target.addIllegalDialect<lm::LMDialect, qt::QTDialect>();
+  target.addLegalOp<qt::WeightOp>();
+  target.addDynamicallyLegalOp<func::FuncOp>([&](func::FuncOp op) {
+    return types.isSignatureLegal(op.getFunctionType());
+  });
+  target.addDynamicallyLegalOp<func::ReturnOp>(
+      [&](func::ReturnOp op) { return types.isLegal(op); });
+  target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
+  RewritePatternSet patterns(context);
+  patterns.add<LoadPattern, QuantizePattern, MatmulPattern, GatherPattern,
+               RMSNormPattern, LayerNormPattern, RopePattern, AttentionPattern>(
+      types, context);
+  populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns,
+                                                                 types);
+  populateReturnOpTypeConversionPattern(patterns, types);
+  if (failed(applyFullConversion(module, target, std::move(patterns))))
+    return signalPassFailure();
+
+  SmallVector<arith::AddFOp> additions;
+  module.walk([&](arith::AddFOp op) {
+    if (isa<RankedTensorType>(op.getType()))
+      additions.push_back(op);
+  });
+  llvm::for_each(additions, foldResidual);
+}

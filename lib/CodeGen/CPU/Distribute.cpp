@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A decode step of a small model takes about a millisecond and has some 200
+// kernels; a fork and join for each would cost a tenth of that. So the threads
+// run the whole function side by side, each takes its share of every kernel, and
+// they meet at a barrier only where one reads what another wrote.
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Utils/Utils.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
+#include "quant-mlir/CodeGen/CPU/Passes.h"
+#include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
+#include "llvm/ADT/MapVector.h"
+
+namespace quantmlir::cpu {
+#define GEN_PASS_DEF_KERNELDISTRIBUTEPASS
+#include "quant-mlir/CodeGen/CPU/Passes.h.inc"
+} // namespace quantmlir::cpu
+
+using namespace mlir;
+using namespace quantmlir;
+using kernel::KernelDialect;
+using kernel::KernelOpInterface;
+
+//===----------------------------------------------------------------------===//
+// What an op touches, and how its work is split
+//===----------------------------------------------------------------------===//
+
+/// True for a linalg op that writes element (i, ...) from elements (i, ...) of
+/// operands of the same shape, or from ones that all rows share.
+static bool isRowLocalLinalg(linalg::LinalgOp op) {
+  if (op.getNumLoops() < 1 || op.getNumDpsInits() != 1 ||
+      !llvm::all_of(op.getIteratorTypesArray(), linalg::isParallelIterator) ||
+      !op.getMatchingIndexingMap(op.getDpsInitOperand(0)).isIdentity())
+    return false;
+  AffineExpr row = getAffineDimExpr(0, op.getContext());
+  return llvm::all_of(op.getIndexingMapsArray(), [&](AffineMap map) {
+    return !map.isFunctionOfDim(0) || map.getResult(0) == row;
+  });
+}
+
+static bool isKernel(Operation *op) {
+  return isa<KernelOpInterface, linalg::LinalgOp>(op);
+}
+
+static bool isRowLocal(Operation *op) {
+  if (auto kernelOp = dyn_cast<KernelOpInterface>(op))
+    return kernelOp.isRowLocal();
+  auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
+  return linalgOp && isRowLocalLinalg(linalgOp);
+}
+
+namespace {
+
+/// The memory that a view shows: an argument, or a stretch of the workspace.
+struct Root {
+  Value base;
+  int64_t begin = 0, end = 0; ///< bytes; equal if not known
+  /// False if rows of the view are other rows of the root.
+  bool sameRows = true;
+
+  bool overlaps(const Root &other) const {
+    if (base != other.base)
+      return false;
+    bool known = begin != end && other.begin != other.end;
+    return !known || (begin < other.end && other.begin < end);
+  }
+  bool sameView(const Root &other) const {
+    return base == other.base && begin == other.begin && end == other.end &&
+           sameRows && other.sameRows;
+  }
+};
+
+struct Access {
+  Root root;
+  bool writes;
+};
+
+/// What the threads have done since they last met.
+class Epoch {
+public:
+  explicit Epoch(int64_t batch) : batch(batch) {}
+
+  /// True if `op` must wait for what other threads may still be doing.
+  bool conflicts(Operation *op) const;
+  void record(Operation *op);
+  void clear() { done.clear(); }
+
+private:
+  SmallVector<Access> accesses(Operation *op) const;
+  Root rootOf(Value value) const;
+
+  struct Done {
+    Access access;
+    bool rowLocal;
+  };
+  SmallVector<Done> done;
+  int64_t batch;
+};
+
+} // namespace
+
+Root Epoch::rootOf(Value value) const {
+  Root root;
+  while (Operation *producer = value.getDefiningOp()) {
+    auto view = dyn_cast<ViewLikeOpInterface>(producer);
+    if (!view)
+      break;
+    if (isa<memref::SubViewOp, memref::ReinterpretCastOp>(producer))
+      root.sameRows = false;
+    if (auto bytes = dyn_cast<memref::ViewOp>(producer)) {
+      APInt offset;
+      if (matchPattern(bytes.getByteShift(), m_ConstantInt(&offset))) {
+        int64_t size = bytes.getType().getElementTypeBitWidth() / 8;
+        for (int64_t dim : bytes.getType().getShape())
+          size *= ShapedType::isDynamic(dim) ? batch : dim;
+        root.begin = offset.getSExtValue();
+        root.end = root.begin + size;
+      }
+    }
+    value = view.getViewSource();
+  }
+  root.base = value;
+  return root;
+}
+
+SmallVector<Access> Epoch::accesses(Operation *op) const {
+  SmallVector<Access> result;
+  std::optional<SmallVector<MemoryEffects::EffectInstance>> effects =
+      getEffectsRecursively(op);
+  // An op of unknown effects touches all that it is given, and more.
+  if (!effects) {
+    for (Value operand : op->getOperands())
+      if (isa<MemRefType>(operand.getType()))
+        result.push_back({rootOf(operand), true});
+    return result;
+  }
+  for (auto &effect : *effects)
+    if (Value value = effect.getValue();
+        value && isa<MemRefType>(value.getType()) &&
+        isa<MemoryEffects::Read, MemoryEffects::Write>(effect.getEffect()))
+      result.push_back(
+          {rootOf(value), isa<MemoryEffects::Write>(effect.getEffect())});
+  return result;
+}
+
+bool Epoch::conflicts(Operation *op) const {
+  bool rowLocal = isRowLocal(op);
+  for (const Access &access : accesses(op))
+    for (const Done &before : done) {
+      if (!(access.writes || before.access.writes) ||
+          !access.root.overlaps(before.access.root))
+        continue;
+      // The thread that made these rows is the one that reads them.
+      if (rowLocal && before.rowLocal &&
+          access.root.sameView(before.access.root))
+        continue;
+      return true;
+    }
+  return false;
+}
+
+void Epoch::record(Operation *op) {
+  for (const Access &access : accesses(op))
+    done.push_back({access, isRowLocal(op)});
+}
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+struct Distribute : cpu::impl::KernelDistributePassBase<Distribute> {
+  void runOnOperation() override;
+
+private:
+  LogicalResult distribute(func::FuncOp function);
+  void insertBarriers(func::FuncOp function);
+  void guardSerialOps(func::FuncOp function, Value thread);
+  LogicalResult outline(Operation *op, Value thread, Value threads);
+  func::FuncOp kernelFunction(Operation *op);
+
+  /// Functions by the text of the kernel in them.
+  llvm::StringMap<func::FuncOp> kernels;
+};
+
+} // namespace
+
+/// True if the op does something to memory and is no kernel: thread 0 runs it.
+static bool isSerial(Operation *op) {
+  if (isKernel(op) || isa<kernel::BarrierOp, func::ReturnOp>(op) ||
+      isa<ViewLikeOpInterface>(op) || isMemoryEffectFree(op))
+    return false;
+  // A scalar that later ops use must be computed by every thread.
+  return op->getNumResults() == 0;
+}
+
+void Distribute::insertBarriers(func::FuncOp function) {
+  auto batch =
+      function->getAttrOfType<IntegerAttr>(KernelDialect::batchAttrName);
+  Epoch epoch(batch ? batch.getInt() : 1);
+  for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
+    if (isMemoryEffectFree(&op) || isa<ViewLikeOpInterface>(op) ||
+        op.hasTrait<OpTrait::IsTerminator>())
+      continue;
+    if (epoch.conflicts(&op)) {
+      OpBuilder builder(&op);
+      kernel::BarrierOp::create(builder, op.getLoc());
+      ++numBarriers;
+      epoch.clear();
+    }
+    epoch.record(&op);
+  }
+}
+
+void Distribute::guardSerialOps(func::FuncOp function, Value thread) {
+  for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
+    if (!isSerial(&op))
+      continue;
+    OpBuilder builder(&op);
+    Location loc = op.getLoc();
+    Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+    Value first = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                        thread, zero);
+    auto guard = scf::IfOp::create(builder, loc, first);
+    op.moveBefore(guard.thenBlock()->getTerminator());
+  }
+}
+
+/// What makes two kernels the same: everything but the values they are given.
+static std::string kernelKey(Operation *op) {
+  std::string key;
+  llvm::raw_string_ostream os(key);
+  os << op->getName() << " " << op->getAttrDictionary() << " : ";
+  llvm::interleaveComma(op->getOperandTypes(), os);
+  for (Region &region : op->getRegions())
+    for (Block &block : region)
+      for (Operation &inner : block)
+        inner.print(os, OpPrintingFlags().useLocalScope().printGenericOpForm());
+  return key;
+}
+
+func::FuncOp Distribute::kernelFunction(Operation *op) {
+  func::FuncOp &known = kernels[kernelKey(op)];
+  if (known)
+    return known;
+  ++numKernels;
+  OpBuilder builder(&getContext());
+  builder.setInsertionPointToEnd(getOperation().getBody());
+  SmallVector<Type> inputs(op->getOperandTypes());
+  inputs.append(2, builder.getIndexType());
+  std::string name = op->getName().getStringRef().str();
+  std::replace(name.begin(), name.end(), '.', '_');
+  name += "_" + std::to_string(kernels.size() - 1);
+  known = func::FuncOp::create(builder, op->getLoc(), name,
+                               builder.getFunctionType(inputs, {}));
+  known.setPrivate();
+  // Each of a model's layers calls it: one copy is enough.
+  known.setNoInline(true);
+  Block *block = known.addEntryBlock();
+  builder.setInsertionPointToStart(block);
+  IRMapping mapping;
+  mapping.map(op->getOperands(),
+              block->getArguments().take_front(op->getNumOperands()));
+  builder.clone(*op, mapping);
+  func::ReturnOp::create(builder, op->getLoc());
+  return known;
+}
+
+LogicalResult Distribute::outline(Operation *op, Value thread, Value threads) {
+  OpBuilder builder(op);
+  if (op->getNumResults() != 0)
+    return op->emitOpError("is on tensors, not on buffers");
+  for (Region &region : op->getRegions()) {
+    llvm::SetVector<Value> captured;
+    for (Operation &inner : region.getOps())
+      for (Value operand : inner.getOperands())
+        if (operand.getParentRegion() != &region) {
+          // Constants can be made again inside.
+          Operation *producer = operand.getDefiningOp();
+          if (!producer || !producer->hasTrait<OpTrait::ConstantLike>())
+            return op->emitOpError("uses a value from outside in its body");
+          captured.insert(operand);
+        }
+    OpBuilder inside = OpBuilder::atBlockBegin(&region.front());
+    for (Value value : captured) {
+      Value copy = inside.clone(*value.getDefiningOp())->getResult(0);
+      value.replaceUsesWithIf(copy, [&](OpOperand &use) {
+        return use.getOwner()->getParentRegion() == &region;
+      });
+    }
+  }
+  SmallVector<Value> operands(op->getOperands());
+  operands.append({thread, threads});
+  func::CallOp::create(builder, op->getLoc(), kernelFunction(op), operands);
+  op->erase();
+  return success();
+}
+
+LogicalResult Distribute::distribute(func::FuncOp function) {
+  MLIRContext *context = &getContext();
+  insertBarriers(function);
+  auto addArgument = [&](Type type, StringRef role) {
+    auto attrs = DictionaryAttr::get(
+        context, NamedAttribute(StringAttr::get(context,
+                                                KernelDialect::roleAttrName),
+                                StringAttr::get(context, role)));
+    (void)function.insertArgument(function.getNumArguments(), type, attrs,
+                                  function.getLoc());
+    return function.getArguments().back();
+  };
+  Value thread = addArgument(IndexType::get(context), "thread_id");
+  Value threads = addArgument(IndexType::get(context), "thread_count");
+  addArgument(LLVM::LLVMPointerType::get(context), "barrier");
+  guardSerialOps(function, thread);
+
+  SmallVector<Operation *> ops;
+  function.walk([&](Operation *op) {
+    if (isKernel(op))
+      ops.push_back(op);
+  });
+  for (Operation *op : ops)
+    if (failed(outline(op, thread, threads)))
+      return failure();
+  return success();
+}
+
+void Distribute::runOnOperation() {
+  kernels.clear();
+  for (auto function :
+       llvm::to_vector(getOperation().getOps<func::FuncOp>()))
+    if (!function.isExternal() && function.isPublic() &&
+        failed(distribute(function)))
+      return signalPassFailure();
+}

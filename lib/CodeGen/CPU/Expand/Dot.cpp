@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The integer dot products of the targets. They are named as intrinsics: LLVM
+// does not find vpdpbusd in the generic forms that would allow a register tile.
+
+#include "Expand.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+using namespace mlir;
+using namespace quantmlir::cpu;
+
+static Value intrinsic(KernelBuilder &b, StringRef name, Type result,
+                       ValueRange operands) {
+  return LLVM::CallIntrinsicOp::create(b, result, b.getStringAttr(name),
+                                       operands)
+      .getResults();
+}
+
+/// sum over pairs in i16, then over pairs of pairs in i32. The first sum must
+/// not saturate: |weight| <= 127 or (128 and |activation| <= 127) is enough.
+static Value addPairs(KernelBuilder &b, Value acc, Value weights,
+                      Value activations, bool wide) {
+  int64_t lanes = b.target.lanes;
+  auto i16 = b.vec(lanes * 2, b.getI16Type());
+  Value pairs = intrinsic(
+      b, wide ? "llvm.x86.avx512.pmaddubs.w.512" : "llvm.x86.avx2.pmadd.ub.sw",
+      i16, {weights, activations});
+  Value sums = intrinsic(
+      b, wide ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd",
+      acc.getType(), {pairs, b.constant(i16, 1)});
+  return arith::AddIOp::create(b, acc, sums);
+}
+
+Value quantmlir::cpu::emitDot(KernelBuilder &b, Value acc, Value weights,
+                              Value activations, unsigned codeBits) {
+  auto bytes = cast<VectorType>(weights.getType());
+  switch (b.target.dot) {
+  case DotKind::Avx512Vnni:
+    return intrinsic(b, "llvm.x86.avx512.vpdpbusd.512", acc.getType(),
+                     {acc, weights, activations});
+  case DotKind::AvxVnni:
+    return intrinsic(b, "llvm.x86.avx512.vpdpbusd.256", acc.getType(),
+                     {acc, weights, activations});
+  case DotKind::NeonDot:
+    return intrinsic(b, "llvm.aarch64.neon.sdot.v4i32.v16i8", acc.getType(),
+                     {acc, weights, activations});
+  case DotKind::Avx2: {
+    if (codeBits < 8)
+      return addPairs(b, acc, weights, activations, /*wide=*/false);
+    // Signed weights: the sign moves to the activation.
+    Value magnitude = intrinsic(b, "llvm.x86.avx2.psign.b", bytes,
+                                {weights, weights});
+    Value signedActivations = intrinsic(b, "llvm.x86.avx2.psign.b", bytes,
+                                        {activations, weights});
+    return addPairs(b, acc, magnitude, signedActivations, /*wide=*/false);
+  }
+  case DotKind::Avx512: {
+    if (codeBits < 8)
+      return addPairs(b, acc, weights, activations, /*wide=*/true);
+    // There is no vpsignb here. Take the top bit of each weight apart:
+    // w = (w mod 128) + 128 * (w / 128).
+    Value low = arith::AndIOp::create(b, weights, b.constant(bytes, 127));
+    Value top = arith::ShRUIOp::create(b, weights, b.constant(bytes, 7));
+    Value zero = b.constant(acc.getType(), 0);
+    Value tops = addPairs(b, zero, top, activations, /*wide=*/true);
+    tops = arith::ShLIOp::create(b, tops, b.constant(acc.getType(), 7));
+    acc = arith::AddIOp::create(b, acc, tops);
+    return addPairs(b, acc, low, activations, /*wide=*/true);
+  }
+  }
+  llvm_unreachable("unknown dot product");
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_LIB_CODEGEN_CPU_EXPAND_H
+#define QUANT_MLIR_LIB_CODEGEN_CPU_EXPAND_H
+
+// What the emitters of kernels share: index arithmetic, loops, vectors, and the
+// split of work over threads. An emitter stands at a kernel, inside the function
+// that holds nothing else, and writes loops in front of it.
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
+#include "quant-mlir/CodeGen/CPU/Target.h"
+#include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
+
+namespace quantmlir::cpu {
+
+/// A builder that speaks of indices, vectors and threads.
+class KernelBuilder : public mlir::ImplicitLocOpBuilder {
+public:
+  using Value = mlir::Value;
+  using Body = llvm::function_ref<void(Value)>;
+  using CarryBody = llvm::function_ref<llvm::SmallVector<Value>(
+      Value, mlir::ValueRange)>;
+
+  KernelBuilder(mlir::Operation *kernel, const CPUTarget &target);
+
+  const CPUTarget &target;
+  Value thread, threads;
+
+  //===--- Indices (never negative, never overflowing) --------------------===//
+  Value index(int64_t value);
+  Value add(Value a, Value b);
+  Value add(Value a, int64_t b);
+  Value sub(Value a, Value b);
+  Value mul(Value a, Value b);
+  Value mul(Value a, int64_t b);
+  Value div(Value a, int64_t b);
+  Value rem(Value a, int64_t b);
+  Value min(Value a, Value b);
+  Value size(Value buffer, int64_t dim);
+
+  //===--- Loops -----------------------------------------------------------===//
+  void loop(Value lower, Value upper, int64_t step, Body body);
+  void loop(int64_t lower, int64_t upper, int64_t step, Body body);
+  /// A loop with values carried around; returns them.
+  llvm::SmallVector<Value> loop(Value lower, Value upper, int64_t step,
+                                mlir::ValueRange initial, CarryBody body);
+  /// This thread's contiguous share of 0 .. count.
+  void splitLoop(Value count, Body body);
+  /// This thread's share of 0 .. count, every thread-count-th.
+  void interleavedLoop(Value count, Body body);
+
+  //===--- Vectors and scalars ----------------------------------------------===//
+  mlir::VectorType vec(int64_t lanes, mlir::Type element);
+  mlir::VectorType f32Vec(int64_t lanes) { return vec(lanes, getF32Type()); }
+  /// A constant, the same in every lane of a vector type.
+  Value constant(mlir::Type type, double value);
+  Value splat(Value scalar, int64_t lanes);
+  Value load(mlir::VectorType type, Value buffer, mlir::ValueRange indices);
+  void store(Value vector, Value buffer, mlir::ValueRange indices);
+  Value loadScalar(Value buffer, mlir::ValueRange indices);
+  Value bitcast(mlir::VectorType type, Value vector);
+  Value toF32(Value value);
+  Value addF(Value a, Value b);
+  Value subF(Value a, Value b);
+  Value mulF(Value a, Value b);
+  Value divF(Value a, Value b);
+  Value fma(Value a, Value b, Value c);
+  Value reduce(mlir::vector::CombiningKind kind, Value vector);
+};
+
+/// The largest power of two, at most `most`, that divides `size`: vectors of
+/// that many lanes cover a row without a rest.
+int64_t vectorLanes(int64_t size, int64_t most = 16);
+
+/// acc[i32 lanes] += four unsigned weight bytes times four signed activation
+/// bytes in each lane. `codeBits` bounds the weights; targets that want signed
+/// bytes get 8-bit weights minus 128 (CPUTarget::wantsSignedBytes).
+mlir::Value emitDot(KernelBuilder &b, mlir::Value acc, mlir::Value weights,
+                    mlir::Value activations, unsigned codeBits);
+
+llvm::LogicalResult expand(KernelBuilder &b, kernel::QuantizeOp op);
+llvm::LogicalResult expand(KernelBuilder &b, kernel::MatmulIntOp op);
+llvm::LogicalResult expand(KernelBuilder &b, kernel::MatmulFloatOp op);
+llvm::LogicalResult expand(KernelBuilder &b, kernel::GatherOp op);
+llvm::LogicalResult expand(KernelBuilder &b, kernel::RMSNormOp op);
+llvm::LogicalResult expand(KernelBuilder &b, kernel::LayerNormOp op);
+llvm::LogicalResult expand(KernelBuilder &b, kernel::RopeOp op);
+llvm::LogicalResult expand(KernelBuilder &b, kernel::CacheWriteOp op);
+llvm::LogicalResult expand(KernelBuilder &b, kernel::AttentionOp op);
+/// Any linalg op on buffers: vectors where it is elementwise, else loops.
+llvm::LogicalResult expand(KernelBuilder &b, mlir::linalg::LinalgOp op);
+
+/// What the matmul kernels share: the walk over panels and row tiles, and the
+/// last step on a tile of f32 accumulators `tile[row][vector]`.
+class MatmulTiling {
+public:
+  using Value = mlir::Value;
+  using Tile = llvm::SmallVector<llvm::SmallVector<Value>>;
+  /// Emits a tile of `rows` rows at `row` of the panel that starts at byte
+  /// `panel`; returns its accumulators.
+  using TileBody =
+      llvm::function_ref<Tile(int64_t rows, Value row, Value panel, Value n)>;
+
+  MatmulTiling(KernelBuilder &b, const PanelLayout &layout, Value offset,
+               Value out, Value bias, Value residual)
+      : b(b), layout(layout), offset(offset), out(out), bias(bias),
+        residual(residual) {}
+
+  /// This thread's panels, each with all rows in tiles of at most `tileRows`.
+  void emit(int64_t tileRows, TileBody body);
+
+private:
+  void finish(const Tile &tile, Value row, Value n);
+  Value loadMasked(Value buffer, mlir::ValueRange indices, Value mask);
+
+  KernelBuilder &b;
+  const PanelLayout &layout;
+  Value offset, out, bias, residual;
+};
+
+} // namespace quantmlir::cpu
+
+#endif // QUANT_MLIR_LIB_CODEGEN_CPU_EXPAND_H

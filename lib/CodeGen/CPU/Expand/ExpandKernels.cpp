@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "Expand.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "quant-mlir/CodeGen/CPU/Passes.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace quantmlir::cpu {
+#define GEN_PASS_DEF_KERNELEXPANDPASS
+#include "quant-mlir/CodeGen/CPU/Passes.h.inc"
+} // namespace quantmlir::cpu
+
+using namespace mlir;
+using namespace quantmlir;
+using namespace quantmlir::cpu;
+
+namespace {
+
+struct ExpandKernels : cpu::impl::KernelExpandPassBase<ExpandKernels> {
+  using KernelExpandPassBase::KernelExpandPassBase;
+
+  void runOnOperation() override {
+    llvm::Expected<CPUTarget> cpu = parseCPUTarget(target);
+    if (!cpu) {
+      getOperation().emitError(llvm::toString(cpu.takeError()));
+      return signalPassFailure();
+    }
+    SmallVector<Operation *> kernels;
+    getOperation().walk([&](Operation *op) {
+      if (isa<kernel::KernelOpInterface, linalg::LinalgOp>(op))
+        kernels.push_back(op);
+    });
+    for (Operation *op : kernels) {
+      KernelBuilder b(op, *cpu);
+      LogicalResult expanded =
+          TypeSwitch<Operation *, LogicalResult>(op)
+              .Case<kernel::QuantizeOp, kernel::MatmulIntOp,
+                    kernel::MatmulFloatOp, kernel::GatherOp,
+                    kernel::RMSNormOp, kernel::LayerNormOp, kernel::RopeOp,
+                    kernel::CacheWriteOp, kernel::AttentionOp>(
+                  [&](auto kernelOp) { return expand(b, kernelOp); })
+              .Case<linalg::LinalgOp>(
+                  [&](linalg::LinalgOp linalgOp) { return expand(b, linalgOp); })
+              .Default([](Operation *unknown) {
+                return unknown->emitOpError("has no CPU kernel");
+              });
+      if (failed(expanded))
+        return signalPassFailure();
+      op->erase();
+    }
+  }
+};
+
+} // namespace

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The integer matmul. For a tile of rows x vectors, per group g of K:
+//
+//   acc  = -offset * sum(a)          i32, one register per row and vector
+//   acc += decode(codes) . a         the target's dot product
+//   out += float(acc) * (weight scale * activation scale)
+//   out += minimum * (activation scale * sum(a))
+//
+// With one activation scale per row the factor moves behind the loop over
+// groups, with one weight scale per row its load moves in front of it.
+
+#include "Expand.h"
+
+using namespace mlir;
+using namespace quantmlir;
+using namespace quantmlir::cpu;
+
+namespace {
+
+/// Decodes codes in vector registers.
+class RegisterEvaluator final : public qt::LaneEvaluator {
+public:
+  RegisterEvaluator(KernelBuilder &b, VectorType type) : b(b), type(type) {}
+
+  qt::Lane constant(int64_t value) override {
+    return {0, b.constant(type, double(value))};
+  }
+  qt::Lane add(qt::Lane a, qt::Lane c) override {
+    return {0, arith::AddIOp::create(b, a.value, c.value)};
+  }
+  qt::Lane subtract(qt::Lane a, qt::Lane c) override {
+    return {0, arith::SubIOp::create(b, a.value, c.value)};
+  }
+  qt::Lane lookup(ArrayRef<int8_t>, qt::Lane) override {
+    llvm_unreachable("refused before: no kernel for codebooks");
+  }
+
+private:
+  KernelBuilder &b;
+  VectorType type;
+};
+
+class MatmulIntEmitter {
+public:
+  MatmulIntEmitter(KernelBuilder &b, kernel::MatmulIntOp op)
+      : b(b), op(op), layout(cast<qt::QuantTensorType>(op.getType())),
+        lanes(layout.lanes), f32(b.f32Vec(lanes)),
+        i32(b.vec(lanes, b.getI32Type())),
+        bytes(b.vec(lanes * 4, b.getI8Type())) {
+    rowScales = !(int64_t(op.getGroup()) < layout.paddedK);
+    offset = layout.form.offset;
+    if (layout.form.codeBits == 8 && b.target.wantsSignedBytes())
+      offset -= 128;
+  }
+
+  MatmulTiling::Tile tile(int64_t rows, Value row, Value panel);
+
+private:
+  using Tile = MatmulTiling::Tile;
+
+  Value weightVector(VectorType type, Value at, int64_t plus);
+  Value scaleVector(Value base, int64_t start, FloatType type, int64_t v);
+  void dotWords(Tile &acc, Value row, Value group, Value word, int64_t words,
+                Value codes);
+  Tile integerSums(int64_t rows, Value row, Value group, Value groupBytes);
+
+  KernelBuilder &b;
+  kernel::MatmulIntOp op;
+  PanelLayout layout;
+  int64_t lanes;
+  VectorType f32, i32, bytes;
+  int32_t offset;
+  bool rowScales; ///< one activation scale per row
+};
+
+} // namespace
+
+Value MatmulIntEmitter::weightVector(VectorType type, Value at, int64_t plus) {
+  return b.load(type, op.getWeights(), b.add(at, plus));
+}
+
+/// Scales or minimums of the panel's rows, as f32.
+Value MatmulIntEmitter::scaleVector(Value base, int64_t start, FloatType type,
+                                    int64_t v) {
+  int64_t width = type.getIntOrFloatBitWidth() / 8;
+  Value raw = weightVector(b.vec(lanes * width, b.getI8Type()), base,
+                           start + v * lanes * width);
+  return b.toF32(b.bitcast(b.vec(lanes, type), raw));
+}
+
+/// acc += words `word` to `word + words` of a group; `word` is a multiple of the
+/// words in a stored register of every plane. `codes` is where the group starts.
+void MatmulIntEmitter::dotWords(Tile &acc, Value row, Value group, Value word,
+                                int64_t words, Value codes) {
+  auto pairs = b.vec(lanes * 2, b.getI16Type());
+  RegisterEvaluator evaluator(b, bytes);
+  // Stored registers, loaded when first needed: [plane][register][vector].
+  std::map<std::tuple<unsigned, int64_t, int64_t>, Value> loaded;
+  auto operand = [&](int64_t j, int64_t v) {
+    Value code;
+    for (auto [plane, width] : llvm::enumerate(layout.planes)) {
+      int64_t perRegister = PanelLayout::wordsPerRegister(width);
+      int64_t reg = j / perRegister;
+      int64_t registerBytes = layout.vectors * layout.registerBytes();
+      Value &raw = loaded[{plane, reg, v}];
+      if (!raw) {
+        Value at = b.add(codes, b.mul(b.div(word, perRegister), registerBytes));
+        raw = weightVector(bytes, at,
+                           layout.planeOffset(plane) + reg * registerBytes +
+                               v * layout.registerBytes());
+      }
+      Value bits = raw;
+      if (width < 8) {
+        // There are no shifts of bytes: shift pairs, mask what came across.
+        int64_t right = j % perRegister * width;
+        unsigned up = layout.planeShift(plane);
+        if (right) {
+          Value shifted = arith::ShRUIOp::create(
+              b, b.bitcast(pairs, bits), b.constant(pairs, double(right)));
+          bits = b.bitcast(bytes, shifted);
+        }
+        bits = arith::AndIOp::create(b, bits,
+                                     b.constant(bytes, (1 << width) - 1));
+        if (up) {
+          Value shifted = arith::ShLIOp::create(b, b.bitcast(pairs, bits),
+                                                b.constant(pairs, up));
+          bits = b.bitcast(bytes, shifted);
+        }
+      }
+      code = code ? arith::OrIOp::create(b, code, bits).getResult() : bits;
+    }
+    code = layout.scheme.decodeLane(evaluator, {0, code}).value;
+    if (layout.form.codeBits == 8 && b.target.wantsSignedBytes())
+      code = arith::XOrIOp::create(b, code, b.constant(bytes, -128));
+    return code;
+  };
+
+  Value base = b.add(b.mul(group, layout.wordsPerGroup()), word);
+  for (int64_t j = 0; j < words; ++j) {
+    SmallVector<Value> weights;
+    for (int64_t v = 0; v < layout.vectors; ++v)
+      weights.push_back(operand(j, v));
+    for (auto [m, vectors] : llvm::enumerate(acc)) {
+      Value x = b.loadScalar(op.getCodes(), {b.add(row, m), b.add(base, j)});
+      Value activations = b.bitcast(bytes, b.splat(x, lanes));
+      for (auto [v, sum] : llvm::enumerate(vectors))
+        sum = emitDot(b, sum, weights[v], activations, layout.form.codeBits);
+    }
+  }
+}
+
+MatmulTiling::Tile MatmulIntEmitter::integerSums(int64_t rows, Value row,
+                                                 Value group,
+                                                 Value groupBytes) {
+  Tile acc(rows);
+  for (auto [m, vectors] : llvm::enumerate(acc)) {
+    Value start = b.constant(i32, 0);
+    if (offset) {
+      Value sum = b.loadScalar(op.getSums(), {b.add(row, m), group});
+      Value factor = b.constant(b.getI32Type(), -offset);
+      start = b.splat(arith::MulIOp::create(b, sum, factor), lanes);
+    }
+    vectors.assign(layout.vectors, start);
+  }
+  // Short groups are unrolled, long ones walked in steps that hold whole
+  // registers of every plane.
+  constexpr int64_t step = 8, unrolled = 16;
+  int64_t words = layout.wordsPerGroup();
+  if (words <= unrolled || words % step != 0) {
+    dotWords(acc, row, group, b.index(0), words, groupBytes);
+    return acc;
+  }
+  SmallVector<Value> carried;
+  for (auto &vectors : acc)
+    llvm::append_range(carried, vectors);
+  auto unflatten = [&](ValueRange values) {
+    Tile tile(rows);
+    for (auto [i, value] : llvm::enumerate(values))
+      tile[i / layout.vectors].push_back(value);
+    return tile;
+  };
+  carried = b.loop(b.index(0), b.index(words), step, carried,
+                   [&](Value word, ValueRange values) {
+                     Tile tile = unflatten(values);
+                     dotWords(tile, row, group, word, step, groupBytes);
+                     SmallVector<Value> flat;
+                     for (auto &vectors : tile)
+                       llvm::append_range(flat, vectors);
+                     return flat;
+                   });
+  return unflatten(carried);
+}
+
+MatmulTiling::Tile MatmulIntEmitter::tile(int64_t rows, Value row,
+                                          Value panel) {
+  const qt::LaneForm &form = layout.form;
+  // Activation scales may be shared by several of the panel's groups, or the
+  // other way round; the panel's groups are the smaller.
+  int64_t perScale =
+      rowScales ? 1 : int64_t(op.getGroup()) / layout.group;
+  auto weightScales = [&](Value base) {
+    SmallVector<std::pair<Value, Value>> result;
+    for (int64_t v = 0; v < layout.vectors; ++v) {
+      Value scale =
+          scaleVector(base, layout.scaleOffset(), form.scaleType, v);
+      Value minimum = form.hasMinimum
+                          ? scaleVector(base, layout.minimumOffset(),
+                                        form.minimumType, v)
+                          : Value();
+      result.push_back({scale, minimum});
+    }
+    return result;
+  };
+  SmallVector<std::pair<Value, Value>> panelScales;
+  if (!layout.groupScales)
+    panelScales = weightScales(panel);
+
+  auto groupBody = [&](Value group, ValueRange sums) {
+    Value groupBytes = b.add(panel, b.mul(group, layout.groupBytes));
+    Tile acc = integerSums(rows, row, group, groupBytes);
+    auto scales = layout.groupScales ? weightScales(groupBytes) : panelScales;
+    SmallVector<Value> results;
+    for (auto [m, vectors] : llvm::enumerate(acc)) {
+      Value at = b.add(row, m), xScale, xMinimum;
+      if (!rowScales)
+        xScale = b.loadScalar(op.getScales(), {at, b.div(group, perScale)});
+      if (form.hasMinimum) {
+        xMinimum = b.toF32(b.loadScalar(op.getSums(), {at, group}));
+        if (xScale)
+          xMinimum = b.mulF(xMinimum, xScale);
+        xMinimum = b.splat(xMinimum, lanes);
+      }
+      if (xScale)
+        xScale = b.splat(xScale, lanes);
+      for (auto [v, sum] : llvm::enumerate(vectors)) {
+        auto [scale, minimum] = scales[v];
+        Value factor = xScale ? b.mulF(scale, xScale) : scale;
+        Value result = b.fma(b.toF32(sum), factor,
+                             sums[m * layout.vectors + v]);
+        if (minimum)
+          result = b.fma(minimum, xMinimum, result);
+        results.push_back(result);
+      }
+    }
+    return results;
+  };
+  SmallVector<Value> zeros(rows * layout.vectors, b.constant(f32, 0));
+  SmallVector<Value> sums =
+      layout.numGroups == 1
+          ? groupBody(b.index(0), zeros)
+          : b.loop(b.index(0), b.index(layout.numGroups), 1, zeros, groupBody);
+
+  Tile result(rows);
+  for (auto [i, sum] : llvm::enumerate(sums)) {
+    int64_t m = i / layout.vectors;
+    if (rowScales) {
+      Value scale = b.loadScalar(op.getScales(), {b.add(row, m), b.index(0)});
+      sum = b.mulF(sum, b.splat(scale, lanes));
+    }
+    result[m].push_back(sum);
+  }
+  return result;
+}
+
+LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::MatmulIntOp op) {
+  MatmulIntEmitter emitter(b, op);
+  PanelLayout layout(cast<qt::QuantTensorType>(op.getType()));
+  if (layout.form.codeBits == 0)
+    return op.emitOpError("has a weight without integer lanes");
+  bool grouped = layout.numGroups > 1;
+  int64_t rows = op.getRows().value_or(grouped ? b.target.rowsIntGroups
+                                               : b.target.rowsInt);
+  MatmulTiling(b, layout, op.getOffset(), op.getOut(), op.getBias(),
+               op.getResidual())
+      .emit(rows, [&](int64_t count, Value row, Value panel, Value) {
+        return emitter.tile(count, row, panel);
+      });
+  return success();
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The layouts of a weight and of the activations that meet it are one decision:
+// products are summed as integers up to the smaller of their two groups, which
+// is therefore the group of the panel and the period of the activation's sums.
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/TypeSwitch.h"
+#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
+#include "quant-mlir/CodeGen/CPU/Passes.h"
+#include "quant-mlir/CodeGen/CPU/Target.h"
+#include "llvm/Support/MathExtras.h"
+
+namespace quantmlir::cpu {
+#define GEN_PASS_DEF_CPUPACKPASS
+#include "quant-mlir/CodeGen/CPU/Passes.h.inc"
+} // namespace quantmlir::cpu
+
+using namespace mlir;
+using namespace quantmlir;
+using namespace quantmlir::cpu;
+using namespace quantmlir::qt;
+
+/// Kernels take K in steps of this many values where nothing else cuts it.
+static constexpr int64_t wholeRowStep = 32;
+/// Rows of activations start on cache lines.
+static constexpr int64_t rowAlignment = 64;
+
+namespace {
+
+struct PackPass : cpu::impl::CPUPackPassBase<PackPass> {
+  using CPUPackPassBase::CPUPackPassBase;
+
+  void runOnOperation() override;
+
+private:
+  LogicalResult packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
+                           const CPUTarget &cpu);
+  FailureOr<int64_t> choosePanelGroup(LoadOp load, QuantTensorType type);
+  LogicalResult layOutActivations();
+};
+
+} // namespace
+
+/// Values per scale of a dynamically quantized activation of row length `k`,
+/// the padded row itself for one scale per token.
+static int64_t activationGroup(QuantTensorType type) {
+  return type.getScheme().getLaneForm(type.getRowLength()).group;
+}
+
+/// The group along K in which products of `x` and `w` are summed as integers.
+static FailureOr<int64_t> commonGroup(MatmulOp matmul, QuantTensorType x,
+                                      QuantTensorType w) {
+  int64_t k = w.getRowLength();
+  LaneForm form = w.getScheme().getLaneForm(k);
+  int64_t gx = activationGroup(x), gw = form.group;
+  int64_t smaller = std::min(gx, gw), larger = std::max(gx, gw);
+  if (smaller == k)
+    return llvm::alignTo(k, wholeRowStep);
+  if (larger != k && larger % smaller != 0)
+    return matmul.emitOpError("activation groups of ")
+           << gx << " and weight groups of " << gw
+           << " do not fit: one must divide the other";
+  if (smaller % 4 != 0)
+    return matmul.emitOpError("has groups of ")
+           << smaller << " values; CPU kernels need a multiple of 4";
+  return smaller;
+}
+
+FailureOr<int64_t> PackPass::choosePanelGroup(LoadOp load,
+                                              QuantTensorType type) {
+  int64_t k = type.getRowLength();
+  LaneForm form = type.getScheme().getLaneForm(k);
+  if (form.kind == LaneForm::Kind::Float)
+    return k;
+  std::optional<int64_t> chosen;
+  for (Operation *user : load->getUsers()) {
+    auto matmul = dyn_cast<MatmulOp>(user);
+    if (!matmul)
+      continue;
+    auto x = dyn_cast<QuantTensorType>(matmul.getX().getType());
+    if (!x)
+      return matmul.emitOpError("multiplies float activations with ")
+             << type.getScheme()
+             << " weights: CPU kernels need quantized activations here "
+                "(--qt-quantize-activations)";
+    FailureOr<int64_t> group = commonGroup(matmul, x, type);
+    if (failed(group))
+      return failure();
+    if (chosen && *chosen != *group)
+      return matmul.emitOpError("shares its weight with a matmul whose "
+                                "activations have other groups");
+    chosen = group;
+  }
+  if (chosen)
+    return *chosen;
+  return form.group == k ? llvm::alignTo(k, wholeRowStep) : form.group;
+}
+
+LogicalResult PackPass::packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
+                                   const CPUTarget &cpu) {
+  auto type = dyn_cast<QuantTensorType>(weight.getType());
+  if (!type)
+    return success();
+  if (type.getRank() != 2)
+    return weight.emitOpError("is ") << type << "; only matrices can be packed";
+  std::optional<int64_t> group;
+  for (LoadOp load : loads) {
+    FailureOr<int64_t> wanted = choosePanelGroup(load, type);
+    if (failed(wanted))
+      return failure();
+    // A lookup takes whatever group the matmul on the same weight needs.
+    bool multiplies = llvm::any_of(load->getUsers(), [](Operation *user) {
+      return isa<MatmulOp>(user);
+    });
+    if (!group || multiplies)
+      group = *wanted;
+  }
+  if (!group)
+    return success();
+  bool isFloat = type.getScheme().getLaneForm(type.getRowLength()).kind ==
+                 LaneForm::Kind::Float;
+  // Whole panels need no masks.
+  int64_t vectors = cpu.vectors;
+  while (vectors > 1 && type.getShape()[0] % (cpu.lanes * vectors) != 0)
+    vectors /= 2;
+  auto packed = type.withLayout(PanelsAttr::get(
+      &getContext(), cpu.lanes, vectors, /*depth=*/isFloat ? 1 : 4, *group));
+  weight.setType(packed);
+  for (LoadOp load : loads)
+    load.getResult().setType(packed);
+  return success();
+}
+
+LogicalResult PackPass::layOutActivations() {
+  SmallVector<QuantizeOp> quantizes;
+  getOperation()->walk([&](QuantizeOp op) { quantizes.push_back(op); });
+  for (QuantizeOp op : quantizes) {
+    QuantTensorType type = op.getType();
+    OpBuilder builder(op);
+    // One copy of the activation for each period of sums that its readers need.
+    llvm::MapVector<int64_t, SmallVector<OpOperand *>> readers;
+    for (OpOperand &use : op.getResult().getUses()) {
+      auto matmul = dyn_cast<MatmulOp>(use.getOwner());
+      auto w = matmul ? dyn_cast_or_null<PanelsAttr>(
+                            matmul.getW().getType().getLayout())
+                      : PanelsAttr();
+      if (!w)
+        return use.getOwner()->emitOpError(
+            "reads a quantized activation, but only qt.matmul with a packed "
+            "weight has a CPU kernel");
+      readers[w.getGroup()].push_back(&use);
+    }
+    for (auto &[sums, uses] : readers) {
+      int64_t k = type.getRowLength();
+      int64_t group = activationGroup(type) == k ? llvm::alignTo(k, sums)
+                                                 : activationGroup(type);
+      int64_t stride = llvm::alignTo(llvm::alignTo(k, std::max(group, sums)),
+                                     rowAlignment);
+      auto packed = type.withLayout(
+          RowsAttr::get(&getContext(), stride, group, sums));
+      Value copy = QuantizeOp::create(builder, op.getLoc(), packed,
+                                      op.getInput());
+      for (OpOperand *use : uses)
+        use->set(copy);
+    }
+    op.erase();
+  }
+  return success();
+}
+
+void PackPass::runOnOperation() {
+  ModuleOp module = getOperation();
+  llvm::Expected<CPUTarget> cpu = parseCPUTarget(target);
+  if (!cpu) {
+    module.emitError(llvm::toString(cpu.takeError()));
+    return signalPassFailure();
+  }
+  llvm::DenseMap<StringRef, SmallVector<LoadOp>> loads;
+  WalkResult walked = module.walk([&](Operation *op) {
+    if (auto load = dyn_cast<LoadOp>(op))
+      loads[load.getWeight()].push_back(load);
+    Value weight = TypeSwitch<Operation *, Value>(op)
+                       .Case<MatmulOp>([](auto m) { return m.getW(); })
+                       .Case<GatherOp>([](auto g) { return g.getTable(); })
+                       .Default(Value());
+    if (weight && !weight.getDefiningOp<LoadOp>()) {
+      op->emitOpError("needs a weight from a file (qt.load) to be packed");
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  if (walked.wasInterrupted())
+    return signalPassFailure();
+
+  int64_t offset = 0;
+  Builder builder(&getContext());
+  for (WeightOp weight : llvm::make_early_inc_range(module.getOps<WeightOp>())) {
+    ArrayRef<LoadOp> users = loads[weight.getSymName()];
+    if (users.empty()) {
+      weight.erase();
+      continue;
+    }
+    if (failed(packWeight(weight, users, *cpu)))
+      return signalPassFailure();
+    int64_t bytes;
+    if (auto type = dyn_cast<QuantTensorType>(weight.getType())) {
+      bytes = PanelLayout(type).totalBytes;
+    } else {
+      auto tensor = cast<RankedTensorType>(weight.getType());
+      if (!tensor.getElementType().isF32()) {
+        weight.emitOpError("is ") << tensor << "; CPU kernels read unquantized "
+                                               "weights as f32";
+        return signalPassFailure();
+      }
+      bytes = tensor.getNumElements() * 4;
+    }
+    weight.setOffsetAttr(builder.getI64IntegerAttr(offset));
+    offset += llvm::alignTo(bytes, 64);
+  }
+  if (failed(layOutActivations()))
+    return signalPassFailure();
+  module->setAttr("kernel.target", builder.getStringAttr(target));
+  module->setAttr("kernel.weights_bytes", builder.getI64IntegerAttr(offset));
+}
