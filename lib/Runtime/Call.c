@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
-/* From checked tensors to the arrays of pointers that generated code takes, and
- * back. */
+/* From checked tensors to the arrays of pointers that generated code takes. */
 
 #include "Internal.h"
 
@@ -69,33 +68,6 @@ static void enter(void *argument, int64_t thread) {
   call->function->entry(call->frames[thread].args);
 }
 
-/* A result that generated code has described, as a tensor. */
-static qm_status read_result(const qm_function *function, const qm_arg *arg,
-                             qmi_value *value, qm_tensor *result) {
-  result->dtype = (qm_dtype)arg->dtype;
-  result->rank = (int32_t)arg->rank;
-  if (qmi_is_scalar(arg)) {
-    result->data = &value->scalar;
-    return QM_OK;
-  }
-  const qmi_memref *memref = &value->memref;
-  const int64_t *sizes = memref->sizes_and_strides;
-  const int64_t *strides = sizes + arg->rank;
-  result->data =
-      (char *)memref->aligned + memref->offset * qmi_dtype_size(arg->dtype);
-  int64_t stride = 1;
-  for (uint32_t i = arg->rank; i-- > 0;) {
-    if ((arg->dims[i] >= 0 && arg->dims[i] != sizes[i]) ||
-        (sizes[i] > 1 && strides[i] != stride))
-      return qmi_fail(QM_BAD_MODEL,
-                      "%s: result %s is not laid out as its descriptor says",
-                      function->name, arg->name);
-    result->dims[i] = sizes[i];
-    stride *= sizes[i];
-  }
-  return QM_OK;
-}
-
 qm_status qmi_call(qm_session *session, const qm_function *function,
                    const qm_tensor *inputs, qm_tensor *results) {
   for (uint32_t i = 0; i < function->num_args; ++i) {
@@ -117,15 +89,7 @@ qm_status qmi_call(qm_session *session, const qm_function *function,
     qmi_pool_run(session->pool, enter, &call);
   else
     enter(&call, 0);
-  for (uint32_t i = 0; i < function->num_args; ++i) {
-    if (function->args[i].kind != QM_ARG_RESULT)
-      continue;
-    qm_status status = read_result(function, &function->args[i],
-                                   &session->frames[0].results[i], results++);
-    if (status)
-      return status;
-  }
-  return QM_OK;
+  return qmi_read_results(session, function, results);
 }
 
 /*===----------------------------------------------------------------------===*
@@ -184,7 +148,8 @@ static qm_status check_input(const qm_descriptor *model,
     return qmi_fail(QM_INVALID,
                     "%s: the data of input %s is not aligned to its type",
                     where, name);
-  if (model->vocab_size > 0 && (arg->dtype == QM_I32 || arg->dtype == QM_I64))
+  if (model->vocab_size > 0 && arg->rank &&
+      (arg->dtype == QM_I32 || arg->dtype == QM_I64))
     return check_ids(where, name, input, model->vocab_size);
   return QM_OK;
 }
@@ -192,6 +157,8 @@ static qm_status check_input(const qm_descriptor *model,
 qm_status qm_session_run(qm_session *session, const char *name,
                          const qm_tensor *inputs, uint32_t num_inputs,
                          qm_tensor *results, uint32_t num_results) {
+  if (!session || (num_inputs && !inputs) || (num_results && !results))
+    return qmi_fail(QM_INVALID, "there is no session, or no place of tensors");
   const qm_descriptor *model = session->model->descriptor;
   const qm_function *function =
       name ? qmi_find_function(model, name) : model->functions;

@@ -43,6 +43,11 @@ static qm_status check_arg(const qm_descriptor *descriptor,
                     "model %s: argument %u of %s has no name, or is of a kind, "
                     "type or rank that this runtime does not know",
                     model, number, function->name);
+  if ((arg->kind == QM_ARG_WEIGHTS || arg->kind == QM_ARG_WORKSPACE) &&
+      arg->rank != 1)
+    return qmi_fail(QM_BAD_MODEL,
+                    "model %s: argument %u of %s is memory and must be i8[?]",
+                    model, number, function->name);
   if (arg->kind != QM_ARG_CACHE)
     return QM_OK;
   int fits =

@@ -134,6 +134,7 @@ struct qm_session {
   uint32_t max_args;
   qmi_value *shared; /* [max_args]: the values that all threads see */
   qmi_frame *frames; /* [threads] */
+  void *copies;      /* results that are not rows in the workspace */
   const float *logits;
   float *kept; /* logits that outlive the call which computed them */
   size_t kept_count;
@@ -146,5 +147,10 @@ const qmi_cache *qmi_find_cache(const qm_session *session, const char *name);
  * inputs, and fills in the results. */
 qm_status qmi_call(qm_session *session, const qm_function *function,
                    const qm_tensor *inputs, qm_tensor *results);
+
+/* The results that generated code has described, as tensors: in the workspace,
+ * or in memory of the session that lasts until the next call. */
+qm_status qmi_read_results(qm_session *session, const qm_function *function,
+                           qm_tensor *results);
 
 #endif /* QUANT_MLIR_LIB_RUNTIME_INTERNAL_H */

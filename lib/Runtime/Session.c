@@ -154,6 +154,7 @@ void qm_session_free(qm_session *session) {
     free(session->frames[i].results);
   free(session->frames);
   free(session->shared);
+  free(session->copies);
   free(session->kept);
   qm_model_free(session->model);
   free(session);
@@ -166,6 +167,8 @@ void qm_session_free(qm_session *session) {
 /* Nothing is computed unless all of the call can be. */
 static qm_status check_feed(const qm_session *session, const int32_t *tokens,
                             int64_t n, int64_t outputs) {
+  if (!session)
+    return qmi_fail(QM_INVALID, "there is no session");
   const qm_descriptor *model = session->model->descriptor;
   if (strcmp(model->task, "causal-lm"))
     return qmi_fail(QM_INVALID,
@@ -264,18 +267,20 @@ qm_status qm_session_feed(qm_session *session, const int32_t *tokens, int64_t n,
 }
 
 const float *qm_session_logits(const qm_session *session) {
-  return session->logits;
+  return session ? session->logits : NULL;
 }
 
 int64_t qm_session_position(const qm_session *session) {
-  return session->position;
+  return session ? session->position : 0;
 }
 
 int64_t qm_session_context(const qm_session *session) {
-  return session->context;
+  return session ? session->context : 0;
 }
 
 qm_status qm_session_rewind(qm_session *session, int64_t position) {
+  if (!session)
+    return qmi_fail(QM_INVALID, "there is no session");
   if (position < 0 || position > session->position)
     return qmi_fail(QM_INVALID,
                     "cannot go back to position %lld of a session with %lld "

@@ -16,8 +16,9 @@
  * what is wrong. Nothing here aborts or prints.
  *
  * Threads: different sessions, also of one model, may be used at the same time.
- * One session is used by one thread at a time. A weights file must not be
- * truncated or overwritten in place while a model has it open: it is mapped. */
+ * One session is used by one thread at a time. The child of a fork() must make
+ * sessions of its own. A weights file must not be truncated or overwritten in
+ * place while a model has it open: it is mapped. */
 
 #ifndef QUANT_MLIR_RUNTIME_QUANT_RUNTIME_H
 #define QUANT_MLIR_RUNTIME_QUANT_RUNTIME_H
@@ -70,7 +71,8 @@ typedef enum {
  * descriptor { void *allocated, *aligned; int64_t offset, sizes[rank],
  * strides[rank]; }, for a QM_INDEX of rank 0 to an int64_t. */
 typedef enum {
-  QM_ARG_RESULT,       /* filled in by the callee, points into the workspace */
+  QM_ARG_RESULT,       /* filled in by the callee, on each thread; any strides
+                          (copied unless it is rows in the workspace) */
   QM_ARG_INPUT,        /* contiguous, row-major, never written */
   QM_ARG_WEIGHTS,      /* i8[?]: the data section of the weights file */
   QM_ARG_CACHE,        /* {layers, 2, kv_heads, -1, head_size}; -1 becomes the
