@@ -53,6 +53,8 @@ struct LowerToLinalgPass
 
     ConversionTarget target(*context);
     target.addIllegalDialect<LMDialect>();
+    // Whoever makes a cache casts its memref to one; the casts meet and go.
+    target.addLegalOp<UnrealizedConversionCastOp>();
     target.addDynamicallyLegalOp<func::FuncOp>([&](func::FuncOp op) {
       return converter.isSignatureLegal(op.getFunctionType());
     });
