@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+
+/* Greedy decoding with a compiled model: token ids in, token ids out.
+ *
+ *     ./decode WEIGHTS COUNT ID...       COUNT: how many tokens to add */
+
+#include "smollm2.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void require(qm_status status) {
+  if (status == QM_OK)
+    return;
+  fprintf(stderr, "error: %s\n", qm_last_error());
+  exit(1);
+}
+
+static int32_t most_likely(const float *logits) {
+  int32_t best = 0;
+  for (int32_t id = 1; id < SMOLLM2_VOCAB_SIZE; ++id)
+    best = logits[id] > logits[best] ? id : best;
+  return best;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 4)
+    return fprintf(stderr, "usage: decode WEIGHTS COUNT ID...\n"), 2;
+  int32_t *tokens = malloc(argc * sizeof *tokens);
+  int64_t n = argc - 3;
+  for (int64_t i = 0; i < n; ++i)
+    tokens[i] = atoi(argv[i + 3]);
+
+  qm_model *model;
+  qm_session *session;
+  require(smollm2_open(argv[1], &model));
+  require(smollm2_session(model, 0, 0, &session));
+  for (int count = atoi(argv[2]); count > 0; --count, n = 1) {
+    require(smollm2_feed(session, tokens, n, 1)); /* the prompt, then one each */
+    tokens[0] = most_likely(smollm2_logits(session));
+    printf("%d ", tokens[0]);
+    fflush(stdout);
+  }
+  printf("\n");
+  smollm2_close(session, model);
+  free(tokens);
+}
