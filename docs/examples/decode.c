@@ -36,7 +36,8 @@ int main(int argc, char **argv) {
   require(smollm2_open(argv[1], &model));
   require(smollm2_session(model, 0, 0, &session));
   for (int count = atoi(argv[2]); count > 0; --count, n = 1) {
-    require(smollm2_feed(session, tokens, n, 1)); /* the prompt, then one each */
+    /* First the prompt, then one token at a time. */
+    require(smollm2_feed(session, tokens, n, 1));
     tokens[0] = most_likely(smollm2_logits(session));
     printf("%d ", tokens[0]);
     fflush(stdout);

@@ -29,16 +29,14 @@ static inline qm_status smollm2_open(const char *weights_path,
 
 /* A conversation of up to `context` tokens. 0: all the model can, all cores. */
 static inline qm_status smollm2_session(qm_model *model, int64_t context,
-                                        int64_t threads,
-                                        qm_session **session) {
+                                        int64_t threads, qm_session **session) {
   qm_session_options options = {context, threads, 0, 0};
   return qm_session_create(model, &options, session);
 }
 
 /* Appends n tokens, keeps the logits of the last `outputs` of them. */
-static inline qm_status smollm2_feed(qm_session *session,
-                                     const int32_t *tokens, int64_t n,
-                                     int64_t outputs) {
+static inline qm_status smollm2_feed(qm_session *session, const int32_t *tokens,
+                                     int64_t n, int64_t outputs) {
   return qm_session_feed(session, tokens, n, outputs);
 }
 
