@@ -133,9 +133,8 @@ template <typename Fn> bool GGUFValue::forEach(Fn item) const {
   for (uint64_t i = 0; i < count; ++i) {
     if (!item(rest))
       return false;
-    uint64_t size = type == GGUFType::String
-                        ? 8 + readLE<uint64_t>(rest.data())
-                        : ggufTypeSize(type);
+    uint64_t size = type == GGUFType::String ? 8 + readLE<uint64_t>(rest.data())
+                                             : ggufTypeSize(type);
     rest = rest.drop_front(size);
   }
   return true;
@@ -202,8 +201,8 @@ json::Value GGUFValue::toJSON() const {
 //===----------------------------------------------------------------------===//
 
 const GGUFValue *GGUFFile::findKey(StringRef key) const {
-  auto place = metadata.find(key);
-  return place == metadata.end() ? nullptr : &place->second;
+  auto place = values.find(key);
+  return place == values.end() ? nullptr : &place->second;
 }
 
 Error GGUFFile::missingKey(StringRef key) const {
@@ -277,9 +276,30 @@ INSTANTIATE(bool)
 INSTANTIATE(StringRef)
 #undef INSTANTIATE
 
-json::Object GGUFFile::metadataToJSON() const {
-  json::Object object;
-  for (const auto &[key, value] : metadata)
-    object[key] = value.toJSON();
+const json::Object &GGUFFile::metadata() const {
+  std::call_once(jsonMade, [&] {
+    for (const auto &[key, value] : values)
+      object[key] = value.toJSON();
+  });
   return object;
+}
+
+template <typename T> static std::optional<T> valueAs(const GGUFValue *value) {
+  return value ? value->as<T>() : std::nullopt;
+}
+
+std::optional<int64_t> GGUFFile::getInt(StringRef key) const {
+  return valueAs<int64_t>(findKey(key));
+}
+
+std::optional<double> GGUFFile::getFloat(StringRef key) const {
+  return valueAs<double>(findKey(key));
+}
+
+std::optional<bool> GGUFFile::getBool(StringRef key) const {
+  return valueAs<bool>(findKey(key));
+}
+
+std::optional<StringRef> GGUFFile::getString(StringRef key) const {
+  return valueAs<StringRef>(findKey(key));
 }

@@ -87,12 +87,12 @@ Error GGUFParser::parse() {
     return error("is not a GGUF file: it does not start with 'GGUF'");
   rest = rest.drop_front(4);
 
-  if (Error failure = read(file.version, "the version"))
+  if (Error failure = read(file.formatVersion, "the version"))
     return failure;
-  if (file.version != 0 && (file.version & 0xFFFF) == 0)
+  if (file.formatVersion != 0 && (file.formatVersion & 0xFFFF) == 0)
     return error("is a big-endian GGUF file, which is not supported");
-  if (file.version != 2 && file.version != 3)
-    return error("has GGUF version " + Twine(file.version) +
+  if (file.formatVersion != 2 && file.formatVersion != 3)
+    return error("has GGUF version " + Twine(file.formatVersion) +
                  "; 2 and 3 are supported");
 
   uint64_t tensors, keys;
@@ -201,7 +201,7 @@ Error GGUFParser::parseValue(StringRef key) {
     return failure;
   payload = payload.drop_back(rest.size());
   GGUFValue value(type, array, count, payload);
-  file.metadata.insert({key, value});
+  file.values.insert({key, value});
   return checkAlignment(key, value);
 }
 
@@ -210,9 +210,9 @@ Error GGUFParser::checkAlignment(StringRef key, const GGUFValue &value) {
     return Error::success();
   if (value.isArray() || value.getType() != GGUFType::U32)
     return error("the key 'general.alignment' must be of type u32");
-  file.alignment = *value.as<uint64_t>();
-  if (!isPowerOf2_64(file.alignment))
-    return error("the alignment " + Twine(file.alignment) +
+  file.dataAlignment = *value.as<uint64_t>();
+  if (!isPowerOf2_64(file.dataAlignment))
+    return error("the alignment " + Twine(file.dataAlignment) +
                  " is not a power of 2");
   return Error::success();
 }
@@ -274,29 +274,23 @@ Error GGUFParser::parseTensor(uint64_t index) {
 
 /// Computes the size of the data and checks that it follows the data before it.
 Error GGUFParser::setSize(TensorInfo &tensor) {
-  int64_t elements = 1;
-  for (int64_t size : tensor.shape)
-    if (MulOverflow(elements, size, elements))
-      return file.error(tensor, "has more than 2^63 values");
-  int64_t block = dtypeBlockValues(tensor.type);
+  int64_t block = dtypeInfo(tensor.type).blockValues;
   if (tensor.shape.back() % block != 0)
     return file.error(tensor, "its rows of " + Twine(tensor.shape.back()) +
                                   " values are not whole blocks of " +
                                   Twine(block) + ", as " +
                                   dtypeName(tensor.type) + " needs");
-  // Compared by division: the product may not fit in 64 bits.
-  int64_t blocks = elements / block;
-  int64_t blockBytes = dtypeBlockBytes(tensor.type);
-  if (blocks > int64_t(file.bytes.size()) / blockBytes)
+  std::optional<uint64_t> size = tensorBytes(tensor.type, tensor.shape);
+  if (!size || *size > file.bytes.size())
     return file.error(tensor, "its data is larger than the file");
-  tensor.size = blocks * blockBytes;
+  tensor.size = *size;
 
   if (tensor.offset != dataEnd)
     return file.error(tensor, "its data is at offset " + Twine(tensor.offset) +
                                   " instead of " + Twine(dataEnd) +
                                   ", the end of the tensor before it");
-  dataEnd = alignTo(dataEnd + tensor.size, file.alignment);
-  if (dataEnd > alignTo(file.bytes.size(), file.alignment))
+  dataEnd = alignTo(dataEnd + tensor.size, file.dataAlignment);
+  if (dataEnd > alignTo(file.bytes.size(), file.dataAlignment))
     return file.error(tensor, "its data ends behind the end of the file");
   return Error::success();
 }
@@ -305,7 +299,7 @@ Error GGUFParser::setSize(TensorInfo &tensor) {
 /// is known.
 Error GGUFParser::placeTensors() {
   uint64_t header = file.bytes.size() - rest.size();
-  uint64_t start = alignTo(header, file.alignment);
+  uint64_t start = alignTo(header, file.dataAlignment);
   for (TensorInfo &tensor : file.infos) {
     tensor.offset += start;
     if (tensor.offset + tensor.size > file.bytes.size())

@@ -225,7 +225,7 @@ Error SafetensorsParser::parseMetadata() {
       return failure;
     if (Error failure = parseString(value))
       return failure;
-    if (!file.metadata.try_emplace(key, std::move(value)).second)
+    if (!file.strings.try_emplace(key, std::move(value)).second)
       return syntax("the metadata " + quoteName(key) + " appears twice");
     return Error::success();
   });
@@ -294,7 +294,7 @@ Error SafetensorsParser::parseTensor(std::string name) {
                                   "'");
   if (Error failure = checkSize(tensor))
     return failure;
-  file.tensors.push_back(std::move(tensor));
+  file.infos.push_back(std::move(tensor));
   return Error::success();
 }
 
@@ -313,43 +313,37 @@ Error SafetensorsParser::parseOffsets(TensorInfo &tensor) {
   if (begin > end)
     return file.error(tensor, "its data begins at " + Twine(begin) +
                                   " and ends before it, at " + Twine(end));
-  int64_t data = file.bytes.size() - file.getDataOffset();
+  int64_t data = file.bytes.size() - file.dataOffset();
   if (end > data)
     return file.error(tensor, "its data ends at " + Twine(end) +
                                   ", behind the end of the data at " +
                                   Twine(data));
-  tensor.offset = file.getDataOffset() + begin;
+  tensor.offset = file.dataOffset() + begin;
   tensor.size = end - begin;
   return Error::success();
 }
 
 Error SafetensorsParser::checkSize(const TensorInfo &tensor) {
-  int64_t elements = 1;
-  // A size of 0 makes the product 0, whatever the others are.
-  if (!is_contained(tensor.shape, 0))
-    for (int64_t size : tensor.shape)
-      if (MulOverflow(elements, size, elements))
-        return file.error(tensor, "has more than 2^63 values");
-  if (is_contained(tensor.shape, 0))
-    elements = 0;
-  int64_t block = dtypeBlockValues(tensor.type), bytes;
-  if (elements % block != 0 ||
-      MulOverflow(elements / block, dtypeBlockBytes(tensor.type), bytes) ||
-      uint64_t(bytes) != tensor.size)
+  std::optional<uint64_t> bytes = tensorBytes(tensor.type, tensor.shape);
+  if (!bytes)
+    return file.error(tensor, "its shape is too large, or not a whole number "
+                              "of bytes of type " +
+                                  dtypeName(tensor.type));
+  if (*bytes != tensor.size)
     return file.error(tensor, "its data has " + Twine(tensor.size) +
-                                  " bytes, which " + Twine(elements) +
-                                  " values of type " + dtypeName(tensor.type) +
-                                  " do not have");
+                                  " bytes, its shape of type " +
+                                  dtypeName(tensor.type) + " takes " +
+                                  Twine(*bytes));
   return Error::success();
 }
 
 /// The data of all tensors must cover the rest of the file, each byte once.
 Error SafetensorsParser::checkLayout() {
-  stable_sort(file.tensors, [](const TensorInfo &a, const TensorInfo &b) {
+  stable_sort(file.infos, [](const TensorInfo &a, const TensorInfo &b) {
     return std::pair(a.offset, a.size) < std::pair(b.offset, b.size);
   });
-  uint64_t end = file.getDataOffset();
-  for (const TensorInfo &tensor : file.tensors) {
+  uint64_t end = file.dataOffset();
+  for (const TensorInfo &tensor : file.infos) {
     if (tensor.offset != end)
       return file.error(tensor, tensor.offset < end
                                     ? "its data overlaps another tensor's"

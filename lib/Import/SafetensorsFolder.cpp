@@ -3,6 +3,7 @@
 #include "quant-mlir/Import/JSONFile.h"
 #include "quant-mlir/Import/Safetensors.h"
 #include "llvm/Support/Path.h"
+#include <set>
 
 using namespace llvm;
 using namespace quantmlir;
@@ -16,75 +17,93 @@ static std::string joined(StringRef folder, StringRef name) {
   return path.str().str();
 }
 
-Expected<SafetensorsFolder> SafetensorsFolder::open(StringRef folder) {
-  SafetensorsFolder result;
-  result.path = folder.str();
+namespace {
+/// Which file each tensor is in. An index decides; without one there is one
+/// file and `fileOfTensor` is empty.
+struct Index {
+  std::set<std::string> files;
+  std::map<std::string, std::string> fileOfTensor;
+};
+} // namespace
+
+static Expected<Index> readIndex(StringRef folder) {
   if (!sys::fs::is_directory(folder))
     return fileError(folder, "is not a folder");
-  std::string single = joined(folder, singleName);
-  std::string index = joined(folder, indexName);
-  if (!sys::fs::exists(single) && sys::fs::exists(index)) {
-    if (Error failure = result.openIndexed(index))
-      return failure;
-    return result;
+  Index index;
+  std::string path = joined(folder, indexName);
+  // Like the transformers library, which writes one or the other.
+  if (sys::fs::exists(joined(folder, singleName))) {
+    index.files.insert(singleName.str());
+    return index;
   }
-  if (!sys::fs::exists(single))
+  if (!sys::fs::exists(path))
     return fileError(folder, "has neither " + singleName + " nor " + indexName);
-  Expected<std::shared_ptr<SafetensorsFile>> file =
-      SafetensorsFile::open(single);
-  if (!file)
-    return file.takeError();
-  for (const TensorInfo &tensor : (*file)->getTensors()) {
-    result.tensors.push_back({file->get(), &tensor});
-    result.byName[tensor.name] = result.tensors.back();
-  }
-  result.files.push_back(std::move(*file));
-  return result;
-}
-
-Error SafetensorsFolder::openIndexed(StringRef indexPath) {
-  Expected<json::Object> index = readJSONObject(indexPath);
-  if (!index)
-    return index.takeError();
-  const json::Object *map = index->getObject("weight_map");
-  if (!map)
-    return fileError(indexPath, "has no object 'weight_map'");
-
-  // Sorted, so that files and tensors come in the same order every time.
-  std::map<std::string, std::vector<StringRef>> namesOfFile;
+  Expected<json::Object> object = readJSONObject(path);
+  if (!object)
+    return object.takeError();
+  const json::Object *map = object->getObject("weight_map");
+  if (!map || map->empty())
+    return fileError(path, "has no tensors in 'weight_map'");
   for (const auto &[name, value] : *map) {
     std::optional<StringRef> file = value.getAsString();
     if (!file)
-      return tensorError(indexPath, StringRef(name),
-                         "its file is not a string");
+      return tensorError(path, StringRef(name), "its file is not a string");
     // The index is a stranger's: it must not make us open other files.
     if (file->empty() || *file == "." || *file == ".." ||
         file->contains('\0') || sys::path::filename(*file) != *file)
-      return tensorError(indexPath, StringRef(name),
+      return tensorError(path, StringRef(name),
                          "its file " + quoteName(*file) +
                              " is not a name in the same folder");
-    namesOfFile[file->str()].push_back(StringRef(name));
+    index.files.insert(file->str());
+    index.fileOfTensor[StringRef(name).str()] = file->str();
   }
+  for (const std::string &file : index.files)
+    if (!sys::fs::exists(joined(folder, file)))
+      return fileError(path, "names the file " + quoteName(file) +
+                                 ", which is not there");
+  return index;
+}
 
-  for (auto &[fileName, names] : namesOfFile) {
+Expected<std::vector<std::string>>
+quantmlir::findSafetensorsShards(StringRef folder) {
+  Expected<Index> index = readIndex(folder);
+  if (!index)
+    return index.takeError();
+  std::vector<std::string> paths;
+  for (const std::string &file : index->files)
+    paths.push_back(joined(folder, file));
+  return paths;
+}
+
+Expected<SafetensorsFolder> SafetensorsFolder::open(StringRef folder) {
+  Expected<Index> index = readIndex(folder);
+  if (!index)
+    return index.takeError();
+  SafetensorsFolder result;
+  result.folderPath = folder.str();
+  StringMap<const SafetensorsFile *> byFile;
+  for (const std::string &name : index->files) {
     Expected<std::shared_ptr<SafetensorsFile>> file =
-        SafetensorsFile::open(joined(path, fileName));
+        SafetensorsFile::open(joined(folder, name));
     if (!file)
       return file.takeError();
-    for (StringRef name : names) {
-      Expected<const TensorInfo *> tensor = (*file)->require(name);
-      if (!tensor)
-        return tensor.takeError();
-      tensors.push_back({file->get(), *tensor});
-      byName[name] = tensors.back();
+    byFile[name] = file->get();
+    for (const TensorInfo &tensor : (*file)->tensors()) {
+      auto entry = index->fileOfTensor.find(tensor.name);
+      bool wanted =
+          index->fileOfTensor.empty() ||
+          (entry != index->fileOfTensor.end() && entry->second == name);
+      if (!wanted)
+        continue;
+      result.places.push_back({file->get(), &tensor});
+      result.byName[tensor.name] = result.places.back();
     }
-    files.push_back(std::move(*file));
+    result.opened.push_back(std::move(*file));
   }
-  // In a file, by place in memory, which is the order of its data.
-  stable_sort(tensors, [](const Place &a, const Place &b) {
-    return a.file == b.file && a.tensor < b.tensor;
-  });
-  return Error::success();
+  for (const auto &[tensor, file] : index->fileOfTensor)
+    if (!result.byName.contains(tensor))
+      return tensorError(byFile.lookup(file)->path(), tensor, "is missing");
+  return result;
 }
 
 SafetensorsFolder::Place SafetensorsFolder::find(StringRef name) const {
@@ -95,5 +114,5 @@ Expected<SafetensorsFolder::Place>
 SafetensorsFolder::require(StringRef name) const {
   if (Place place = find(name))
     return place;
-  return tensorError(path, name, "is missing");
+  return tensorError(folderPath, name, "is missing");
 }

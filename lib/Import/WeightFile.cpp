@@ -5,7 +5,6 @@
 #include "quant-mlir/Import/Safetensors.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/ScopeExit.h"
-#include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/raw_ostream.h"
@@ -132,7 +131,7 @@ Error WeightFile::map() {
   Expected<sys::fs::file_t> file = sys::fs::openNativeFileForRead(filePath);
   if (!file)
     return error("cannot be read: " + toString(file.takeError()));
-  auto close = make_scope_exit([&] { sys::fs::closeFile(*file); });
+  scope_exit close([&] { sys::fs::closeFile(*file); });
   if (std::error_code code = sys::fs::status(*file, status))
     return error("cannot be read: " + code.message());
   if (status.getSize() == 0)

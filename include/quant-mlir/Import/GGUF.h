@@ -15,6 +15,7 @@
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBufferRef.h"
+#include <mutex>
 
 namespace quantmlir {
 
@@ -84,12 +85,12 @@ public:
   static llvm::Expected<std::shared_ptr<GGUFFile>>
   parse(llvm::MemoryBufferRef buffer);
 
-  uint32_t getVersion() const { return version; }
-  uint64_t getAlignment() const { return alignment; }
+  uint32_t version() const { return formatVersion; }
+  uint64_t alignment() const { return dataAlignment; }
 
   /// All keys in the order of the file.
-  const llvm::MapVector<llvm::StringRef, GGUFValue> &getMetadata() const {
-    return metadata;
+  const llvm::MapVector<llvm::StringRef, GGUFValue> &keys() const {
+    return values;
   }
   /// The value of a key, or null.
   const GGUFValue *findKey(llvm::StringRef key) const;
@@ -104,8 +105,16 @@ public:
   template <typename T>
   llvm::Expected<std::vector<T>> getVector(llvm::StringRef key) const;
 
-  /// All keys as one object.
-  llvm::json::Object metadataToJSON() const;
+  /// A single value; none if the key is missing or has another type.
+  std::optional<int64_t> getInt(llvm::StringRef key) const;
+  std::optional<double> getFloat(llvm::StringRef key) const;
+  std::optional<bool> getBool(llvm::StringRef key) const;
+  std::optional<llvm::StringRef> getString(llvm::StringRef key) const;
+
+  /// All keys as one object, made when it is first asked for. It takes some
+  /// forty bytes for each byte of an array of u8, so prefer the functions
+  /// above.
+  const llvm::json::Object &metadata() const;
 
   static bool classof(const WeightFile *file) {
     return file->getKind() == Kind::GGUF;
@@ -119,9 +128,11 @@ private:
   llvm::Error wrongType(llvm::StringRef key, const GGUFValue &value,
                         llvm::StringRef wanted) const;
 
-  uint32_t version = 0;
-  uint64_t alignment = 32;
-  llvm::MapVector<llvm::StringRef, GGUFValue> metadata;
+  uint32_t formatVersion = 0;
+  uint64_t dataAlignment = 32;
+  llvm::MapVector<llvm::StringRef, GGUFValue> values;
+  mutable std::once_flag jsonMade;
+  mutable llvm::json::Object object;
 };
 
 } // namespace quantmlir

@@ -30,11 +30,9 @@ public:
   /// The bytes of the JSON header, padding included.
   llvm::StringRef getHeader() const { return header; }
   /// Where the data starts, in bytes from the start of the file.
-  uint64_t getDataOffset() const { return 8 + header.size(); }
+  uint64_t dataOffset() const { return 8 + header.size(); }
   /// The strings of "__metadata__".
-  const std::map<std::string, std::string> &getMetadata() const {
-    return metadata;
-  }
+  const std::map<std::string, std::string> &metadata() const { return strings; }
 
   static bool classof(const WeightFile *file) {
     return file->getKind() == Kind::Safetensors;
@@ -47,8 +45,14 @@ private:
   llvm::Error parse();
 
   llvm::StringRef header;
-  std::map<std::string, std::string> metadata;
+  std::map<std::string, std::string> strings;
 };
+
+/// The paths of the weight files of a Hugging Face folder, sorted. Fails if
+/// there is none, or if the index names a file that is not directly in the
+/// folder; whether the files are good is found out when they are opened.
+llvm::Expected<std::vector<std::string>>
+findSafetensorsShards(llvm::StringRef folder);
 
 /// The weights of a Hugging Face folder: model.safetensors, or the files that
 /// model.safetensors.index.json names. One lookup over all of them.
@@ -59,7 +63,7 @@ public:
     const SafetensorsFile *file = nullptr;
     const TensorInfo *tensor = nullptr;
     explicit operator bool() const { return tensor; }
-    llvm::ArrayRef<uint8_t> getData() const { return file->getData(*tensor); }
+    llvm::ArrayRef<uint8_t> data() const { return file->data(*tensor); }
   };
 
   /// Opens the folder's files. Fails if there is none, if the index names a
@@ -67,24 +71,22 @@ public:
   /// file.
   static llvm::Expected<SafetensorsFolder> open(llvm::StringRef folder);
 
-  llvm::StringRef getPath() const { return path; }
-  llvm::ArrayRef<std::shared_ptr<SafetensorsFile>> getFiles() const {
-    return files;
+  llvm::StringRef path() const { return folderPath; }
+  llvm::ArrayRef<std::shared_ptr<SafetensorsFile>> files() const {
+    return opened;
   }
   /// All tensors, in the order of the files and their data. Those that an index
   /// does not mention are left out.
-  llvm::ArrayRef<Place> getTensors() const { return tensors; }
+  llvm::ArrayRef<Place> tensors() const { return places; }
   /// The tensor of that name; a null place if there is none.
   Place find(llvm::StringRef name) const;
   /// The tensor of that name, or an error that names it.
   llvm::Expected<Place> require(llvm::StringRef name) const;
 
 private:
-  llvm::Error openIndexed(llvm::StringRef indexPath);
-
-  std::string path;
-  std::vector<std::shared_ptr<SafetensorsFile>> files;
-  std::vector<Place> tensors;
+  std::string folderPath;
+  std::vector<std::shared_ptr<SafetensorsFile>> opened;
+  std::vector<Place> places;
   llvm::StringMap<Place> byName;
 };
 
