@@ -4,7 +4,7 @@
  *
  *     ./decode WEIGHTS COUNT ID...       COUNT: how many tokens to add */
 
-#include "smollm2.h"
+#include "model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static void require(qm_status status) {
 
 static int32_t most_likely(const float *logits) {
   int32_t best = 0;
-  for (int32_t id = 1; id < SMOLLM2_VOCAB_SIZE; ++id)
+  for (int32_t id = 1; id < MODEL_VOCAB_SIZE; ++id)
     best = logits[id] > logits[best] ? id : best;
   return best;
 }
@@ -33,16 +33,16 @@ int main(int argc, char **argv) {
 
   qm_model *model;
   qm_session *session;
-  require(smollm2_open(argv[1], &model));
-  require(smollm2_session(model, 0, 0, &session));
+  require(model_open(argv[1], &model));
+  require(model_session(model, 0, 0, &session));
   for (int count = atoi(argv[2]); count > 0; --count, n = 1) {
     /* First the prompt, then one token at a time. */
-    require(smollm2_feed(session, tokens, n, 1));
-    tokens[0] = most_likely(smollm2_logits(session));
+    require(model_feed(session, tokens, n, 1));
+    tokens[0] = most_likely(model_logits(session));
     printf("%d ", tokens[0]);
     fflush(stdout);
   }
   printf("\n");
-  smollm2_close(session, model);
+  model_close(session, model);
   free(tokens);
 }

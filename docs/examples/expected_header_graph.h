@@ -34,12 +34,13 @@ static inline qm_status minilm_session(qm_model *model, int64_t threads,
   return qm_session_create(model, &options, session);
 }
 
-/* forward(tokens: ?xi32) -> ?x384xf32
- * The result is memory of the session, until the next call. */
-static inline qm_status minilm_forward(qm_session *session,
-                                       const qm_tensor *inputs,
-                                       qm_tensor *results) {
-  return qm_session_run(session, "forward", inputs, 1, results, 1);
+/* Calls a function, results are memory of the session until the next call:
+ *     forward(tokens: ?xi32) -> ?x384xf32 */
+static inline qm_status minilm_run(qm_session *session, const char *function,
+                                   const qm_tensor *inputs, uint32_t num_inputs,
+                                   qm_tensor *results, uint32_t num_results) {
+  return qm_session_run(session, function, inputs, num_inputs, results,
+                        num_results);
 }
 
 static inline void minilm_close(qm_session *session, qm_model *model) {
