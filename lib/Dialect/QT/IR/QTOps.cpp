@@ -7,6 +7,14 @@
 using namespace mlir;
 using namespace quantmlir::qt;
 
+static ParseResult parseWholeType(OpAsmParser &parser, Type &type) {
+  return parser.parseType(type);
+}
+
+static void printWholeType(OpAsmPrinter &printer, Operation *, Type type) {
+  printer << type;
+}
+
 #define GET_OP_CLASSES
 #include "quant-mlir/Dialect/QT/IR/QTOps.cpp.inc"
 

@@ -9,6 +9,8 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 include "quant-mlir/Dialect/QT/IR/QTAttrs.td"
 include "quant-mlir/Dialect/QT/IR/QTTypes.td"
 
+// `custom<WholeType>(type($x))` prints `!qt.tensor<...>` where `type($x)` would
+// drop the name.
 class QT_Op<string mnemonic, list<Trait> traits = []>
     : Op<QT_Dialect, mnemonic, traits>;
 
@@ -84,7 +86,7 @@ def QT_AssembleOp : QT_Op<"assemble", [Pure]> {
   }];
   let arguments = (ins Variadic<AnyRankedTensor>:$parts);
   let results = (outs QT_TensorType:$result);
-  let assemblyFormat = "$parts attr-dict `:` type($parts) `->` type($result)";
+  let assemblyFormat = "$parts attr-dict `:` type($parts) `->` custom<WholeType>(type($result))";
   let hasVerifier = 1;
   let hasFolder = 1;
 }
@@ -104,7 +106,7 @@ def QT_PartsOp : QT_Op<"parts", [Pure]> {
   }];
   let arguments = (ins QT_TensorType:$input);
   let results = (outs Variadic<AnyRankedTensor>:$parts);
-  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($parts)";
+  let assemblyFormat = "$input attr-dict `:` custom<WholeType>(type($input)) `->` type($parts)";
   let hasVerifier = 1;
   let hasFolder = 1;
 }
@@ -125,7 +127,7 @@ def QT_QuantizeOp : QT_Op<"quantize", [Pure]> {
   }];
   let arguments = (ins QT_FloatTensor:$input);
   let results = (outs QT_TensorType:$result);
-  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` custom<WholeType>(type($result))";
   let hasVerifier = 1;
 }
 
@@ -143,7 +145,7 @@ def QT_DequantizeOp : QT_Op<"dequantize", [Pure]> {
   }];
   let arguments = (ins QT_TensorType:$input);
   let results = (outs QT_FloatTensor:$result);
-  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let assemblyFormat = "$input attr-dict `:` custom<WholeType>(type($input)) `->` type($result)";
   let hasVerifier = 1;
 }
 
@@ -171,8 +173,8 @@ def QT_MatmulOp : QT_Op<"matmul", [Pure]> {
                        Optional<QT_FloatTensor>:$bias);
   let results = (outs QT_FloatTensor:$result);
   let assemblyFormat = [{
-    $x `,` $w (`bias` $bias^)? attr-dict `:` type($x) `,` type($w)
-    (`,` type($bias)^)? `->` type($result)
+    $x `,` $w (`bias` $bias^)? attr-dict `:` type($x) `,`
+    custom<WholeType>(type($w)) (`,` type($bias)^)? `->` type($result)
   }];
   let hasVerifier = 1;
 }
@@ -193,7 +195,8 @@ def QT_GatherOp : QT_Op<"gather", [Pure]> {
   let arguments = (ins RankedTensorOf<[AnySignlessInteger]>:$ids, QT_TensorType:$table);
   let results = (outs QT_FloatTensor:$result);
   let assemblyFormat = [{
-    $ids `,` $table attr-dict `:` type($ids) `,` type($table) `->` type($result)
+    $ids `,` $table attr-dict `:` type($ids) `,` custom<WholeType>(type($table))
+    `->` type($result)
   }];
   let hasVerifier = 1;
 }

@@ -1,0 +1,176 @@
+// RUN: quant-opt %s --split-input-file --verify-diagnostics
+
+// A case for every numbered rule of the qt dialect, and for the schemes' own.
+
+// expected-error @+1 {{!qt.tensor C1: the rank must be at least 1}}
+func.func private @tensor_c1_rank(!qt.tensor<f32, #qt.int<8, tensor>>)
+
+// -----
+
+// expected-error @+1 {{!qt.tensor C1: the element type is that of the numbers and must be a float, got 'i8'}}
+func.func private @tensor_c1_type(!qt.tensor<4x32xi8, #qt.int<8, tensor>>)
+
+// -----
+
+// expected-error @+1 {{#qt.q4_0: a row must be a whole number of blocks of 32 values, got 33}}
+func.func private @tensor_c2_q4_0(!qt.tensor<4x33xf32, #qt.q4_0>)
+
+// -----
+
+// expected-error @+1 {{#qt.q4_1: a row must be a whole number of blocks of 32 values, got 16}}
+func.func private @tensor_c2_q4_1(!qt.tensor<4x16xf32, #qt.q4_1>)
+
+// -----
+
+// expected-error @+1 {{#qt.q8_0: a row must be a whole number of blocks of 32 values}}
+func.func private @tensor_c2_q8_0(!qt.tensor<4x?xf32, #qt.q8_0>)
+
+// -----
+
+// expected-error @+1 {{#qt.int: the length of a row must be static}}
+func.func private @tensor_c2_int(!qt.tensor<4x?xf32, #qt.int<8, token>>)
+
+// -----
+
+// expected-error @+1 {{expected a quantization scheme such as #qt.int<8, channel>, got 4 : i64}}
+func.func private @no_scheme(!qt.tensor<4x32xf32, 4>)
+
+// -----
+
+// expected-error @+1 {{unknown attribute 'qt.q4_9'; known are}}
+func.func private @unknown_scheme(!qt.tensor<4x32xf32, #qt.q4_9>)
+
+// -----
+
+// expected-error @+1 {{#qt.int has 2 to 8 bits, not 9}}
+func.func private @int_bits(!qt.tensor<4x32xf32, #qt.int<9, channel>>)
+
+// -----
+
+// expected-error @+1 {{#qt.int: a group has at least 1 value, not 0}}
+func.func private @int_group(!qt.tensor<4x32xf32, #qt.int<4, group = 0>>)
+
+// -----
+
+// expected-error @+1 {{#qt.int: scales are f32, f16 or bf16, not 'f64'}}
+func.func private @int_scale(!qt.tensor<4x32xf32, #qt.int<4, channel, scale = f64>>)
+
+// -----
+
+// expected-error @+1 {{#qt.float stores f32, f16 or bf16, not 'f64'}}
+func.func private @float_type(!qt.tensor<4x32xf32, #qt.float<f64>>)
+
+// -----
+
+// expected-error @+1 {{'qt.weight' op C1: a weight's shape must be static, got '!qt.tensor<?x32xf32, #qt.q4_0>'}}
+qt.weight @weight_c1_dynamic : !qt.tensor<?x32xf32, #qt.q4_0> in "file"
+
+// -----
+
+// expected-error @+1 {{'qt.weight' op C1: the type must be a statically shaped float tensor or !qt.tensor, got 'tensor<4xi8>'}}
+qt.weight @weight_c1_type : tensor<4xi8> in "file"
+
+// -----
+
+func.func @load_c1_missing() {
+  // expected-error @+1 {{'qt.load' op C1: there is no qt.weight @nowhere}}
+  %0 = qt.load @nowhere : tensor<4xf32>
+  return
+}
+
+// -----
+
+qt.weight @weight : tensor<4xf32> in "file"
+func.func @load_c1_type() {
+  // expected-error @+1 {{'qt.load' op C1: @weight is declared as 'tensor<4xf32>', not 'tensor<5xf32>'}}
+  %0 = qt.load @weight : tensor<5xf32>
+  return
+}
+
+// -----
+
+func.func @assemble_c1_count(%codes: tensor<4x32xi8>) {
+  // expected-error @+1 {{'qt.assemble' op C1: '!qt.tensor<4x32xf32, #qt.int<8, channel>>' is stored as 2 parts, got 1}}
+  %0 = qt.assemble %codes : tensor<4x32xi8> -> !qt.tensor<4x32xf32, #qt.int<8, channel>>
+  return
+}
+
+// -----
+
+func.func @assemble_c1_shape(%codes: tensor<4x32xi8>, %scales: tensor<4xf32>) {
+  // expected-error @+1 {{'qt.assemble' op C1: part 1 (scales) of '!qt.tensor<4x32xf32, #qt.int<8, channel>>' must be 'tensor<4x1xf32>', got 'tensor<4xf32>'}}
+  %0 = qt.assemble %codes, %scales : tensor<4x32xi8>, tensor<4xf32> -> !qt.tensor<4x32xf32, #qt.int<8, channel>>
+  return
+}
+
+// -----
+
+func.func @parts_c1(%w: !qt.tensor<4x64xf32, #qt.q4_0>) {
+  // expected-error @+1 {{'qt.parts' op C1: part 0 of '!qt.tensor<4x64xf32, #qt.q4_0>' must be 'tensor<4x2x18xi8>', got 'tensor<4x36xi8>'}}
+  %0 = qt.parts %w : !qt.tensor<4x64xf32, #qt.q4_0> -> tensor<4x36xi8>
+  return
+}
+
+// -----
+
+func.func @quantize_c1(%x: tensor<4x32xf16>) {
+  // expected-error @+1 {{'qt.quantize' op C1: shape and element type must agree: 'tensor<4x32xf16>' and '!qt.tensor<4x32xf32, #qt.int<8, token>>'}}
+  %0 = qt.quantize %x : tensor<4x32xf16> -> !qt.tensor<4x32xf32, #qt.int<8, token>>
+  return
+}
+
+// -----
+
+func.func @dequantize_c1(%w: !qt.tensor<4x32xf32, #qt.q4_0>) {
+  // expected-error @+1 {{'qt.dequantize' op C1: shape and element type must agree: 'tensor<4x33xf32>' and '!qt.tensor<4x32xf32, #qt.q4_0>'}}
+  %0 = qt.dequantize %w : !qt.tensor<4x32xf32, #qt.q4_0> -> tensor<4x33xf32>
+  return
+}
+
+// -----
+
+func.func @matmul_c1_rank(%x: tensor<2x32xf32>, %w: !qt.tensor<2x4x32xf32, #qt.q4_0>) {
+  // expected-error @+1 {{'qt.matmul' op C1: the weight must be [N, K], got '!qt.tensor<2x4x32xf32, #qt.q4_0>'}}
+  %0 = qt.matmul %x, %w : tensor<2x32xf32>, !qt.tensor<2x4x32xf32, #qt.q4_0> -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @matmul_c1_k(%x: tensor<2x64xf32>, %w: !qt.tensor<4x32xf32, #qt.q4_0>) {
+  // expected-error @+1 {{'qt.matmul' op C1: x and w must agree on K: 'tensor<2x64xf32>' and '!qt.tensor<4x32xf32, #qt.q4_0>'}}
+  %0 = qt.matmul %x, %w : tensor<2x64xf32>, !qt.tensor<4x32xf32, #qt.q4_0> -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @matmul_c1_result(%x: !qt.tensor<2x32xf32, #qt.int<8, token>>, %w: !qt.tensor<4x32xf32, #qt.q4_0>) {
+  // expected-error @+1 {{'qt.matmul' op C1: the result must have x's shape with N = 4 last, got 'tensor<2x5xf32>'}}
+  %0 = qt.matmul %x, %w : !qt.tensor<2x32xf32, #qt.int<8, token>>, !qt.tensor<4x32xf32, #qt.q4_0> -> tensor<2x5xf32>
+  return
+}
+
+// -----
+
+func.func @matmul_c2(%x: tensor<2x32xf32>, %w: !qt.tensor<4x32xf32, #qt.q4_0>, %b: tensor<2xf32>) {
+  // expected-error @+1 {{'qt.matmul' op C2: the bias must have shape [4], got 'tensor<2xf32>'}}
+  %0 = qt.matmul %x, %w bias %b : tensor<2x32xf32>, !qt.tensor<4x32xf32, #qt.q4_0>, tensor<2xf32> -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @gather_c1_table(%ids: tensor<?xi32>, %table: !qt.tensor<32xf32, #qt.q8_0>) {
+  // expected-error @+1 {{'qt.gather' op C1: the table must be [V, E], got '!qt.tensor<32xf32, #qt.q8_0>'}}
+  %0 = qt.gather %ids, %table : tensor<?xi32>, !qt.tensor<32xf32, #qt.q8_0> -> tensor<?x32xf32>
+  return
+}
+
+// -----
+
+func.func @gather_c1_result(%ids: tensor<?xi32>, %table: !qt.tensor<9x32xf32, #qt.q8_0>) {
+  // expected-error @+1 {{'qt.gather' op C1: the result must have ids' shape with E = 32 appended, got 'tensor<?x9xf32>'}}
+  %0 = qt.gather %ids, %table : tensor<?xi32>, !qt.tensor<9x32xf32, #qt.q8_0> -> tensor<?x9xf32>
+  return
+}

@@ -1,0 +1,78 @@
+// RUN: quant-opt %s | quant-opt | FileCheck %s
+// RUN: quant-opt %s --mlir-print-op-generic | quant-opt | FileCheck %s
+
+// CHECK: qt.weight @blk.0.attn_q.weight : !qt.tensor<576x576xf32, #qt.q4_1> in "smollm2.gguf"
+qt.weight @blk.0.attn_q.weight : !qt.tensor<576x576xf32, #qt.q4_1> in "smollm2.gguf"
+// CHECK: qt.weight @norm : tensor<576xf32> in "model.safetensors" as "model.norm.weight"
+qt.weight @norm : tensor<576xf32> in "model.safetensors" as "model.norm.weight"
+// CHECK: qt.weight @packed : !qt.tensor<64x128xf32, #qt.int<8, channel>, #qt.panels<lanes = 16, vectors = 2, depth = 4, group = 128>> in "p.safetensors" as "w" at 4096
+qt.weight @packed : !qt.tensor<64x128xf32, #qt.int<8, channel>, #qt.panels<lanes = 16, vectors = 2, depth = 4, group = 128>> in "p.safetensors" as "w" at 4096
+
+// CHECK-LABEL: func.func @load
+//       CHECK: qt.load @blk.0.attn_q.weight : !qt.tensor<576x576xf32, #qt.q4_1>
+//       CHECK: qt.load @norm : tensor<576xf32>
+func.func @load() {
+  %0 = qt.load @blk.0.attn_q.weight : !qt.tensor<576x576xf32, #qt.q4_1>
+  %1 = qt.load @norm : tensor<576xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @parts
+//       CHECK: qt.assemble %{{.*}}, %{{.*}}, %{{.*}} : tensor<16x64xi8>, tensor<16x2xf16>, tensor<16x2xi8> -> !qt.tensor<16x64xf32, #qt.int<4, group = 32, scale = f16, zero = i4>>
+//       CHECK: qt.parts %{{.*}} : !qt.tensor<16x64xf32, #qt.int<4, group = 32, scale = f16, zero = i4>> -> tensor<16x64xi8>, tensor<16x2xf16>, tensor<16x2xi8>
+//       CHECK: qt.assemble %{{.*}} : tensor<16x2x34xi8> -> !qt.tensor<16x64xf32, #qt.q8_0>
+func.func @parts(%codes: tensor<16x64xi8>, %scales: tensor<16x2xf16>, %zeros: tensor<16x2xi8>, %blocks: tensor<16x2x34xi8>) -> (tensor<16x64xi8>, !qt.tensor<16x64xf32, #qt.q8_0>) {
+  %0 = qt.assemble %codes, %scales, %zeros : tensor<16x64xi8>, tensor<16x2xf16>, tensor<16x2xi8> -> !qt.tensor<16x64xf32, #qt.int<4, group = 32, scale = f16, zero = i4>>
+  %1, %2, %3 = qt.parts %0 : !qt.tensor<16x64xf32, #qt.int<4, group = 32, scale = f16, zero = i4>> -> tensor<16x64xi8>, tensor<16x2xf16>, tensor<16x2xi8>
+  %4 = qt.assemble %blocks : tensor<16x2x34xi8> -> !qt.tensor<16x64xf32, #qt.q8_0>
+  return %1, %4 : tensor<16x64xi8>, !qt.tensor<16x64xf32, #qt.q8_0>
+}
+
+// CHECK-LABEL: func.func @quantize
+//       CHECK: qt.quantize %{{.*}} : tensor<?x576xf32> -> !qt.tensor<?x576xf32, #qt.int<8, token>>
+//       CHECK: qt.dequantize %{{.*}} : !qt.tensor<?x576xf32, #qt.int<8, token>> -> tensor<?x576xf32>
+func.func @quantize(%x: tensor<?x576xf32>) -> tensor<?x576xf32> {
+  %0 = qt.quantize %x : tensor<?x576xf32> -> !qt.tensor<?x576xf32, #qt.int<8, token>>
+  %1 = qt.dequantize %0 : !qt.tensor<?x576xf32, #qt.int<8, token>> -> tensor<?x576xf32>
+  return %1 : tensor<?x576xf32>
+}
+
+// CHECK-LABEL: func.func @matmul
+//       CHECK: qt.matmul %{{.*}}, %{{.*}} : tensor<?x576xf32>, !qt.tensor<192x576xf32, #qt.q4_0> -> tensor<?x192xf32>
+//       CHECK: qt.matmul %{{.*}}, %{{.*}} bias %{{.*}} : !qt.tensor<?x576xf32, #qt.int<8, group = 32>>, !qt.tensor<192x576xf32, #qt.q4_0>, tensor<192xf32> -> tensor<?x192xf32>
+func.func @matmul(%x: tensor<?x576xf32>, %q: !qt.tensor<?x576xf32, #qt.int<8, group = 32>>, %w: !qt.tensor<192x576xf32, #qt.q4_0>, %b: tensor<192xf32>) {
+  %0 = qt.matmul %x, %w : tensor<?x576xf32>, !qt.tensor<192x576xf32, #qt.q4_0> -> tensor<?x192xf32>
+  %1 = qt.matmul %q, %w bias %b : !qt.tensor<?x576xf32, #qt.int<8, group = 32>>, !qt.tensor<192x576xf32, #qt.q4_0>, tensor<192xf32> -> tensor<?x192xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @gather
+//       CHECK: qt.gather %{{.*}}, %{{.*}} : tensor<?xi32>, !qt.tensor<49152x576xf32, #qt.q8_0> -> tensor<?x576xf32>
+func.func @gather(%ids: tensor<?xi32>, %table: !qt.tensor<49152x576xf32, #qt.q8_0>) -> tensor<?x576xf32> {
+  %0 = qt.gather %ids, %table : tensor<?xi32>, !qt.tensor<49152x576xf32, #qt.q8_0> -> tensor<?x576xf32>
+  return %0 : tensor<?x576xf32>
+}
+
+// Every scheme and layout, as it prints.
+// CHECK-LABEL: func.func private @schemes
+//  CHECK-SAME: !qt.tensor<4x32xf32, #qt.int<8, tensor>>
+//  CHECK-SAME: !qt.tensor<4x32xf32, #qt.int<8, channel>>
+//  CHECK-SAME: !qt.tensor<?x32xf32, #qt.int<8, token>>
+//  CHECK-SAME: !qt.tensor<4x32xf32, #qt.int<3, group = 8, scale = bf16>>
+//  CHECK-SAME: !qt.tensor<4x32xf16, #qt.int<4, group = 8, scale = f16, zero = i4>>
+//  CHECK-SAME: !qt.tensor<4x32xf32, #qt.float<f16>>
+//  CHECK-SAME: !qt.tensor<2x4x32xf32, #qt.q4_0>
+//  CHECK-SAME: !qt.tensor<?x32xf32, #qt.q4_1>
+//  CHECK-SAME: !qt.tensor<32xf32, #qt.q8_0>
+//  CHECK-SAME: !qt.tensor<?x33xf32, #qt.int<8, token>, #qt.rows<stride = 64, group = 33, sums = 11>>
+func.func private @schemes(
+  !qt.tensor<4x32xf32, #qt.int<8, tensor>>,
+  !qt.tensor<4x32xf32, #qt.int<8, channel, scale = f32>>,
+  !qt.tensor<?x32xf32, #qt.int<8, token>>,
+  !qt.tensor<4x32xf32, #qt.int<3, group = 8, scale = bf16>>,
+  !qt.tensor<4x32xf16, #qt.int<4, group = 8, scale = f16, zero = i4>>,
+  !qt.tensor<4x32xf32, #qt.float<f16>>,
+  !qt.tensor<2x4x32xf32, #qt.q4_0>,
+  !qt.tensor<?x32xf32, #qt.q4_1>,
+  !qt.tensor<32xf32, #qt.q8_0>,
+  !qt.tensor<?x33xf32, #qt.int<8, token>, #qt.rows<stride = 64, group = 33, sums = 11>>)
