@@ -25,9 +25,14 @@ def door(request, minilm_folder):
     return minilm_folder if request.param == "hf" else request.getfixturevalue("torch_file")
 
 
-# What round-to-nearest W8A8 loses by the project's accuracy table is 0.002.
-@pytest.mark.parametrize("recipe, bound", [("f32", 0.9999), ("w8a8", 0.995)])
-def test_embeddings(compiled, door, minilm_folder, sentences, minilm_reference, recipe, bound):
+# W8A8 in PyTorch (weights by channel, activations by token, rounded to nearest) has a mean of
+# 0.9969 over these sentences and 0.973 for the worst, which is one of four words.
+@pytest.mark.parametrize(
+    "recipe, mean, worst", [("f32", 0.9999, 0.9999), ("w8a8", 0.995, 0.96)], ids=["f32", "w8a8"]
+)
+def test_embeddings(
+    compiled, door, minilm_folder, sentences, minilm_reference, recipe, mean, worst
+):
     folder = compiled(door, recipe)
     if not (folder / "tokenizer.json").exists():  # linalg text brings no tokenizer
         shutil.copy(minilm_folder / "tokenizer.json", folder)
@@ -37,7 +42,8 @@ def test_embeddings(compiled, door, minilm_folder, sentences, minilm_reference, 
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     cosines = (rows * minilm_reference).sum(1)
     print(recipe, "worst", cosines.min(), "mean", cosines.mean())
-    assert cosines.min() >= bound, sentences[int(cosines.argmin())]
+    assert cosines.mean() >= mean
+    assert cosines.min() >= worst, sentences[int(cosines.argmin())]
 
 
 def test_the_torch_graph_is_recognised(compiled, torch_file):

@@ -83,10 +83,11 @@ def test_the_number_of_threads_changes_nothing(compiled, smollm2_gguf, smollm2_r
     assert np.array_equal(results[0], results[1]) and np.array_equal(results[0], results[2])
 
 
-# The divergence from float over the shipped text. q4_1 is the bound; the others are
-# about twice what round-to-nearest loses by the project's accuracy table.
+# The divergence from float over the shipped text. The bound of q4_1 is the issue's. The same
+# roundings in PyTorch (scales in f16) have 0.002 with activations in blocks of 32, and 0.0029,
+# 0.029 and 0.36 for the recipes below.
 @pytest.mark.parametrize(
-    "recipe, bound", [("as-stored", 0.01), ("int8", 0.01), ("w8a8", 0.06), ("int4-g32", 0.8)]
+    "recipe, bound", [("as-stored", 0.01), ("int8", 0.006), ("w8a8", 0.05), ("int4-g32", 0.5)]
 )
 def test_divergence_of_quantized_paths(float_model, compiled, smollm2_gguf, recipe, bound):
     with quant_mlir.load(compiled(smollm2_gguf, recipe)) as model:
