@@ -12,7 +12,7 @@ STAGES = [
     ("codegen", "in which instructions", "kernels → vector → LLVM", "quant-opt --codegen-cpu"),
     ("target", "as which files", ".o .a .so .h + weights", "quantc"),
 ]
-WIDTH, GAP, TOP, HEIGHT = 172, 22, 52, 128
+WIDTH, GAP, TOP, HEIGHT = 194, 24, 52, 128
 
 
 def text(x: int, y: int, words: str, style: str) -> str:
@@ -33,7 +33,7 @@ def main() -> None:
     first, last = GAP + WIDTH // 2, total - GAP - WIDTH // 2
     grey, mono = 'font-size="13" fill="#57606a"', 'font-size="11" font-family="monospace"'
     line = 'stroke="#57606a" stroke-width="1.5" marker-end="url(#tip)"'
-    out.append(text(first, 20, "model.gguf, HF folder, torch-mlir text", grey))
+    out.append(text(first, 20, ".gguf, HF folder, torch-mlir", grey))
     out.append(f'<path d="M{first} 28V{TOP - 3}" {line}/>')
     for i, (name, question, result, command) in enumerate(STAGES):
         x = GAP + i * (WIDTH + GAP)
@@ -50,12 +50,12 @@ def main() -> None:
             y = TOP + HEIGHT // 2
             out.append(f'<path d="M{x - GAP + 1} {y}H{x - 2}" {line}/>')
     out.append(f'<path d="M{last} {TOP + HEIGHT}V{bottom - 26}" {line}/>')
-    out.append(text(last, bottom - 10, "your C or C++ program, Python", grey))
+    out.append(text(last, bottom - 10, "C, C++ or Python program", grey))
     out.append(
         text(
             first + (last - first) // 2,
             bottom - 10,
-            "every arrow is MLIR text: print it, edit it, feed it back in",
+            "between stages: MLIR text, to be printed, edited, fed back in",
             grey,
         )
     )
