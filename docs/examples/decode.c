@@ -10,10 +10,8 @@
 #include <stdlib.h>
 
 static void require(qm_status status) {
-  if (status == QM_OK)
-    return;
-  fprintf(stderr, "error: %s\n", qm_last_error());
-  exit(1);
+  if (status != QM_OK)
+    exit((fprintf(stderr, "error: %s\n", qm_last_error()), 1));
 }
 
 static int32_t most_likely(const float *logits) {
@@ -39,10 +37,11 @@ int main(int argc, char **argv) {
     /* First the prompt, then one token at a time. */
     require(model_feed(session, tokens, n, 1));
     tokens[0] = most_likely(model_logits(session));
-    printf("%d ", tokens[0]);
+    printf("%d ", (int)tokens[0]);
     fflush(stdout);
   }
   printf("\n");
-  model_close(session, model);
+  qm_session_free(session);
+  model_close(model);
   free(tokens);
 }
