@@ -21,9 +21,12 @@ def generated_pages(folder: pathlib.Path) -> list:
     return sorted(page for page in folder.glob("*.md") if not (ROOT / "docs" / page.name).exists())
 
 
-def title_of(page: pathlib.Path) -> str:
-    heading = re.search(r"^#+\s+(.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return heading[1].strip() if heading else page.stem
+def entries_of(page: pathlib.Path) -> list:
+    """(heading, summary) of what a generated page describes: dialect, passes or attribute."""
+    text = page.read_text(encoding="utf-8")
+    found = re.findall(r"^(#+) (.+)\n+(?:Syntax:.*\n+)?(?:_(.+)_\n)?", text, re.MULTILINE)
+    top = min((len(marks) for marks, _, _ in found), default=0)
+    return [(title, summary) for marks, title, summary in found if len(marks) == top]
 
 
 def main() -> int:
@@ -35,7 +38,9 @@ def main() -> int:
 
     shutil.copytree(ROOT / "docs", out, dirs_exist_ok=True)
     lines = ["# Reference, generated from the .td files", ""]
-    lines += [f"- [{page.stem}]({page.name}): {title_of(page)}" for page in generated]
+    for page in generated:
+        lines.append(f"- [{page.stem}]({page.name})")
+        lines += [f"  - {title}: {summary}" for title, summary in entries_of(page) if summary]
     (out / "reference.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     # In the sources, links may leave docs/; they are checked where they are right.
