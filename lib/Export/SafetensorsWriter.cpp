@@ -11,24 +11,38 @@ using namespace llvm;
 
 namespace quantmlir {
 
-static Error checkEntries(ArrayRef<SafetensorsWriter::Entry> entries) {
+/// The limit of the format's own library, and of our reader.
+static constexpr uint64_t longestHeader = 100'000'000;
+
+/// What the reader would refuse is not written in the first place.
+static Error check(StringRef path, ArrayRef<SafetensorsWriter::Entry> entries,
+                   ArrayRef<std::pair<std::string, std::string>> metadata) {
   StringSet<> names;
+  uint64_t total = 0;
   for (const SafetensorsWriter::Entry &entry : entries) {
     auto fail = [&](const Twine &reason) {
-      return createStringError(
-          std::make_error_code(std::errc::invalid_argument),
-          "tensor '" + entry.name + "': " + reason);
+      return tensorError(path, entry.name, reason);
     };
-    if (!json::isUTF8(entry.name) || entry.name == "__metadata__")
+    if (entry.name.empty() || entry.name == "__metadata__" ||
+        !json::isUTF8(entry.name))
       return fail("the name cannot be written");
     if (!names.insert(entry.name).second)
-      return fail("the name is there twice");
+      return fail("the name appears twice");
     std::optional<DType> type = dtypeFromSafetensors(entry.dtype);
     if (!type)
-      return fail("unknown dtype '" + entry.dtype + "'");
+      return fail("unknown type " + quoteName(entry.dtype));
     if (tensorBytes(*type, entry.shape) != entry.bytes)
       return fail("its shape does not make " + Twine(entry.bytes) + " bytes");
+    // Both are below 2^63, so the sum is right.
+    total += entry.bytes;
+    if (total > uint64_t(INT64_MAX))
+      return fail("its data ends behind 2^63 bytes");
   }
+  names.clear();
+  for (const auto &[key, value] : metadata)
+    if (!json::isUTF8(key) || !json::isUTF8(value) || !names.insert(key).second)
+      return fileError(path, "the metadata " + quoteName(key) +
+                                 " appears twice or is not UTF-8");
   return Error::success();
 }
 
@@ -91,16 +105,18 @@ Error SafetensorsWriter::checkStream() {
 Expected<std::unique_ptr<SafetensorsWriter>> SafetensorsWriter::create(
     StringRef path, ArrayRef<Entry> entries,
     ArrayRef<std::pair<std::string, std::string>> metadata) {
-  if (Error error = checkEntries(entries))
-    return createStringError(std::make_error_code(std::errc::invalid_argument),
-                             path + ": " + toString(std::move(error)));
+  if (Error error = check(path, entries, metadata))
+    return error;
+  std::string header = makeHeader(entries, metadata);
+  if (header.size() > longestHeader)
+    return fileError(path, "its header has " + Twine(header.size()) +
+                               " bytes; at most 100 MB are allowed");
   auto file = sys::fs::TempFile::create(path + ".%%%%%%.tmp");
   if (!file)
     return createStringError(std::make_error_code(std::errc::io_error),
                              path + ": " + toString(file.takeError()));
   std::unique_ptr<SafetensorsWriter> writer(
       new SafetensorsWriter(path, std::move(*file)));
-  std::string header = makeHeader(entries, metadata);
   uint64_t hash = 0xcbf29ce484222325;
   for (unsigned char byte : header)
     hash = (hash ^ byte) * 0x100000001b3;
@@ -126,7 +142,9 @@ Error SafetensorsWriter::append(ArrayRef<uint8_t> bytes) {
 }
 
 Error SafetensorsWriter::finish() {
-  if (!file || written != dataBytes)
+  if (!file)
+    return fail("is finished already");
+  if (written != dataBytes)
     return fail(Twine(dataBytes - written) + " bytes of data are missing");
   stream->flush();
   if (Error error = checkStream())

@@ -31,7 +31,7 @@ public:
   /// Writes the header, padded with spaces so that the data starts at a
   /// multiple of 64. The tensors lie in the order of `entries`, back to back.
   /// Errors: an entry whose bytes disagree with its shape and dtype, a name
-  /// that is there twice or is not UTF-8, a path that cannot be written.
+  /// that appears twice, is empty or not UTF-8, a path that cannot be written.
   static llvm::Expected<std::unique_ptr<SafetensorsWriter>>
   create(llvm::StringRef path, llvm::ArrayRef<Entry> entries,
          llvm::ArrayRef<std::pair<std::string, std::string>> metadata = {});
