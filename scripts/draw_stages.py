@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Draws docs/stages.svg: the stages, what leaves each, and the flag that runs it.
 
-    scripts/draw_stages.py > docs/stages.svg
+scripts/draw_stages.py > docs/stages.svg
 """
 
 # Name, what it answers, what comes out, how to run it alone.

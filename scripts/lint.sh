@@ -16,9 +16,11 @@ if [ "${1:-}" = --fix ]; then
 fi
 
 status=0
-[ ${#existing[@]} = 0 ] || $bin/clang-format --dry-run -Werror "${existing[@]}" || status=1
+for file in "${existing[@]}"; do
+  $bin/clang-format "$file" | cmp -s - "$file" || { echo "$file: not formatted"; status=1; }
+done
 $bin/ruff check -q . || status=1
-$bin/ruff format -q --check . || status=1
+$bin/ruff format --check . | grep "^Would reformat" && status=1
 $bin/python scripts/check_links.py || status=1
 if [ -n "${TIDY:-}" ]; then
   mapfile -t changed < <(git diff --name-only --diff-filter=d "${BASE:-main}" -- '*.cpp')
