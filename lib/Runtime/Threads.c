@@ -19,12 +19,14 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Pauses before a spinner begins to yield: 20 to 100 us. */
-#define SPINS_BEFORE_YIELD 2048
+/* Pauses before a spinner begins to yield, about 5 us. Measured on 2 cores: a
+ * barrier of 2 threads costs 0.04 us with any number here; one of 4 threads
+ * costs 5 us with 128, 30 us with 512, 50 us and more with 2048. */
+#define SPINS_BEFORE_YIELD 128
 
 /* How long a worker stays awake for the next call: longer than an application
  * needs to pick a token from 50,000 logits, and too short to be seen as load.
- */
+ * Waking one up costs 20 us, starting one that is awake 0.2 us. */
 #define AWAKE_NS 200000
 
 static inline void pause_core(void) {
