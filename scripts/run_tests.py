@@ -28,8 +28,9 @@ def count_lit(text: str) -> tuple:
 
 
 def count_gtest(text: str) -> tuple:
-    passed = total(r"^\[  PASSED  \] (\d+) tests?", text)
-    return passed, total(r"^\[  FAILED  \] (\d+) tests?, listed below", text)
+    # ctest puts the number of the test program in front of each line.
+    passed = total(r"^(?:\d+: )?\[  PASSED  \] (\d+) tests?", text)
+    return passed, total(r"^(?:\d+: )?\[  FAILED  \] (\d+) tests?, listed below", text)
 
 
 def count_pytest(text: str) -> tuple:
@@ -42,8 +43,12 @@ def count_fuzz(text: str) -> tuple:
     return 1, 0  # A finding ends it with an error, which is counted below.
 
 
+# What GTest says about each test, and ctest about itself: not for the terminal.
+NOISE = re.compile(r"\d+: (\[( RUN|       OK|-----|=====)|Test (command|timeout)|Working|$)|UpdateC")
+
+
 def run(command: list) -> tuple:
-    """(exit code, output); shows the output while it comes."""
+    """(exit code, output); shows the output while it comes, but for noise."""
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -54,7 +59,8 @@ def run(command: list) -> tuple:
     )
     lines = []
     for line in process.stdout:
-        print(line, end="", flush=True)
+        if not NOISE.match(line):
+            print(line, end="", flush=True)
         lines.append(line)
     return process.wait(), "".join(lines)
 
@@ -69,7 +75,7 @@ def main() -> int:
     fuzzer = ROOT / options.build / "bin" / "fuzz-weight-files"
     suites = {
         "lit": ([*ninja, "check-lit"], count_lit),
-        "unit": ([*ninja, "check-unit"], count_gtest),
+        "unit": (["ctest", "--test-dir", str(options.build), "-L", "unit", "-V"], count_gtest),
         "pytest": ([sys.executable, "-m", "pytest", "-q"], count_pytest),
         "fuzz": ([str(fuzzer), "--seconds", str(options.fuzz_seconds)], count_fuzz),
     }

@@ -37,8 +37,9 @@ missing_packages() {
   elif ! "$python" -c 'import ensurepip' 2>/dev/null; then
     echo python3-venv
   fi
-  [ -e /usr/include/gtest/gtest.h ] || [ -e /usr/local/include/gtest/gtest.h ] ||
-    echo libgtest-dev
+  # It brings libgtest-dev with it.
+  [ -e /usr/include/gmock/gmock.h ] || [ -e /usr/local/include/gmock/gmock.h ] ||
+    echo libgmock-dev
 }
 
 install_packages() {
