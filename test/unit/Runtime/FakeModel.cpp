@@ -123,6 +123,33 @@ void ids(void **args) {
   as<MemRef<int64_t, 2>>(args[3]).describe(doubled, {1, tokens.sizes[1]});
 }
 
+void views(void **args) {
+  auto &x = as<MemRef<float, 1>>(args[0]);
+  auto &workspace = as<MemRef<char, 1>>(args[1]);
+  int64_t id = as<int64_t>(args[2]), threads = as<int64_t>(args[3]);
+  void *barrier = args[4];
+  int64_t n = x.sizes[0];
+  auto *rows = reinterpret_cast<float *>(workspace.aligned); // [n][3]
+  auto *total = rows + 3 * fake::batch;
+  for (int64_t i = id; i < n; i += threads)
+    for (int64_t j = 0; j < 3; ++j)
+      rows[3 * i + j] = x.aligned[i] + float(100 * j);
+  qm_barrier(barrier, threads);
+  if (id == threads - 1) {
+    *total = 0;
+    for (int64_t i = 0; i < 3 * n; ++i)
+      *total += rows[i];
+  }
+  as<MemRef<float, 2>>(args[5]) = {rows, rows, 0, {3, n}, {1, 3}};
+  as<MemRef<float, 1>>(args[6]) = {rows, rows, 1, {n}, {3}};
+  as<MemRef<float, 1>>(args[7]) = x;
+  as<MemRef<float, 1>>(args[8]) = {rows, rows, 3, {n - 1}, {1}};
+  // A memref of rank 0 ends with its offset.
+  auto &scalar = as<MemRef<float, 1>>(args[9]);
+  scalar.allocated = scalar.aligned = rows;
+  scalar.offset = 3 * fake::batch;
+}
+
 void broken(void **args) {
   static float data[3];
   as<MemRef<float, 1>>(args[0]).describe(data, {3});
@@ -145,10 +172,24 @@ const qm_arg idsArgs[] = {
     {QM_ARG_THREAD_ID, QM_INDEX, 0, nullptr, "thread"},
     {QM_ARG_RESULT, QM_I64, 2, idsDims, "doubled"},
 };
+const int64_t columnsDims[] = {3, -1};
+const qm_arg viewsArgs[] = {
+    {QM_ARG_INPUT, QM_F32, 1, tokensDims, "x"},
+    {QM_ARG_WORKSPACE, QM_I8, 1, bytesDims, "workspace"},
+    {QM_ARG_THREAD_ID, QM_INDEX, 0, nullptr, "thread"},
+    {QM_ARG_THREAD_COUNT, QM_INDEX, 0, nullptr, "threads"},
+    {QM_ARG_BARRIER, QM_INDEX, 0, nullptr, "barrier"},
+    {QM_ARG_RESULT, QM_F32, 2, columnsDims, "columns"},
+    {QM_ARG_RESULT, QM_F32, 1, tokensDims, "second"},
+    {QM_ARG_RESULT, QM_F32, 1, tokensDims, "same"},
+    {QM_ARG_RESULT, QM_F32, 1, tokensDims, "tail"},
+    {QM_ARG_RESULT, QM_F32, 0, nullptr, "total"},
+};
 const qm_arg brokenArgs[] = {{QM_ARG_RESULT, QM_F32, 1, two, "result"}};
 const qm_function graphFunctions[] = {
     {"outer", outer, 7, outerArgs, fake::batch * 3 * sizeof(float)},
     {"ids", ids, 4, idsArgs, fake::batch * sizeof(int64_t)},
+    {"views", views, 10, viewsArgs, (fake::batch * 3 + 1) * sizeof(float)},
     {"broken", broken, 1, brokenArgs, 0},
 };
 
@@ -172,7 +213,7 @@ const qm_descriptor &fake::languageModel() {
 const qm_descriptor &fake::graph() {
   static const qm_descriptor descriptor = {
       QM_ABI_VERSION, "graph", "encoder",     0, 0, vocab, 0, batch,
-      batch,          3,       graphFunctions};
+      batch,          4,       graphFunctions};
   return descriptor;
 }
 

@@ -27,6 +27,9 @@ const qm_descriptor &languageModel();
 /// Functions without a cache, no weights:
 ///   outer(x f32[?], y f32[3]) -> f32[?, 3] and the number of rows as index
 ///   ids(tokens i64[1, ?]) -> i64[1, ?], the ids doubled; vocab_size is 5
+///   views(x f32[?]), of rows[i][j] = x[i] + 100 j in the workspace:
+///     its transpose f32[3, ?]; its second column f32[?]; x itself f32[?];
+///     what follows its first row, as long as x less one, f32[?]; its sum f32
 ///   broken() -> f32[2], whose descriptor says that it has 3 elements
 const qm_descriptor &graph();
 

@@ -65,6 +65,42 @@ TEST_P(Run, callsByName) {
   EXPECT_THAT(std::vector<int64_t>(doubled, doubled + 3), ElementsAre(8, 0, 6));
 }
 
+// Whatever the strides, and wherever it lies, the caller sees rows in memory
+// that is not its own.
+TEST_P(Run, givesContiguousResults) {
+  x.dims[0] = 3;
+  qm_tensor results[5];
+  ASSERT_EQ(qm_session_run(session, "views", &x, 1, results, 5), QM_OK)
+      << qm_last_error();
+  auto values = [&](int result, size_t count) {
+    auto *data = static_cast<const float *>(results[result].data);
+    return std::vector<float>(data, data + count);
+  };
+  EXPECT_EQ(results[0].dims[0], 3);
+  EXPECT_EQ(results[0].dims[1], 3);
+  xs[0] = 77; // an input: what came of it must not change
+  EXPECT_THAT(values(0, 9), ElementsAre(1, 2, 4, 101, 102, 104, 201, 202, 204));
+  EXPECT_THAT(values(1, 3), ElementsAre(101, 102, 104));
+  EXPECT_THAT(values(2, 3), ElementsAre(1, 2, 4));
+  EXPECT_EQ(results[3].dims[0], 2);
+  EXPECT_THAT(values(3, 2), ElementsAre(2, 102));
+  EXPECT_EQ(results[4].rank, 0);
+  EXPECT_THAT(values(4, 1), ElementsAre(3 * 7 + 3 * 300));
+}
+
+// A copy is given back only after the call that replaces it, so that it may be
+// the input of that call.
+TEST_P(Run, takesItsOwnCopies) {
+  qm_tensor results[5], input = x;
+  for (int call = 0; call < 3; ++call) {
+    ASSERT_EQ(qm_session_run(session, "views", &input, 1, results, 5), QM_OK)
+        << qm_last_error();
+    input = results[2];
+  }
+  auto *same = static_cast<const float *>(input.data);
+  EXPECT_THAT(std::vector<float>(same, same + 2), ElementsAre(1, 2));
+}
+
 TEST_P(Run, refusesOtherShapes) {
   x.dims[0] = 5;
   refused(x, y, "dimension 0 of input x must be from 1 to 4, not 5");
@@ -98,6 +134,13 @@ TEST_P(Run, refusesOtherCounts) {
   EXPECT_EQ(qm_session_run(session, "outer", &x, 1, nullptr, 0), QM_INVALID);
   EXPECT_THAT(qm_last_error(),
               HasSubstr("2 inputs and 2 results, not 1 and 0"));
+}
+
+TEST_P(Run, refusesNothing) {
+  EXPECT_EQ(qm_session_run(nullptr, "outer", &x, 1, &x, 1), QM_INVALID);
+  EXPECT_EQ(qm_session_run(session, "views", nullptr, 1, &x, 5), QM_INVALID);
+  EXPECT_EQ(qm_session_run(session, "views", &x, 1, nullptr, 5), QM_INVALID);
+  EXPECT_THAT(qm_last_error(), HasSubstr("no place of tensors"));
 }
 
 TEST_P(Run, refusesUnknownFunction) {
