@@ -2,6 +2,7 @@
 #ifndef QUANT_MLIR_DIALECT_LM_TRANSFORMS_PASSES_H
 #define QUANT_MLIR_DIALECT_LM_TRANSFORMS_PASSES_H
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Transforms/DialectConversion.h"

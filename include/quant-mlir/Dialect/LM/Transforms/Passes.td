@@ -31,4 +31,34 @@ def LowerToLinalgPass : Pass<"lm-to-linalg", "::mlir::ModuleOp"> {
   ];
 }
 
+def RaiseLinalgPass : Pass<"lm-raise-linalg", "::mlir::func::FuncOp"> {
+  let summary = "Find lm operations in linalg written by others";
+  let description = [{
+    For graphs from outside, such as those that torch-mlir writes: linears,
+    norms, attention, activations and embeddings are recognised by the formula
+    of a result's element, so not by how many operations compute it, in which
+    order, and through which transpositions and reshapes.
+
+    Before:   linalg on tensors, weights as constants, `qt.load` or arguments.
+    After:    what was recognised is an lm operation, without a batch of one in
+              front; additions and products of equal shapes are arith on
+              tensors; sizes are simplified. Everything else is the linalg that
+              it was, up to canonicalization. A softmax over keys that weighs
+              values but is no `lm.attention` leaves a remark that says why.
+    Numerics: equal over the reals; rounds differently. (Sums that were in f64
+              are in the type of the tensor; torch-mlir's inexact constant in
+              gelu_tanh becomes the exact one, 2e-5 at most.) Assertions that an
+              id lies within its table are dropped with the lookup.
+    Example:  test/Dialect/LM/raise-*.mlir
+  }];
+  let dependentDialects = [
+    "::quantmlir::lm::LMDialect", "::mlir::affine::AffineDialect",
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::tensor::TensorDialect"
+  ];
+  let statistics = [
+    Statistic<"numRaised", "raised", "lm operations in the function">,
+  ];
+}
+
 #endif // QUANT_MLIR_DIALECT_LM_TRANSFORMS_PASSES_TD

@@ -68,10 +68,10 @@ struct Expr {
     Index,     ///< an integer that is affine in the dims: `indices[0]`
     Op,        ///< `fn` of `operands`
     Reduction, ///< `operands[0]` folded by `fn` over `dims`, from `operands[1]`
-    Opaque,    ///< a scalar `tensor` (a misnomer then) that nothing is known of
+    Opaque,    ///< `scalar`, of which nothing is known
   };
   Kind kind = Kind::Opaque;
-  mlir::Value tensor;
+  mlir::Value tensor, scalar;
   llvm::SmallVector<mlir::AffineExpr, 4> indices;
   double number = 0;
   Fn fn = Fn::Add;
@@ -136,8 +136,9 @@ private:
   const Expr *makeNumber(double number);
   const Expr *stepLinalg(mlir::OpResult result,
                          llvm::ArrayRef<mlir::AffineExpr> indices);
-  const Expr *scalarOp(mlir::linalg::LinalgOp op, mlir::Operation *def,
+  const Expr *scalarOp(mlir::linalg::LinalgOp op, mlir::Value value,
                        llvm::ArrayRef<mlir::AffineExpr> loops);
+  const Expr *makeOp(Fn fn, llvm::ArrayRef<const Expr *> operands);
   const Expr *scalarSelect(const Expr *condition, const Expr *a,
                            const Expr *b);
   std::optional<std::pair<int64_t, int64_t>> bounds(mlir::AffineExpr e);
@@ -173,12 +174,13 @@ std::optional<Sum> matchSum(Reader &reader, const Expr *e);
 /// sum(dim) term / size of dim.
 std::optional<Sum> matchMean(Reader &reader, const Expr *e);
 
-/// Among the views of `e` the first of rank 1 that is indexed by `dim` alone, as
-/// a value of rank 1 with this element type; makes a reshape if only one with
-/// unit dimensions exists. Null if there is none.
-mlir::Value asVector(Reader &reader, mlir::OpBuilder &builder,
-                     mlir::Location loc, const Expr *e, mlir::AffineExpr dim,
-                     mlir::Type elementType);
+/// Among the views of `e` the first that is one vector along `dim`, with unit
+/// dimensions around it perhaps: see flatten. Null if there is none.
+mlir::Value findVector(Reader &reader, const Expr *e, mlir::AffineExpr dim,
+                       mlir::Type elementType);
+/// Drops the unit dimensions around a vector.
+mlir::Value flatten(mlir::OpBuilder &builder, mlir::Location loc,
+                    mlir::Value vector);
 
 /// Among the views of `e` the first with these indices and this type.
 mlir::Value asTensor(Reader &reader, const Expr *e,

@@ -47,9 +47,12 @@ static Value sameShapedOperand(Operation *op, int64_t dim, int64_t rank) {
     return last ? Value() : linear.getX();
   if (auto embedding = dyn_cast<EmbeddingOp>(op))
     return last ? Value() : embedding.getIds();
-  if (isa<RMSNormOp, LayerNormOp, RopeOp, AttentionOp, ActivationOp>(op) ||
-      OpTrait::hasElementwiseMappableTraits(op))
+  if (isa<RMSNormOp, LayerNormOp, RopeOp, AttentionOp, ActivationOp>(op))
     return op->getOperand(0);
+  if (OpTrait::hasElementwiseMappableTraits(op))
+    for (Value operand : op->getOperands())
+      if (isa<RankedTensorType>(operand.getType()))
+        return operand;
   return Value();
 }
 
