@@ -68,7 +68,7 @@ private:
 } // namespace quantmlir
 
 Error GGUFParser::readString(StringRef &string, const Twine &what) {
-  uint64_t length;
+  uint64_t length = 0;
   if (Error failure = read(length, "the length of " + what))
     return failure;
   if (length > longestString)
@@ -231,9 +231,8 @@ Error GGUFParser::parseTensor(uint64_t index) {
     return error("tensor " + Twine(index) + " has an empty name");
   if (name.size() > longestTensorName)
     return error("the name of tensor " + Twine(index) + ", " + quoteName(name) +
-                 ", has " + Twine(name.size()) +
-                 " bytes; at most 63 are "
-                 "allowed");
+                 ", has " + Twine(name.size()) + " bytes instead of at most " +
+                 Twine(longestTensorName));
   if (!json::isUTF8(name))
     return error("the name of tensor " + Twine(index) + ", " + quoteName(name) +
                  ", is not UTF-8");
