@@ -3,7 +3,7 @@
 
 Compiles what is not up to date into build/demo, streams an answer, and prints for each format
 what it costs and what it loses. Speeds are measured each time. Accuracy is kept in
-build/demo/accuracy.json, under a hash of the compiled files, since it cannot change alone.
+build/demo/accuracy.json: it changes only with the compiler, the model file or the text.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from rich.table import Table
 from . import tools
 from .errors import InputError
 from .evaluation import evaluate_language_model
-from .runtime import load
+from .runtime import Model, load
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = pathlib.Path(__file__).parent / "data" / "demo.txt"
@@ -34,6 +34,8 @@ FORMATS = [
     ("int4-g32", "int4-g32", "4-bit weights in groups of 32, rounded to nearest"),
     ("f32", "f32", "float: the reference"),
 ]
+REFERENCE = FORMATS[-1][0]
+STAMP = "demo.stamp"  # what a folder was made from
 PROMPT = "Why is the sky blue? Answer in three sentences."
 
 
@@ -54,7 +56,7 @@ def compile_all(console: Console, gguf: pathlib.Path, out: pathlib.Path) -> None
         # A newer compiler or another model file makes what it wrote out of date.
         made_from = [[str(p), p.stat().st_mtime_ns, p.stat().st_size] for p in (compiler, gguf)]
         stamp = json.dumps([made_from, recipe])
-        stamp_file = out / folder / "demo.stamp"
+        stamp_file = out / folder / STAMP
         if stamp_file.is_file() and stamp_file.read_text() == stamp:
             console.print(f"  {folder:9} up to date", style="dim")
             continue
@@ -83,31 +85,41 @@ def answer(console: Console, folder: pathlib.Path, prompt: str, threads: int) ->
     console.print(f"\n  {count} pieces of text in {seconds:.1f} s", style="dim")
 
 
-def accuracy_of(folder: pathlib.Path, reference: pathlib.Path, threads: int, console) -> tuple:
-    """({perplexity, kl, top1, tokens}, whether it was measured now)."""
-    digest = hashlib.sha256()
-    for path in [TEXT, *files_of(folder), *files_of(reference)]:
-        with open(path, "rb") as file:
-            while piece := file.read(1 << 22):
-                digest.update(piece)
-    key = digest.hexdigest()
-    store = folder.parent / "accuracy.json"
-    known = json.loads(store.read_text()) if store.is_file() else {}
-    if key in known:
-        return known[key], False
-    with (
-        console.status(f"measuring the accuracy of {folder.name}"),
-        load(folder, threads=threads) as model,
-        load(reference, threads=threads) as float_model,
-    ):
-        tokens = model.tokenizer.encode(TEXT.read_text(encoding="utf-8"), special=False)
-        known[key] = evaluate_language_model(model, tokens, float_model)
-    store.write_text(json.dumps(known, indent=1) + "\n")
-    return known[key], True
+class Remembered:
+    """The reference's logits, computed once for all formats that are compared with it."""
+
+    def __init__(self, model: Model):
+        self.model, self.known = model, {}
+
+    def logits(self, tokens, all=True):
+        key = tuple(tokens)
+        if key not in self.known:
+            self.known[key] = self.model.logits(tokens)
+        return self.known[key]
 
 
-def files_of(folder: pathlib.Path) -> list:
-    return sorted([*folder.glob("*.so"), *folder.glob("*.safetensors")])
+def accuracies(console: Console, out: pathlib.Path, threads: int) -> tuple:
+    """({folder: {perplexity, kl, top1, tokens}}, whether all of it was measured now)."""
+    store = out / "accuracy.json"
+    kept = json.loads(store.read_text()) if store.is_file() else {}
+    text = TEXT.read_text(encoding="utf-8")
+    keys = {}
+    for folder, _, _ in FORMATS:
+        made_from = [(out / f / STAMP).read_text() for f in (folder, REFERENCE)]
+        keys[folder] = hashlib.sha256("\0".join([*made_from, text]).encode()).hexdigest()
+    missing = [folder for folder, key in keys.items() if key not in kept]
+    if missing:
+        with load(out / REFERENCE, threads=threads) as model:
+            reference = Remembered(model)
+            tokens = model.tokenizer.encode(text, special=False)
+            for folder in missing:
+                with console.status(f"measuring the accuracy of {folder}"):
+                    quantized = load(out / folder, threads=threads)
+                    kept[keys[folder]] = evaluate_language_model(quantized, tokens, reference)
+                    quantized.close()
+        kept = {key: kept[key] for key in keys.values()}
+        store.write_text(json.dumps(kept, indent=1) + "\n")
+    return {folder: kept[key] for folder, key in keys.items()}, len(missing) == len(keys)
 
 
 def speed_of(folder: pathlib.Path, threads: int) -> dict:
@@ -123,13 +135,12 @@ def table_of_formats(console: Console, out: pathlib.Path, threads: int) -> None:
     table.add_column("format")
     for title in ["MB", "bits/weight", "prefill t/s", "decode t/s", "perplexity", "KL", "top-1"]:
         table.add_column(title, justify="right")
-    reused, scored = False, 0
+    accuracy_of, all_new = accuracies(console, out, threads)
     for folder, _, _ in FORMATS:
         path = out / folder
         (weights,) = path.glob("*.weights.safetensors")
         info = json.loads((path / "smollm2.json").read_text())
-        accuracy, measured = accuracy_of(path, out / FORMATS[-1][0], threads, console)
-        reused, scored = reused or not measured, accuracy["tokens"]
+        accuracy = accuracy_of[folder]
         with console.status(f"measuring the speed of {folder}"):
             speed = speed_of(path, threads)
         table.add_row(
@@ -143,13 +154,14 @@ def table_of_formats(console: Console, out: pathlib.Path, threads: int) -> None:
             f"{accuracy['top1']:.1%}",
         )
     console.print(table)
-    for folder, _, meaning in FORMATS:
-        console.print(f"  {folder:9} {meaning}", style="dim")
+    scored = accuracy_of[REFERENCE]["tokens"]
+    kept = "" if all_new else " (kept from an earlier run where nothing changed)"
+    console.print("  prefill of 128 tokens and decode of 64, measured now;", style="dim")
     console.print(
-        f"  prefill of 128 tokens, decode of 64, measured now; perplexity, KL divergence and "
-        f"agreement with f32\n  over {scored} tokens of {TEXT.name}"
-        + (", some of it kept from an earlier run" if reused else ""),
+        f"  perplexity, divergence from f32 and agreement with it over {scored} tokens of "
+        f"{TEXT.name}{kept}",
         style="dim",
+        soft_wrap=True,
     )
 
 
