@@ -387,6 +387,7 @@ private:
 //===----------------------------------------------------------------------===//
 
 struct ConvertToKernel : cpu::impl::ConvertToKernelPassBase<ConvertToKernel> {
+  using ConvertToKernelPassBase::ConvertToKernelPassBase;
   void runOnOperation() override;
 };
 
@@ -463,6 +464,11 @@ static void foldResidual(arith::AddFOp add) {
 void ConvertToKernel::runOnOperation() {
   ModuleOp module = getOperation();
   MLIRContext *context = &getContext();
+  if (batch < positionBlock || batch % positionBlock != 0) {
+    module.emitError("the batch must be a positive multiple of ")
+        << positionBlock << ", not " << batch;
+    return signalPassFailure();
+  }
   SmallVector<lm::ActivationOp> activations;
   module.walk([&](lm::ActivationOp op) { activations.push_back(op); });
   llvm::for_each(activations, lowerActivation);
@@ -470,6 +476,8 @@ void ConvertToKernel::runOnOperation() {
   auto bytes = MemRefType::get({ShapedType::kDynamic},
                                IntegerType::get(context, 8));
   for (auto function : module.getOps<func::FuncOp>()) {
+    function->setAttr(KernelDialect::batchAttrName,
+                      IntegerAttr::get(IntegerType::get(context, 64), batch));
     for (auto [index, type] : llvm::enumerate(function.getArgumentTypes()))
       if (isa<lm::KVCacheType>(type))
         function.setArgAttr(index, KernelDialect::roleAttrName,

@@ -36,7 +36,9 @@ using kernel::KernelOpInterface;
 /// True for a linalg op that writes element (i, ...) from elements (i, ...) of
 /// operands of the same shape, or from ones that all rows share.
 static bool isRowLocalLinalg(linalg::LinalgOp op) {
-  if (op.getNumLoops() < 1 || op.getNumDpsInits() != 1 ||
+  // One row is split by other dimensions, see Expand/Linalg.cpp.
+  if (op.getNumLoops() < 2 || op.getStaticLoopRanges()[0] == 1 ||
+      op.getNumDpsInits() != 1 ||
       !llvm::all_of(op.getIteratorTypesArray(), linalg::isParallelIterator) ||
       !op.getMatchingIndexingMap(op.getDpsInitOperand(0)).isIdentity())
     return false;
@@ -113,7 +115,8 @@ Root Epoch::rootOf(Value value) const {
     auto view = dyn_cast<ViewLikeOpInterface>(producer);
     if (!view)
       break;
-    if (isa<memref::SubViewOp, memref::ReinterpretCastOp>(producer))
+    if (isa<memref::SubViewOp, memref::ReinterpretCastOp,
+            memref::CollapseShapeOp, memref::ExpandShapeOp>(producer))
       root.sameRows = false;
     if (auto bytes = dyn_cast<memref::ViewOp>(producer)) {
       APInt offset;
@@ -201,6 +204,18 @@ static bool isSerial(Operation *op) {
     return false;
   // A scalar that later ops use must be computed by every thread.
   return op->getNumResults() == 0;
+}
+
+/// Copies that bufferization left are work for all threads.
+static void lowerCopies(func::FuncOp function) {
+  SmallVector<memref::CopyOp> copies;
+  function.walk([&](memref::CopyOp copy) { copies.push_back(copy); });
+  for (memref::CopyOp copy : copies) {
+    OpBuilder builder(copy);
+    linalg::makeMemRefCopyOp(builder, copy.getLoc(), copy.getSource(),
+                             copy.getTarget());
+    copy.erase();
+  }
 }
 
 void Distribute::insertBarriers(func::FuncOp function) {
@@ -307,6 +322,7 @@ LogicalResult Distribute::outline(Operation *op, Value thread, Value threads) {
 
 LogicalResult Distribute::distribute(func::FuncOp function) {
   MLIRContext *context = &getContext();
+  lowerCopies(function);
   insertBarriers(function);
   auto addArgument = [&](Type type, StringRef role) {
     auto attrs = DictionaryAttr::get(

@@ -45,6 +45,10 @@ def ConvertToKernelPass : Pass<"convert-to-kernel", "::mlir::ModuleOp"> {
     Numerics: unchanged; a residual addition after a matmul moves into it.
     Example:  test/CodeGen/CPU/convert-to-kernel.mlir
   }];
+  let options = [
+    Option<"batch", "batch", "int64_t", "128",
+           "Bound of dynamic dimensions, recorded as kernel.batch">,
+  ];
   let dependentDialects = [
     "::mlir::bufferization::BufferizationDialect", "::mlir::memref::MemRefDialect",
     "::quantmlir::kernel::KernelDialect"

@@ -3,6 +3,8 @@
 #include "Expand.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "quant-mlir/CodeGen/CPU/Passes.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -49,6 +51,11 @@ struct ExpandKernels : cpu::impl::KernelExpandPassBase<ExpandKernels> {
         return signalPassFailure();
       op->erase();
     }
+    // exp, tanh and erf of vectors, without a call of a library.
+    RewritePatternSet patterns(&getContext());
+    populateMathPolynomialApproximationPatterns(patterns);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
   }
 };
 

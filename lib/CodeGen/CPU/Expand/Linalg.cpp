@@ -116,7 +116,18 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, linalg::LinalgOp op) {
     unsigned count = ranges.size();
     int64_t lanes = vectorLanes(ranges.back());
     SmallVector<Value> loops(count);
+    // The first dimension that is worth it is shared by the threads.
+    unsigned shared = 0;
+    while (shared + 2 < count && ranges[shared] == 1)
+      ++shared;
     std::function<void(unsigned)> nest = [&](unsigned dim) {
+      if (dim == shared && dim + 1 < count) {
+        b.splitLoop(b.size(out, dim), [&](Value i) {
+          loops[dim] = i;
+          nest(dim + 1);
+        });
+        return;
+      }
       if (dim + 1 == count) {
         b.loop(0, ranges.back(), lanes, [&](Value i) {
           loops[dim] = i;
@@ -130,17 +141,13 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, linalg::LinalgOp op) {
       });
     };
     if (count == 1) {
-      // A single row is thread 0's: its rows are split like all others.
       b.splitLoop(b.index(ranges[0] / lanes), [&](Value step) {
         loops[0] = b.mul(step, lanes);
         emitVectors(b, op, loops, lanes);
       });
       return success();
     }
-    b.splitLoop(b.size(out, 0), [&](Value row) {
-      loops[0] = row;
-      nest(1);
-    });
+    nest(0);
     return success();
   }
 

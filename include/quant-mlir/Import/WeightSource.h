@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_IMPORT_WEIGHTSOURCE_H
+#define QUANT_MLIR_IMPORT_WEIGHTSOURCE_H
+
+#include "quant-mlir/Dialect/QT/IR/QT.h"
+#include "quant-mlir/Import/WeightFile.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace quantmlir {
+
+/// The numbers of a weight.
+struct WeightData {
+  /// The bytes of each storage part; of the one f32 array for a plain tensor.
+  llvm::SmallVector<llvm::ArrayRef<uint8_t>> parts;
+  /// Holds a plain tensor that was widened to f32.
+  std::vector<uint8_t> widened;
+};
+
+/// Opens the files that `qt.weight` ops name, each once, when first asked.
+class WeightSource {
+public:
+  /// The parts of a weight, checked against its type: every part is there with
+  /// the right element type and size. A plain tensor<...xf32> may be stored as
+  /// F16 or BF16, which is widened, exactly. Valid as long as this object and
+  /// the result.
+  llvm::Expected<WeightData> read(qt::WeightOp weight);
+
+private:
+  llvm::Expected<WeightFile *> open(llvm::StringRef path);
+
+  llvm::StringMap<std::shared_ptr<WeightFile>> files;
+};
+
+} // namespace quantmlir
+
+#endif // QUANT_MLIR_IMPORT_WEIGHTSOURCE_H

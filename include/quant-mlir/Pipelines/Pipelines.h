@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_PIPELINES_PIPELINES_H
+#define QUANT_MLIR_PIPELINES_PIPELINES_H
+
+// The stages of the compiler as pass pipelines; see docs/stages.md. quant-opt
+// has them as --pack and --codegen-cpu, quantc runs them in order.
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
+
+namespace mlir {
+class DialectRegistry;
+} // namespace mlir
+
+namespace quantmlir {
+
+/// Stage "pack": layouts of weights and activations for the target.
+struct PackOptions : mlir::PassPipelineOptions<PackOptions> {
+  Option<std::string> target{*this, "target",
+                             llvm::cl::desc("Target such as cpu:x86-64-v3"),
+                             llvm::cl::init("cpu:native")};
+};
+void buildPackPipeline(mlir::OpPassManager &pm, const PackOptions &options);
+
+/// Stage "codegen-cpu": from packed lm and qt to the LLVM dialect.
+struct CodegenCPUOptions : mlir::PassPipelineOptions<CodegenCPUOptions> {
+  Option<std::string> target{*this, "target",
+                             llvm::cl::desc("Target such as cpu:x86-64-v3"),
+                             llvm::cl::init("cpu:native")};
+  Option<int64_t> batch{
+      *this, "batch",
+      llvm::cl::desc("Bound of dynamic dimensions: tokens per call, a multiple "
+                     "of 16"),
+      llvm::cl::init(128)};
+};
+void buildCodegenCPUPipeline(mlir::OpPassManager &pm,
+                             const CodegenCPUOptions &options);
+
+/// Registers all dialects, passes, pipelines and interface models that the tools
+/// use.
+void registerAllDialects(mlir::DialectRegistry &registry);
+void registerAllPasses();
+
+} // namespace quantmlir
+
+#endif // QUANT_MLIR_PIPELINES_PIPELINES_H

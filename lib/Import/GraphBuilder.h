@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_LIB_IMPORT_GRAPHBUILDER_H
+#define QUANT_MLIR_LIB_IMPORT_GRAPHBUILDER_H
+
+// What the importers share: weights of a model's files as values of the float
+// graph, and the graphs of the architectures.
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "quant-mlir/Dialect/LM/IR/LM.h"
+#include "quant-mlir/Import/WeightFile.h"
+#include "llvm/ADT/StringSet.h"
+
+namespace quantmlir {
+
+/// Builds a module's function @forward. The first thing that goes wrong with a
+/// weight is kept and returned by `finish`, so that a graph can be written down
+/// without a check after each line.
+class GraphBuilder {
+public:
+  GraphBuilder(mlir::MLIRContext *context,
+               llvm::ArrayRef<std::shared_ptr<WeightFile>> files);
+
+  mlir::ModuleOp module() { return *moduleOp; }
+  mlir::ImplicitLocOpBuilder &builder() { return b; }
+
+  /// Sets a module attribute of the lm dialect.
+  void setString(llvm::StringRef name, llvm::StringRef value);
+  void setInteger(llvm::StringRef name, int64_t value);
+
+  /// Starts @forward; later calls add to its body.
+  mlir::func::FuncOp startFunction(mlir::TypeRange inputs, mlir::Type result);
+
+  bool has(llvm::StringRef name) const;
+  /// A matrix [rows, columns] as a float tensor, dequantized if it is stored
+  /// quantized or in 16 bits.
+  mlir::Value matrix(llvm::StringRef name, int64_t rows, int64_t columns);
+  /// A tensor that stays in f32: a bias, a norm's gain, a position table.
+  mlir::Value plain(llvm::StringRef name, llvm::ArrayRef<int64_t> shape);
+  /// x·Wᵀ, plus a bias if the file has a tensor of that name.
+  mlir::Value linear(mlir::Value x, llvm::StringRef weight,
+                     llvm::StringRef bias, int64_t rows);
+  /// A tensor of the file that the graph does not need.
+  void ignore(llvm::StringRef name) { used.insert(name); }
+
+  /// The module, verified, or the first error. A tensor that was never asked
+  /// for is one too: a model with parts that the graph lacks is another model.
+  llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>> finish();
+
+private:
+  struct Place {
+    WeightFile *file;
+    const TensorInfo *tensor;
+  };
+  std::optional<Place> find(llvm::StringRef name) const;
+  std::optional<Place> findChecked(llvm::StringRef name,
+                                   llvm::ArrayRef<int64_t> shape);
+  mlir::Value load(llvm::StringRef name, mlir::Type type, Place place);
+  mlir::Value missing(llvm::ArrayRef<int64_t> shape);
+  void fail(llvm::Error error);
+
+  llvm::SmallVector<std::shared_ptr<WeightFile>> files;
+  mlir::OwningOpRef<mlir::ModuleOp> moduleOp;
+  mlir::ImplicitLocOpBuilder b;
+  llvm::StringSet<> used;
+  /// The first of these is reported.
+  std::optional<std::string> problem;
+};
+
+/// The names of a llama's tensors; {0} stands for the layer.
+struct LlamaNames {
+  llvm::StringRef embedding, outputNorm, output;
+  llvm::StringRef attentionNorm, query, key, value, attentionOutput;
+  llvm::StringRef feedForwardNorm, gate, up, down;
+};
+
+struct LlamaConfig {
+  int64_t layers = 0, hidden = 0, heads = 0, kvHeads = 0, headSize = 0;
+  int64_t feedForward = 0, vocabulary = 0, context = 0, rotary = 0;
+  double eps = 0, ropeBase = 10000;
+  lm::RopeStyle ropeStyle = lm::RopeStyle::Half;
+  bool tied = false; ///< the head is the embedding
+};
+
+/// Checks sizes that come from a file before a graph is made of them.
+llvm::Error checkLlamaConfig(llvm::StringRef path, const LlamaConfig &config);
+void buildLlama(GraphBuilder &graph, const LlamaConfig &config,
+                const LlamaNames &names);
+
+struct BertConfig {
+  int64_t layers = 0, hidden = 0, heads = 0, feedForward = 0;
+  int64_t vocabulary = 0, positions = 0, segments = 0;
+  double eps = 0;
+  lm::ActivationKind activation = lm::ActivationKind::Gelu;
+};
+
+/// Checks sizes that come from a file before a graph is made of them.
+llvm::Error checkBertConfig(llvm::StringRef path, const BertConfig &config);
+/// `prefix` stands before all names: "" or "bert.".
+void buildBert(GraphBuilder &graph, const BertConfig &config,
+               llvm::StringRef prefix);
+
+} // namespace quantmlir
+
+#endif // QUANT_MLIR_LIB_IMPORT_GRAPHBUILDER_H

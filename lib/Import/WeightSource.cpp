@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "quant-mlir/Import/WeightSource.h"
+#include "quant-mlir/Quantize/FloatConversion.h"
+
+using namespace mlir;
+using namespace quantmlir;
+
+llvm::Expected<WeightFile *> WeightSource::open(StringRef path) {
+  std::shared_ptr<WeightFile> &file = files[path];
+  if (!file) {
+    llvm::Expected<std::shared_ptr<WeightFile>> opened = WeightFile::open(path);
+    if (!opened)
+      return opened.takeError();
+    file = *opened;
+  }
+  return file.get();
+}
+
+/// True if a file's element type is what a storage part holds. Blocks of a GGUF
+/// type are bytes to us and are told apart by their type's name.
+static bool holds(const TensorInfo &tensor, const qt::StoragePart &part,
+                  StringRef scheme) {
+  if (dtypeInfo(tensor.type).blockValues > 1)
+    return dtypeName(tensor.type).equals_insensitive(scheme);
+  switch (tensor.type) {
+  case DType::F32:
+    return part.elementType.isF32();
+  case DType::F16:
+    return part.elementType.isF16();
+  case DType::BF16:
+    return part.elementType.isBF16();
+  case DType::I8:
+  case DType::U8:
+    return part.elementType.isInteger(8);
+  default:
+    return false;
+  }
+}
+
+static llvm::Expected<WeightData> readPlain(WeightFile &file,
+                                            const TensorInfo &tensor,
+                                            RankedTensorType type) {
+  if (ArrayRef<int64_t>(tensor.shape) != type.getShape())
+    return tensorError(file.path(), tensor.name,
+                       "has another shape than the program's weight");
+  WeightData data;
+  ArrayRef<uint8_t> bytes = file.data(tensor);
+  if (tensor.type == DType::F32) {
+    data.parts.push_back(bytes);
+    return data;
+  }
+  if (tensor.type != DType::F16 && tensor.type != DType::BF16)
+    return tensorError(file.path(), tensor.name,
+                       llvm::Twine("is ") + dtypeName(tensor.type) +
+                           ", expected F32, F16 or BF16");
+  data.widened.resize(bytes.size() * 2);
+  for (size_t i = 0; i < bytes.size(); i += 2) {
+    uint16_t half;
+    std::memcpy(&half, bytes.data() + i, 2);
+    float value =
+        tensor.type == DType::F16 ? f16ToF32(half) : bf16ToF32(half);
+    std::memcpy(data.widened.data() + 2 * i, &value, 4);
+  }
+  data.parts.push_back(data.widened);
+  return data;
+}
+
+llvm::Expected<WeightData> WeightSource::read(qt::WeightOp weight) {
+  llvm::Expected<WeightFile *> file = open(weight.getFile());
+  if (!file)
+    return file.takeError();
+  std::string name = weight.getTensorName().str();
+  auto type = dyn_cast<qt::QuantTensorType>(weight.getType());
+  if (!type) {
+    llvm::Expected<const TensorInfo *> tensor = (*file)->require(name);
+    if (!tensor)
+      return tensor.takeError();
+    return readPlain(**file, **tensor,
+                     cast<RankedTensorType>(weight.getType()));
+  }
+
+  WeightData data;
+  StringRef scheme = Attribute(type.getScheme())
+                         .getAbstractAttribute()
+                         .getName()
+                         .split('.')
+                         .second;
+  for (const qt::StoragePart &part :
+       type.getScheme().getStorageParts(type.getShape())) {
+    llvm::Expected<const TensorInfo *> tensor =
+        (*file)->require(name + part.suffix.str());
+    if (!tensor)
+      return tensor.takeError();
+    uint64_t bytes = part.elementType.getIntOrFloatBitWidth() / 8;
+    for (int64_t size : part.shape)
+      bytes *= size;
+    if (!holds(**tensor, part, scheme) || (*tensor)->size != bytes)
+      return tensorError((*file)->path(), (*tensor)->name,
+                         llvm::Twine("is ") + dtypeName((*tensor)->type) +
+                             " of " + llvm::Twine((*tensor)->size) +
+                             " bytes, which is not the program's weight of " +
+                             llvm::Twine(bytes) + " bytes");
+    data.parts.push_back((*file)->data(**tensor));
+  }
+  return data;
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/InitAllPasses.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Target/LLVMIR/Dialect/All.h"
+#include "quant-mlir/CodeGen/CPU/Passes.h"
+#include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
+#include "quant-mlir/Dialect/LM/Transforms/Passes.h"
+#include "quant-mlir/Dialect/QT/Transforms/Passes.h"
+#include "quant-mlir/Pipelines/Pipelines.h"
+
+void quantmlir::registerAllDialects(mlir::DialectRegistry &registry) {
+  mlir::registerAllDialects(registry);
+  mlir::registerAllExtensions(registry);
+  mlir::registerAllToLLVMIRTranslations(registry);
+  registry.insert<qt::QTDialect, lm::LMDialect, kernel::KernelDialect>();
+}
+
+void quantmlir::registerAllPasses() {
+  mlir::registerAllPasses();
+  qt::registerQTPasses();
+  lm::registerLMPasses();
+  cpu::registerCPUPasses();
+  mlir::PassPipelineRegistration<PackOptions>(
+      "pack", "Stage: choose layouts for a target", buildPackPipeline);
+  mlir::PassPipelineRegistration<CodegenCPUOptions>(
+      "codegen-cpu", "Stage: from packed lm and qt to the LLVM dialect",
+      buildCodegenCPUPipeline);
+}
