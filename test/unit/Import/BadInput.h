@@ -52,6 +52,14 @@ void expectRefused(llvm::StringRef bytes, llvm::StringRef reason) {
 /// Peak memory of this process in MiB.
 uint64_t peakMemory();
 
+/// What it must stay below after all bad input. A sanitizer keeps what was
+/// freed and has its shadow besides.
+#ifdef __SANITIZE_ADDRESS__
+inline constexpr uint64_t memoryLimit = 2000;
+#else
+inline constexpr uint64_t memoryLimit = 200;
+#endif
+
 /// Builds the bytes of a file, little-endian.
 class Bytes {
 public:
