@@ -30,7 +30,9 @@ def count_lit(text: str) -> tuple:
 def count_gtest(text: str) -> tuple:
     # ctest puts the number of the test program in front of each line.
     passed = total(r"^(?:\d+: )?\[  PASSED  \] (\d+) tests?", text)
-    return passed, total(r"^(?:\d+: )?\[  FAILED  \] (\d+) tests?, listed below", text)
+    failed = total(r"^(?:\d+: )?\[  FAILED  \] (\d+) tests?, listed below", text)
+    # Programs that ended before they could count: ctest's list says (Not Run), (SEGFAULT), ...
+    return passed, failed + len(re.findall(r"^\s+\d+ - \w+ \((?!Failed)", text, re.MULTILINE))
 
 
 def count_pytest(text: str) -> tuple:

@@ -156,6 +156,7 @@ def test_dead_links_are_found(tmp_path):
         ("gtest", "[  PASSED  ] 9 tests.\n[  PASSED  ] 1 test.\n", (10, 0)),
         ("gtest", "1: [  PASSED  ] 8 tests.\n2: [  PASSED  ] 3 tests.\n", (11, 0)),
         ("gtest", "[  PASSED  ] 4 tests.\n[  FAILED  ] 2 tests, listed below:\n", (4, 2)),
+        ("gtest", "1: [  PASSED  ] 8 tests.\n\t  5 - RunTests (Not Run)\n", (8, 1)),
         ("pytest", "test_9 failed to fail\n3 passed, 1 skipped in 2.0s\n", (3, 0)),
         ("pytest", "= 2 failed, 3 passed, 1 error in 2.0s =\n", (3, 3)),
     ],
