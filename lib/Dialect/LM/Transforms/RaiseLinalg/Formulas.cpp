@@ -109,6 +109,19 @@ bool raise::isElementwise(linalg::LinalgOp op) {
          op.getMatchingIndexingMap(op.getDpsInitOperand(0)).isIdentity();
 }
 
+int64_t raise::countUnits(Value value) {
+  ArrayRef<int64_t> shape = cast<RankedTensorType>(value.getType()).getShape();
+  return llvm::find_if(shape, [](int64_t size) { return size != 1; }) -
+         shape.begin();
+}
+
+SmallVector<ReassociationIndices> raise::frontGroups(int64_t rank, int64_t units) {
+  SmallVector<ReassociationIndices> groups(rank - units);
+  for (int64_t dim = 0; dim < rank; ++dim)
+    groups[std::max<int64_t>(0, dim - units)].push_back(dim);
+  return groups;
+}
+
 void Remarks::leave(Operation *op, const Twine &why) {
   if (seen.insert(op).second)
     op->emitRemark() << why;

@@ -190,6 +190,12 @@ mlir::Value asTensor(Reader &reader, const Expr *e,
 /// Whether `op` computes one float tensor, element by element.
 bool isElementwise(mlir::linalg::LinalgOp op);
 
+/// How many dimensions of size 1 a tensor has in front.
+int64_t countUnits(mlir::Value tensor);
+/// Groups of dimensions that merge the first `units` into the one after them.
+llvm::SmallVector<mlir::ReassociationIndices> frontGroups(int64_t rank,
+                                                          int64_t units);
+
 /// Takes the remarks that patterns leave about what stays linalg, once per
 /// operation.
 class Remarks {

@@ -21,21 +21,6 @@ using namespace quantmlir::lm;
 using namespace quantmlir::lm::raise;
 
 namespace {
-/// Dimensions of size 1 in front.
-int64_t countUnits(Value value) {
-  ArrayRef<int64_t> shape = cast<RankedTensorType>(value.getType()).getShape();
-  return llvm::find_if(shape, [](int64_t size) { return size != 1; }) -
-         shape.begin();
-}
-
-/// Groups that merge the first `units` dimensions into the one after them.
-SmallVector<ReassociationIndices> frontGroups(int64_t rank, int64_t units) {
-  SmallVector<ReassociationIndices> groups(rank - units);
-  for (int64_t dim = 0; dim < rank; ++dim)
-    groups[std::max<int64_t>(0, dim - units)].push_back(dim);
-  return groups;
-}
-
 bool isTensorArithmetic(Operation *op) {
   return isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp>(op) &&
          isa<RankedTensorType>(op->getResult(0).getType());
@@ -100,31 +85,58 @@ struct MoveUnitDimsBehind : RewritePattern {
   }
 };
 
+/// [T, E] where [1, T, E] is wanted, or the like: the tensor with unit dimensions
+/// put in front, if that is all that `op` does to index it.
+Value withUnitsInFront(linalg::GenericOp op, OpOperand *operand,
+                       OpBuilder *builder) {
+  auto type = cast<RankedTensorType>(op->getResult(0).getType());
+  auto from = cast<RankedTensorType>(operand->get().getType());
+  int64_t units = type.getRank() - from.getRank();
+  AffineMap map = op.getMatchingIndexingMap(operand);
+  if (units < 0 || units > countUnits(op->getResult(0)) ||
+      from.getElementType() != type.getElementType() ||
+      from.getShape() != type.getShape().drop_front(units))
+    return Value();
+  for (int64_t dim = 0; dim < from.getRank(); ++dim)
+    if (map.getResult(dim) !=
+        getAffineDimExpr(dim + units, op->getContext()))
+      return Value();
+  if (units == 0 || !builder)
+    return operand->get();
+  return tensor::ExpandShapeOp::create(
+      *builder, op.getLoc(), type, operand->get(),
+      frontGroups(type.getRank(), units),
+      materializeSizes(*builder, op.getLoc(), op->getResult(0)));
+}
+
 struct MakeArithmetic : OpRewritePattern<linalg::GenericOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(linalg::GenericOp op,
                                 PatternRewriter &rewriter) const override {
-    if (!isElementwise(cast<linalg::LinalgOp>(op.getOperation())) ||
-        !llvm::all_of(op.getIndexingMapsArray(),
-                      [](AffineMap map) { return map.isIdentity(); }))
-      return rewriter.notifyMatchFailure(op, "broadcasts or transposes");
+    if (!isElementwise(cast<linalg::LinalgOp>(op.getOperation())))
+      return rewriter.notifyMatchFailure(
+          op, "computes no float tensor element by element");
     Operation *only = &op.getBody()->front();
     if (!isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp>(
             only) ||
         op.getBody()->getTerminator()->getOperand(0) != only->getResult(0))
       return rewriter.notifyMatchFailure(op, "is more than one operation");
-    SmallVector<Value> operands;
+    SmallVector<OpOperand *> operands;
     for (Value scalar : only->getOperands()) {
       auto argument = dyn_cast<BlockArgument>(scalar);
       if (!argument || argument.getOwner() != op.getBody() ||
           argument.getArgNumber() >= op.getNumDpsInputs())
         return rewriter.notifyMatchFailure(op, "reads no two tensors");
-      operands.push_back(op.getDpsInputs()[argument.getArgNumber()]);
-      if (operands.back().getType() != op->getResult(0).getType())
-        return rewriter.notifyMatchFailure(op, "operands differ in type");
+      operands.push_back(op.getDpsInputOperand(argument.getArgNumber()));
+      if (!isa<RankedTensorType>(operands.back()->get().getType()) ||
+          !withUnitsInFront(op, operands.back(), nullptr))
+        return rewriter.notifyMatchFailure(op, "broadcasts or transposes");
     }
-    OperationState state(op.getLoc(), only->getName(), operands,
+    SmallVector<Value> values;
+    for (OpOperand *operand : operands)
+      values.push_back(withUnitsInFront(op, operand, &rewriter));
+    OperationState state(op.getLoc(), only->getName(), values,
                          op->getResultTypes(), only->getAttrs());
     rewriter.replaceOp(op, rewriter.create(state));
     return success();
