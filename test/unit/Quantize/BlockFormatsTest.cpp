@@ -13,7 +13,7 @@ using namespace llvm;
 using namespace quantmlir;
 
 namespace {
-class BlockFormats : public testing::TestWithParam<BlockFormat> {
+class EveryBlockFormat : public testing::TestWithParam<BlockFormat> {
 protected:
   std::string array(StringRef file, StringRef part) {
     return (file + "." + StringRef(blockFormatName(GetParam())).upper() + "." +
@@ -27,7 +27,7 @@ protected:
 };
 } // namespace
 
-INSTANTIATE_TEST_SUITE_P(All, BlockFormats,
+INSTANTIATE_TEST_SUITE_P(All, EveryBlockFormat,
                          testing::Values(BlockFormat::Q4_0, BlockFormat::Q4_1,
                                          BlockFormat::Q8_0),
                          [](const auto &info) {
@@ -35,7 +35,7 @@ INSTANTIATE_TEST_SUITE_P(All, BlockFormats,
                          });
 
 // Row 2 of x has the hard blocks: zeros, ties of the maximum, tiny scales, -0.
-TEST_P(BlockFormats, EncodesAsGGML) {
+TEST_P(EveryBlockFormat, EncodesAsGGML) {
   auto x = golden<float>("gguf_simple.x");
   auto expected = golden<uint8_t>(array("gguf_simple", "bytes"));
   std::vector<uint8_t> bytes;
@@ -47,7 +47,7 @@ TEST_P(BlockFormats, EncodesAsGGML) {
         << "block " << i / stride << ", byte " << i % stride;
 }
 
-TEST_P(BlockFormats, DecodesAsGGML) {
+TEST_P(EveryBlockFormat, DecodesAsGGML) {
   for (StringRef file : {"gguf_simple", "gguf_decode"}) {
     auto bytes = golden<uint8_t>(array(file, "bytes"));
     auto expected = golden<float>(array(file, "values"));
@@ -60,7 +60,7 @@ TEST_P(BlockFormats, DecodesAsGGML) {
 }
 
 // More blocks than one task has, so that several tasks must agree on places.
-TEST_P(BlockFormats, ManyBlocks) {
+TEST_P(EveryBlockFormat, ManyBlocks) {
   auto x = golden<float>("gguf_simple.x");
   std::vector<float> many;
   while (many.size() < 3000 * 32)
@@ -73,7 +73,7 @@ TEST_P(BlockFormats, ManyBlocks) {
     ASSERT_EQ(bytes[i], once[i % once.size()]) << i;
 }
 
-TEST_P(BlockFormats, RefusesWhatHasNoBytes) {
+TEST_P(EveryBlockFormat, RefusesWhatHasNoBytes) {
   float infinity = std::numeric_limits<float>::infinity();
   std::vector<float> values(64, 1.0f);
   values[40] = std::nanf("");
@@ -87,8 +87,21 @@ TEST_P(BlockFormats, RefusesWhatHasNoBytes) {
             std::string::npos);
 }
 
+// The scale is 1, so that the values are what is rounded: ties away from 0.
+TEST(BlockFormats, Q8_0RoundsTiesAway) {
+  std::vector<float> values(32);
+  std::copy_n(
+      std::vector<float>({127, 0.5f, 1.5f, 2.5f, -0.5f, -2.5f, 0.49999997f})
+          .begin(),
+      7, values.begin());
+  std::vector<uint8_t> bytes;
+  ASSERT_FALSE(errorToBool(encodeBlocks(BlockFormat::Q8_0, values, bytes)));
+  EXPECT_EQ(ArrayRef(bytes).slice(2, 7),
+            ArrayRef<uint8_t>({127, 1, 2, 3, 255, 253, 0}));
+}
+
 // The inverse of such a scale is infinite; f16 rounds the scale itself to 0.
-TEST_P(BlockFormats, SubnormalValuesBecomeZero) {
+TEST_P(EveryBlockFormat, SubnormalValuesBecomeZero) {
   std::vector<float> values(32, 1e-40f);
   values[3] = -1e-40f;
   std::vector<uint8_t> bytes;
@@ -98,7 +111,7 @@ TEST_P(BlockFormats, SubnormalValuesBecomeZero) {
     EXPECT_EQ(value, 0.0f);
 }
 
-TEST_P(BlockFormats, DecodeChecksSizes) {
+TEST_P(EveryBlockFormat, DecodeChecksSizes) {
   std::vector<float> values(32);
   std::vector<uint8_t> bytes(blockBytes(GetParam()) + 1);
   EXPECT_TRUE(errorToBool(decodeBlocks(GetParam(), bytes, values)));

@@ -201,6 +201,8 @@ TEST(RoundToNearest, ZerosAreSafe) {
     IntFormat format = makeFormat(4, Granularity::Group, 4, asymmetric);
     IntMatrix matrix = quantized({0, -0.0f, 0, 0, 1, 2, 3, 4}, 1, 8, format);
     EXPECT_EQ(matrix.scales[0], 0.0f);
+    EXPECT_EQ(ArrayRef(matrix.codes).take_front(4),
+              ArrayRef<int8_t>({0, 0, 0, 0}));
     std::vector<float> values(8, 9.0f);
     dequantize(matrix, 1, 8, format, values);
     for (int i = 0; i < 4; ++i)
@@ -215,10 +217,25 @@ TEST(RoundToNearest, ScaleThatRoundsToZero) {
         makeFormat(8, Granularity::Channel, 0, asymmetric, ScaleType::F16);
     IntMatrix matrix = quantized({1e-9f, -1e-9f}, 1, 2, format);
     EXPECT_EQ(matrix.scales[0], 0.0f);
+    EXPECT_EQ(matrix.codes, std::vector<int8_t>({0, 0}));
     std::vector<float> values(2);
     dequantize(matrix, 1, 2, format, values);
     EXPECT_EQ(values, std::vector<float>({0, 0}));
   }
+}
+
+// The smallest f16 is 2^-24; a scale of 1.4 times that loses much in rounding,
+// so that the ends of the range are far outside the codes.
+TEST(RoundToNearest, ScaleThatRoundsDownClampsTheCodes) {
+  float end = 1.4f * 127 / (1 << 24);
+  IntFormat format =
+      makeFormat(8, Granularity::Channel, 0, false, ScaleType::F16);
+  IntMatrix matrix = quantized({-end, end}, 1, 2, format);
+  EXPECT_EQ(matrix.scales[0], 1.0f / (1 << 24));
+  EXPECT_EQ(matrix.codes, std::vector<int8_t>({-127, 127}));
+  format.bits = 4;
+  matrix = quantized({-end, end}, 1, 2, format);
+  EXPECT_EQ(matrix.codes, std::vector<int8_t>({-8, 7}));
 }
 
 TEST(RoundToNearest, NamesTheBadValue) {
