@@ -234,6 +234,7 @@ TEST(RoundToNearest, ScaleThatRoundsDownClampsTheCodes) {
   EXPECT_EQ(matrix.scales[0], 1.0f / (1 << 24));
   EXPECT_EQ(matrix.codes, std::vector<int8_t>({-127, 127}));
   format.bits = 4;
+  end = 1.4f * 7.5f / (1 << 24);
   matrix = quantized({-end, end}, 1, 2, format);
   EXPECT_EQ(matrix.codes, std::vector<int8_t>({-8, 7}));
 }
