@@ -34,10 +34,20 @@ missing_packages() {
   command -v ninja >/dev/null || echo ninja-build
   if ! command -v "$python" >/dev/null; then
     echo python3 python3-venv
-  elif ! "$python" -c 'import ensurepip' 2>/dev/null; then
+  elif ! "$python" -c 'import venv' 2>/dev/null || ! has_ensurepip && ! has_pip; then
     echo python3-venv
   fi
-  # It brings libgtest-dev with it.
+}
+
+# Debian splits ensurepip from Python. A pip of the system (22.3 or newer) can fill a
+# virtual environment too.
+has_ensurepip() { "$python" -c 'import ensurepip' 2>/dev/null; }
+has_pip() {
+  "$python" -m pip --python "$(command -v "$python")" --version >/dev/null 2>&1
+}
+
+# Without them everything but `make test` works. gmock brings gtest with it.
+missing_test_packages() {
   [ -e /usr/include/gmock/gmock.h ] || [ -e /usr/local/include/gmock/gmock.h ] ||
     echo libgmock-dev
 }
@@ -49,11 +59,13 @@ install_packages() {
   apt-get update -q >/dev/null && apt-get install -y -q --no-install-recommends "$@" >/dev/null
 }
 
-missing=$(missing_packages | tr '\n' ' ')
-if [ -n "$missing" ]; then
-  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    fail "missing packages (names as in Debian): $missing"
-  fi
+required=$(missing_packages | tr '\n' ' ')
+optional=$(missing_test_packages | tr '\n' ' ')
+missing=$required$optional
+if [ -n "$missing" ] && { [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; }; then
+  [ -z "$required" ] || fail "missing packages (names as in Debian): $required"
+  echo "setup: for make test, install (names as in Debian): $optional" >&2
+elif [ -n "$missing" ]; then
   echo "setup: installing $missing"
   # shellcheck disable=SC2086 # a list of words
   install_packages $missing || fail "apt-get could not install: $missing"
@@ -66,7 +78,13 @@ fi
 version() { "$1" -c 'import sys; print(sys.version)' 2>/dev/null || true; }
 if [ "$(version "$venv/bin/python")" != "$(version "$python")" ]; then
   echo "setup: creating $venv"
-  "$python" -m venv --clear "$venv"
+  if has_ensurepip; then
+    "$python" -m venv --clear "$venv"
+  else
+    "$python" -m venv --clear --without-pip "$venv"
+    "$python" -m pip --python "$venv/bin/python" install -q --disable-pip-version-check pip ||
+      fail "pip could not install pip into $venv"
+  fi
 fi
 
 for file in "${files[@]}"; do
