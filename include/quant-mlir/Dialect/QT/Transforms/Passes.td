@@ -28,4 +28,52 @@ def LowerToLinalgPass : Pass<"qt-to-linalg", "::mlir::ModuleOp"> {
   ];
 }
 
+def MaterializeWeightsPass
+    : Pass<"qt-materialize-weights", "::mlir::ModuleOp"> {
+  let summary = "Read weights from their files into constants";
+  let description = [{
+    Puts a constant for every storage part where a weight is loaded, and a
+    `qt.assemble` of them where it is quantized, so that the program can run
+    without its files: for `--qt-to-linalg`, tests and small models. All numbers
+    are in memory at once.
+
+    Before:   every `qt.weight` that is loaded is in its file, with the type that
+              it is declared with; a plain float weight is `tensor<...xf32>`, in
+              the file f32, f16 or bf16.
+    After:    no `qt.load` is left, nor a `qt.weight` that nothing refers to.
+    Numerics: unchanged.
+    Example:  test/Dialect/QT/materialize-weights.mlir
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
+def ExternalizeConstantsPass
+    : Pass<"qt-externalize-constants", "::mlir::ModuleOp"> {
+  let summary = "Move weights from constants into a safetensors file";
+  let description = [{
+    Writes float constants (f64, f32, f16, bf16; no splats) of at least `min-bytes`
+    into one file, in the order in which they appear, and loads them from there:
+    what the quantizer and the packer work on. A weight is called what its
+    `dense_resource` is called. Constants with the same attribute become one
+    weight; a constant that is transposed, [K, N] for a linear, is written as
+    [N, K].
+
+    Before:   weights are `arith.constant`s, such as `--lm-raise-linalg` leaves.
+    After:    they are `qt.weight` and `qt.load`; the file has all of them.
+    Numerics: unchanged.
+    Example:  test/Dialect/QT/externalize-constants.mlir
+  }];
+  let options = [
+    Option<"file", "file", "std::string", "\"\"",
+           "The safetensors file to write; required">,
+    Option<"minBytes", "min-bytes", "uint64_t", "1024",
+           "Constants smaller than this stay in the IR">,
+  ];
+  let statistics = [
+    Statistic<"numWeights", "weights", "Weights written">,
+    Statistic<"numBytes", "bytes", "Bytes written">,
+  ];
+  let dependentDialects = ["::quantmlir::qt::QTDialect"];
+}
+
 #endif // QUANT_MLIR_DIALECT_QT_TRANSFORMS_PASSES_TD

@@ -83,6 +83,8 @@ private:
       return decline("the result's dimensions are not the batch and the heads");
     if (scores.masks.size() > 1)
       return decline("more than one mask is added");
+    if (!scores.masks.empty() && scores.causal && scores.guarded)
+      return decline("rows that two masks hide together become 0");
 
     Location loc = op.getLoc();
     Value mask;

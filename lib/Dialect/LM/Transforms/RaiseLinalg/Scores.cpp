@@ -305,33 +305,31 @@ Value raise::clearHiddenRows(OpBuilder &builder, Location loc, Value result,
                              Value mask) {
   auto type = cast<RankedTensorType>(result.getType());
   auto floatType = cast<FloatType>(type.getElementType());
-  OpFoldResult tokens = materialize(builder, loc, traceSize(mask, 0));
-  Value all = arith::ConstantOp::create(builder, loc, builder.getBoolAttr(true));
-  Value empty = tensor::EmptyOp::create(builder, loc, ArrayRef{tokens},
-                                        builder.getI1Type());
-  Value init =
-      linalg::FillOp::create(builder, loc, all, empty)->getResult(0);
   MLIRContext *context = builder.getContext();
-  AffineExpr d0 = getAffineDimExpr(0, context);
-  SmallVector<AffineMap> maps = {builder.getMultiDimIdentityMap(2),
-                                 AffineMap::get(2, 0, d0)};
+  // The highest of a row's masks: minus infinity if it hides all keys.
+  Value lowest = arith::ConstantOp::create(
+      builder, loc,
+      builder.getFloatAttr(floatType,
+                           APFloat::getInf(floatType.getFloatSemantics(),
+                                           /*Negative=*/true)));
+  OpFoldResult tokens = materialize(builder, loc, traceSize(mask, 0));
+  Value empty =
+      tensor::EmptyOp::create(builder, loc, ArrayRef{tokens}, floatType);
+  Value init =
+      linalg::FillOp::create(builder, loc, lowest, empty)->getResult(0);
+  SmallVector<AffineMap> maps = {
+      builder.getMultiDimIdentityMap(2),
+      AffineMap::get(2, 0, getAffineDimExpr(0, context))};
   SmallVector<utils::IteratorType> loops = {utils::IteratorType::parallel,
                                             utils::IteratorType::reduction};
-  Value hidden =
-      linalg::GenericOp::create(
-          builder, loc, init.getType(), mask, init, maps, loops,
-          [&](OpBuilder &b, Location l, ValueRange elements) {
-            Value lowest = arith::ConstantOp::create(
-                b, l,
-                b.getFloatAttr(floatType,
-                               APFloat::getInf(floatType.getFloatSemantics(),
-                                               /*Negative=*/true)));
-            Value is = arith::CmpFOp::create(
-                b, l, arith::CmpFPredicate::OEQ, elements[0], lowest);
-            Value both = arith::AndIOp::create(b, l, is, elements[1]);
-            linalg::YieldOp::create(b, l, both);
-          })
-          .getResult(0);
+  Value highest = linalg::GenericOp::create(
+                      builder, loc, init.getType(), mask, init, maps, loops,
+                      [&](OpBuilder &b, Location l, ValueRange elements) {
+                        Value higher = arith::MaximumFOp::create(
+                            b, l, elements[0], elements[1]);
+                        linalg::YieldOp::create(b, l, higher);
+                      })
+                      .getResult(0);
   int64_t rank = type.getRank();
   Value out = tensor::EmptyOp::create(
       builder, loc, materializeSizes(builder, loc, result), floatType);
@@ -340,11 +338,13 @@ Value raise::clearHiddenRows(OpBuilder &builder, Location loc, Value result,
           builder.getMultiDimIdentityMap(rank)};
   loops.assign(rank, utils::IteratorType::parallel);
   return linalg::GenericOp::create(
-             builder, loc, type, ValueRange{hidden, result}, out, maps, loops,
+             builder, loc, type, ValueRange{highest, result}, out, maps, loops,
              [&](OpBuilder &b, Location l, ValueRange elements) {
                Value zero = arith::ConstantOp::create(
                    b, l, b.getFloatAttr(floatType, 0.0));
-               Value chosen = arith::SelectOp::create(b, l, elements[0], zero,
+               Value hidden = arith::CmpFOp::create(
+                   b, l, arith::CmpFPredicate::OEQ, elements[0], lowest);
+               Value chosen = arith::SelectOp::create(b, l, hidden, zero,
                                                       elements[1]);
                linalg::YieldOp::create(b, l, chosen);
              })
