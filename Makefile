@@ -43,7 +43,6 @@ test: build ## lit, unit and Python tests, the fuzzer for a moment
 	@$(PYTHON) scripts/run_tests.py --build $(BUILD) --fuzz-seconds $(FUZZ_SECONDS) $(TESTS)
 
 fuzz: configure ## the readers of weight files for FUZZ_SECONDS
-	@$(NINJA) fuzz-weight-files
 	@$(PYTHON) scripts/run_tests.py --build $(BUILD) --fuzz-seconds $(FUZZ_SECONDS) fuzz
 
 bench: demo ## our speed beside llama.cpp's; builds llama.cpp the first time
