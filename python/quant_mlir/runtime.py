@@ -138,7 +138,8 @@ class Model:
     ) -> np.ndarray:
         """One row of length 1 for each text: [texts, hidden] float32, mean over the tokens.
 
-        Texts longer than the model takes (or than max_tokens) are cut.
+        Texts longer than the model takes (or was trained for, by sentence_bert_config.json; or
+        than max_tokens) are cut.
         """
         if self.task == "causal-lm":
             raise InputError(f"{self.folder}: a causal-lm, not a sentence encoder")
@@ -146,7 +147,8 @@ class Model:
         if len(function.inputs) != 1 or len(function.results) != 1:
             raise InputError(f"{self.folder}: {function.name} does not map ids to hidden states")
         texts = [texts] if isinstance(texts, str) else list(texts)
-        limit = min(n for n in (max_tokens, self.context_length or None, 1 << 30) if n)
+        limits = [max_tokens, self.context_length, self._trained_length()]
+        limit = min(n for n in [*limits, 1 << 30] if n)
         width = function.results[0].dims[-1]
         rows = np.zeros((len(texts), width), np.float32)
         for row, text in zip(rows, texts):
@@ -157,6 +159,15 @@ class Model:
             mean = states.reshape(len(ids), -1).mean(axis=0)
             row[:] = mean / max(float(np.linalg.norm(mean)), 1e-12)
         return rows
+
+    def _trained_length(self) -> Optional[int]:
+        path = self.folder / "sentence_bert_config.json"
+        try:
+            return int(json.loads(path.read_text(encoding="utf-8"))["max_seq_length"])
+        except OSError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"{path}: no number max_seq_length in it") from None
 
     def _as_input(self, ids: List[int]) -> np.ndarray:
         """The ids as the one input of the encoder: [tokens], or [1, tokens] from PyTorch."""

@@ -179,6 +179,13 @@ def test_long_texts_are_cut_and_keep_their_last_token(folder):
         kept = "a" * (limit - 1) + "z"
         assert np.array_equal(model.embed("a" * 50 + "z"), model.embed(kept))
         assert np.array_equal(model.embed("aaaz", max_tokens=2), model.embed("az"))
+        config = folder("encoder") / "sentence_bert_config.json"
+        config.write_text('{"max_seq_length": 3}')
+        assert np.array_equal(model.embed("aaaz"), model.embed("aaz"))
+        config.write_text("[]")
+        with pytest.raises(InputError, match="max_seq_length"):
+            model.embed("a")
+        config.unlink()
 
 
 def test_any_graph(folder):
