@@ -46,6 +46,20 @@ static Error check(StringRef path, ArrayRef<SafetensorsWriter::Entry> entries,
   return Error::success();
 }
 
+/// Found now rather than after hours of quantizing. A device must not even be
+/// tried: whoever may write its folder would put a file in its place.
+static Error checkTarget(StringRef path) {
+  if (path.empty())
+    return fileError("''", "is not a path to write to");
+  sys::fs::file_status status;
+  if (sys::fs::status(path, status) || !sys::fs::exists(status) ||
+      sys::fs::is_regular_file(status))
+    return Error::success();
+  return fileError(path, sys::fs::is_directory(status)
+                             ? "cannot be written: it is a folder"
+                             : "cannot be written: it is not a regular file");
+}
+
 /// The JSON text, padded.
 static std::string
 makeHeader(ArrayRef<SafetensorsWriter::Entry> entries,
@@ -105,6 +119,8 @@ Error SafetensorsWriter::checkStream() {
 Expected<std::unique_ptr<SafetensorsWriter>> SafetensorsWriter::create(
     StringRef path, ArrayRef<Entry> entries,
     ArrayRef<std::pair<std::string, std::string>> metadata) {
+  if (Error error = checkTarget(path))
+    return error;
   if (Error error = check(path, entries, metadata))
     return error;
   std::string header = makeHeader(entries, metadata);

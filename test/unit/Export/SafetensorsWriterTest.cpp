@@ -214,11 +214,24 @@ TEST_F(SafetensorsWriterTest, RefusesBadMetadata) {
 TEST_F(SafetensorsWriterTest, RefusesUnwritablePaths) {
   sys::path::append(target = folder, "missing", "out.safetensors");
   createError({});
-  // A folder is in the way: found at the end, and the temporary file goes.
+  // What is in the way is found before any data is made.
   sys::path::append(target = folder, "taken");
   ASSERT_FALSE(sys::fs::create_directory(target));
+  EXPECT_THAT(createError({}), HasSubstr("is a folder"));
+  EXPECT_EQ(filesInFolder(), 1u);
+  target = "/dev/null";
+  EXPECT_THAT(createError({}), HasSubstr("not a regular file"));
+  auto writer = SafetensorsWriter::create("", {});
+  ASSERT_FALSE(bool(writer));
+  EXPECT_THAT(toString(writer.takeError()), HasSubstr("not a path"));
+}
+
+// The folder appears while the data is written: an error at the end, and the
+// temporary file goes.
+TEST_F(SafetensorsWriterTest, TargetTakenMeanwhile) {
   auto writer = SafetensorsWriter::create(target, {});
   ASSERT_TRUE(bool(writer)) << toString(writer.takeError());
+  ASSERT_FALSE(sys::fs::create_directory(target));
   checked((*writer)->finish());
   EXPECT_EQ(filesInFolder(), 1u);
 }
