@@ -5,6 +5,7 @@ print its input, parse that and compare: a round trip of all the IR we have.
 """
 
 import os
+import sys
 
 import lit.formats
 import lit.util
@@ -55,6 +56,7 @@ run = "mlir-runner -e main -entry-point-result=void " + " ".join(
     "-shared-libs=" + os.path.join(config.mlir_lib_dir, f"lib{name}.so") for name in libraries
 )
 config.substitutions += [
+    ("%python", sys.executable),
     ("%lower_to_llvm", " ".join(lower_to_llvm)),
     # Runs the function @main.
     ("%run", run),
