@@ -19,18 +19,24 @@ void quantmlir::buildPackPipeline(OpPassManager &pm,
   pm.addPass(cpu::createCPUPackPass({options.target}));
 }
 
-/// lm and qt on tensors to kernels on buffers of one workspace.
-static void addKernelPasses(OpPassManager &pm, int64_t batch) {
-  pm.addPass(cpu::createConvertToKernelPass({batch}));
+void quantmlir::buildKernelPipeline(OpPassManager &pm,
+                                    const CodegenCPUOptions &options) {
+  pm.addPass(cpu::createConvertToKernelPass({options.batch}));
   // What is left on tensors is elementwise code between kernels, mostly.
   OpPassManager &function = pm.nest<func::FuncOp>();
   function.addPass(createConvertElementwiseToLinalgPass());
+  // The first round of fusion only frees ops from writing over an operand; its
+  // size, asked for instead, would be a second use that stops fusion.
   function.addPass(createLinalgElementwiseOpFusionPass());
+  function.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
   function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());
+  function.addPass(createLinalgElementwiseOpFusionPass());
+  function.addPass(createCanonicalizerPass());
   pm.addPass(bufferization::createOneShotBufferizePass());
   pm.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   pm.addNestedPass<func::FuncOp>(cpu::createKernelPlanWorkspacePass());
+  pm.addPass(cpu::createKernelDistributePass());
 }
 
 static void addLLVMPasses(OpPassManager &pm) {
@@ -51,13 +57,17 @@ static void addLLVMPasses(OpPassManager &pm) {
   pm.addPass(createCSEPass());
 }
 
-void quantmlir::buildCodegenCPUPipeline(OpPassManager &pm,
-                                        const CodegenCPUOptions &options) {
-  addKernelPasses(pm, options.batch);
-  pm.addPass(cpu::createKernelDistributePass());
+void quantmlir::buildExpansionPipeline(OpPassManager &pm,
+                                       const CodegenCPUOptions &options) {
   pm.addNestedPass<func::FuncOp>(
       cpu::createKernelExpandPass({options.target}));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   addLLVMPasses(pm);
+}
+
+void quantmlir::buildCodegenCPUPipeline(OpPassManager &pm,
+                                        const CodegenCPUOptions &options) {
+  buildKernelPipeline(pm, options);
+  buildExpansionPipeline(pm, options);
 }

@@ -35,6 +35,12 @@ struct CodegenCPUOptions : mlir::PassPipelineOptions<CodegenCPUOptions> {
 };
 void buildCodegenCPUPipeline(mlir::OpPassManager &pm,
                              const CodegenCPUOptions &options);
+/// Its two halves: to functions of kernels, each function's signature final; and
+/// from there to the LLVM dialect.
+void buildKernelPipeline(mlir::OpPassManager &pm,
+                         const CodegenCPUOptions &options);
+void buildExpansionPipeline(mlir::OpPassManager &pm,
+                            const CodegenCPUOptions &options);
 
 /// Registers all dialects, passes, pipelines and interface models that the tools
 /// use.

@@ -336,6 +336,9 @@ LogicalResult Distribute::distribute(func::FuncOp function) {
   Value thread = addArgument(IndexType::get(context), "thread_id");
   Value threads = addArgument(IndexType::get(context), "thread_count");
   addArgument(LLVM::LLVMPointerType::get(context), "barrier");
+  // The runtime passes tensors as pointers to their descriptors.
+  function->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(),
+                    UnitAttr::get(context));
   guardSerialOps(function, thread);
 
   SmallVector<Operation *> ops;

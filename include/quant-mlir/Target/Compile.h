@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_TARGET_COMPILE_H
+#define QUANT_MLIR_TARGET_COMPILE_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/Error.h"
+#include <string>
+
+namespace quantmlir {
+
+/// What quantc is asked for.
+struct CompileOptions {
+  std::string target = "cpu:native";
+  /// Of the files and of the C functions; an identifier.
+  std::string name = "model";
+  /// The folder that is written; made if it is not there.
+  std::string folder;
+  /// The recipe's name, for the record in NAME.json.
+  std::string recipe;
+  /// Most tokens per call, a multiple of 16.
+  int64_t batch = 128;
+  /// Folder with libquant_runtime.a and quant_runtime.h.
+  std::string runtimeFolder;
+};
+
+/// Compiles a quantized model: NAME.weights.safetensors, NAME.o, NAME.h,
+/// NAME.json, quant_runtime.h and the tokenizer's files, and for this machine's
+/// architecture NAME.a and NAME.so with the runtime in them. Each file appears
+/// whole or not at all. The module is changed.
+///
+/// Errors are one line. What passes have to say goes to the context's
+/// diagnostics.
+llvm::Error compileModel(mlir::ModuleOp module, const CompileOptions &options);
+
+} // namespace quantmlir
+
+#endif // QUANT_MLIR_TARGET_COMPILE_H

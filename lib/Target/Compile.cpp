@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "quant-mlir/Target/Compile.h"
+#include "Target.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "quant-mlir/Dialect/LM/IR/LM.h"
+#include "quant-mlir/Import/WeightFile.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MathExtras.h"
+#include "quant-mlir/Pipelines/Pipelines.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/Triple.h"
+
+using namespace mlir;
+using namespace quantmlir;
+
+static std::string stringAttr(ModuleOp module, StringRef name) {
+  auto attr = module->getAttrOfType<StringAttr>(name);
+  return attr ? attr.str() : "";
+}
+
+static int64_t integerAttr(ModuleOp module, StringRef name) {
+  auto attr = module->getAttrOfType<IntegerAttr>(name);
+  return attr ? attr.getInt() : 0;
+}
+
+static ModelInfo describeModel(ModuleOp module, const CompileOptions &options) {
+  using lm::LMDialect;
+  ModelInfo model;
+  model.name = options.name;
+  model.modelName = stringAttr(module, LMDialect::nameAttrName);
+  model.architecture = stringAttr(module, LMDialect::architectureAttrName);
+  model.source = stringAttr(module, LMDialect::sourceAttrName);
+  model.vocabulary = integerAttr(module, LMDialect::vocabSizeAttrName);
+  model.hidden = integerAttr(module, LMDialect::hiddenSizeAttrName);
+  model.context = integerAttr(module, LMDialect::contextLengthAttrName);
+  model.batch = options.batch;
+  bool hasCache = false;
+  module.walk([&](lm::AttentionOp op) { hasCache |= !!op.getCache(); });
+  model.task = hasCache                  ? "causal-lm"
+               : model.architecture.empty() ? "graph"
+                                            : "encoder";
+  return model;
+}
+
+/// A sentence goes through an encoder in one call, so the bound of a call is
+/// what the model can take.
+static int64_t chooseBatch(ModuleOp module, const CompileOptions &options) {
+  ModelInfo model = describeModel(module, options);
+  if (model.task != "encoder" || model.context <= 0)
+    return options.batch;
+  return llvm::alignTo(std::min<int64_t>(model.context, 4096), 16);
+}
+
+static llvm::Error runPipeline(ModuleOp module,
+                               llvm::function_ref<void(PassManager &)> build,
+                               StringRef stage) {
+  PassManager pm(module.getContext());
+  build(pm);
+  if (failed(pm.run(module)))
+    return llvm::createStringError("stage '" + stage + "' failed");
+  return llvm::Error::success();
+}
+
+llvm::Error quantmlir::compileModel(ModuleOp module,
+                                    const CompileOptions &given) {
+  CompileOptions options = given;
+  llvm::Expected<cpu::CPUTarget> target = cpu::parseCPUTarget(options.target);
+  if (!target)
+    return target.takeError();
+  if (std::error_code code =
+          llvm::sys::fs::create_directories(options.folder))
+    return fileError(options.folder, "cannot be made: " + code.message());
+  auto path = [&](const llvm::Twine &name) {
+    llvm::SmallString<256> result(options.folder);
+    llvm::sys::path::append(result, name);
+    return result.str().str();
+  };
+
+  options.batch = chooseBatch(module, options);
+  ModelInfo model = describeModel(module, options);
+  if (llvm::Error error = runPipeline(
+          module,
+          [&](PassManager &pm) {
+            PackOptions pack;
+            pack.target = options.target;
+            buildPackPipeline(pm, pack);
+          },
+          "pack"))
+    return error;
+  llvm::Expected<PackedWeights> weights =
+      writePackedWeights(module, path(options.name + ".weights.safetensors"));
+  if (!weights)
+    return weights.takeError();
+  model.weightsBytes = weights->fileBytes;
+  model.weightsHash = weights->headerHash;
+
+  CodegenCPUOptions codegen;
+  codegen.target = options.target;
+  codegen.batch = options.batch;
+  if (llvm::Error error = runPipeline(
+          module,
+          [&](PassManager &pm) { buildKernelPipeline(pm, codegen); },
+          "codegen-cpu"))
+    return error;
+  model.functions = describeFunctions(module);
+  if (llvm::Error error = runPipeline(
+          module,
+          [&](PassManager &pm) { buildExpansionPipeline(pm, codegen); },
+          "codegen-cpu"))
+    return error;
+
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> translated =
+      translateModuleToLLVMIR(module, context, options.name);
+  if (!translated)
+    return llvm::createStringError("translation to LLVM IR failed");
+  emitDescriptor(*translated, model);
+  llvm::Expected<std::string> object = emitObject(*translated, *target);
+  if (!object)
+    return object.takeError();
+
+  llvm::Expected<std::string> tokenizer =
+      writeTokenizer(model.source, options.folder);
+  if (!tokenizer)
+    return tokenizer.takeError();
+  auto runtimeHeader = llvm::MemoryBuffer::getFile(
+      options.runtimeFolder + "/quant_runtime.h");
+  if (!runtimeHeader)
+    return fileError(options.runtimeFolder + "/quant_runtime.h",
+                     runtimeHeader.getError().message());
+  std::string manifest;
+  llvm::raw_string_ostream(manifest) << llvm::formatv(
+      "{0:2}\n",
+      llvm::json::Value(makeManifest(model, *weights, options, *tokenizer)));
+  std::pair<std::string, StringRef> outputs[] = {
+      {path(options.name + ".o"), *object},
+      {path("quant_runtime.h"), (*runtimeHeader)->getBuffer()},
+      {path(options.name + ".json"), manifest}};
+  for (auto &[file, content] : outputs)
+    if (llvm::Error error = writeFile(file, content))
+      return error;
+  if (llvm::Error error =
+          writeFile(path(options.name + ".h"),
+                    makeHeader(model, options.target)))
+    return error;
+  // Other architectures are for their own linkers.
+  llvm::Triple host(llvm::sys::getProcessTriple());
+  if (llvm::Triple(target->triple).getArch() != host.getArch())
+    return llvm::Error::success();
+  return linkLibraries(options);
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Executes what cpu-pack decided: reads each weight from its file, arranges it,
+// and writes it to the packed file, a tensor and a panel at a time.
+
+#include "Target.h"
+#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
+#include "quant-mlir/Export/SafetensorsWriter.h"
+#include "quant-mlir/Import/WeightSource.h"
+#include "llvm/Support/MathExtras.h"
+#include "llvm/Support/Parallel.h"
+#include <mutex>
+
+using namespace mlir;
+using namespace quantmlir;
+using cpu::PanelLayout;
+
+/// Offsets in the packed file are multiples of this, see qt.weight.
+static constexpr int64_t alignment = 64;
+
+static int64_t packedBytes(qt::WeightOp weight) {
+  if (auto type = dyn_cast<qt::QuantTensorType>(weight.getType()))
+    return PanelLayout(type).totalBytes;
+  return cast<RankedTensorType>(weight.getType()).getNumElements() * 4;
+}
+
+/// All panels of a weight, into `target`.
+static llvm::Error packPanels(qt::QuantTensorType type,
+                              ArrayRef<ArrayRef<uint8_t>> parts,
+                              MutableArrayRef<uint8_t> target) {
+  PanelLayout layout(type);
+  std::mutex mutex;
+  llvm::Error failure = llvm::Error::success();
+  llvm::parallelFor(0, layout.numPanels, [&](size_t panel) {
+    int64_t first = panel * layout.panelRows;
+    int64_t count = std::min(layout.panelRows, layout.n - first);
+    qt::UnpackedRows rows;
+    if (llvm::Error error = layout.scheme.unpackRows(
+            parts, layout.n, layout.k, first, count, rows)) {
+      std::lock_guard<std::mutex> lock(mutex);
+      failure = llvm::joinErrors(std::move(failure), std::move(error));
+      return;
+    }
+    layout.packPanel(panel, rows,
+                     target.slice(panel * layout.panelBytes,
+                                  layout.panelBytes));
+  });
+  return failure;
+}
+
+llvm::Expected<PackedWeights>
+quantmlir::writePackedWeights(ModuleOp module, StringRef path) {
+  PackedWeights packed;
+  SmallVector<SafetensorsWriter::Entry> entries;
+  for (auto weight : module.getOps<qt::WeightOp>()) {
+    int64_t bytes = llvm::alignTo(packedBytes(weight), alignment);
+    entries.push_back({weight.getSymName().str(), "U8", {bytes},
+                       uint64_t(bytes)});
+    PackedTensor tensor;
+    tensor.name = weight.getSymName();
+    tensor.bytes = bytes;
+    if (auto type = dyn_cast<qt::QuantTensorType>(weight.getType())) {
+      tensor.shape = llvm::to_vector(type.getShape());
+      llvm::raw_string_ostream(tensor.scheme) << type.getScheme();
+    } else {
+      auto plain = cast<RankedTensorType>(weight.getType());
+      tensor.shape = llvm::to_vector(plain.getShape());
+      llvm::raw_string_ostream(tensor.scheme) << plain.getElementType();
+    }
+    packed.tensors.push_back(std::move(tensor));
+  }
+
+  auto writer = SafetensorsWriter::create(
+      path, entries, {{"format", "quant-mlir packed weights"}});
+  if (!writer)
+    return writer.takeError();
+  WeightSource source;
+  std::vector<uint8_t> buffer;
+  for (auto weight : module.getOps<qt::WeightOp>()) {
+    llvm::Expected<WeightData> data = source.read(weight);
+    if (!data)
+      return data.takeError();
+    buffer.assign(llvm::alignTo(packedBytes(weight), alignment), 0);
+    if (auto type = dyn_cast<qt::QuantTensorType>(weight.getType())) {
+      if (llvm::Error error = packPanels(type, data->parts, buffer))
+        return tensorError(weight.getFile(), weight.getTensorName(),
+                           llvm::toString(std::move(error)));
+    } else {
+      llvm::copy(data->parts.front(), buffer.begin());
+    }
+    if (llvm::Error error = (*writer)->append(buffer))
+      return std::move(error);
+  }
+  packed.headerHash = (*writer)->headerHash();
+  packed.fileBytes = (*writer)->fileBytes();
+  if (llvm::Error error = (*writer)->finish())
+    return std::move(error);
+  return packed;
+}

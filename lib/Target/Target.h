@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_LIB_TARGET_TARGET_H
+#define QUANT_MLIR_LIB_TARGET_TARGET_H
+
+// The steps of compileModel.
+
+#include "mlir/IR/BuiltinOps.h"
+#include "quant-mlir/CodeGen/CPU/Target.h"
+#include "quant-mlir/Target/Compile.h"
+#include "llvm/Support/JSON.h"
+
+namespace llvm {
+class Module;
+} // namespace llvm
+
+namespace quantmlir {
+
+/// An argument or result of a function that the runtime calls.
+struct FunctionValue {
+  std::string role; ///< "result", "input", or the argument's kernel.role
+  std::string name;
+  mlir::Type type; ///< a MemRefType, index, or LLVM pointer
+};
+
+/// A function as the runtime sees it, read off after kernel-distribute.
+struct FunctionInfo {
+  std::string name;
+  int64_t workspaceBytes = 0;
+  /// Results first, then arguments in order.
+  llvm::SmallVector<FunctionValue> values;
+};
+
+/// What the module's attributes say about the model.
+struct ModelInfo {
+  std::string name, task, architecture, source, modelName;
+  int64_t vocabulary = 0, hidden = 0, context = 0, batch = 0;
+  uint64_t weightsBytes = 0, weightsHash = 0;
+  llvm::SmallVector<FunctionInfo> functions;
+};
+
+/// A packed tensor, for NAME.json.
+struct PackedTensor {
+  std::string name, scheme;
+  llvm::SmallVector<int64_t> shape;
+  int64_t bytes = 0;
+};
+
+struct PackedWeights {
+  uint64_t fileBytes = 0, headerHash = 0;
+  llvm::SmallVector<PackedTensor> tensors;
+};
+
+/// Writes the weights of a packed module in their layouts.
+llvm::Expected<PackedWeights> writePackedWeights(mlir::ModuleOp module,
+                                                 llvm::StringRef path);
+
+/// Reads the public functions' signatures; call after kernel-distribute.
+llvm::SmallVector<FunctionInfo> describeFunctions(mlir::ModuleOp module);
+
+/// Adds NAME_descriptor, and for each function an entry that takes its arguments
+/// as an array of pointers.
+void emitDescriptor(llvm::Module &module, const ModelInfo &model);
+
+/// Optimizes and compiles to an object file in memory.
+llvm::Expected<std::string> emitObject(llvm::Module &module,
+                                       const cpu::CPUTarget &target);
+
+/// The text of NAME.h.
+std::string makeHeader(const ModelInfo &model, llvm::StringRef target);
+
+/// The content of NAME.json.
+llvm::json::Object makeManifest(const ModelInfo &model,
+                                const PackedWeights &weights,
+                                const CompileOptions &options,
+                                llvm::StringRef tokenizer);
+
+/// Copies what a tokenizer needs from the model's source into the folder:
+/// returns "gguf", "hf" or "".
+llvm::Expected<std::string> writeTokenizer(llvm::StringRef source,
+                                           llvm::StringRef folder);
+
+/// NAME.a and NAME.so out of NAME.o and the runtime.
+llvm::Error linkLibraries(const CompileOptions &options);
+
+/// Writes a file beside its place and renames it.
+llvm::Error writeFile(llvm::StringRef path, llvm::StringRef content);
+
+} // namespace quantmlir
+
+#endif // QUANT_MLIR_LIB_TARGET_TARGET_H

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "mlir/IR/MLIRContext.h"
+#include "quant-mlir/Import/ImportModel.h"
+#include "quant-mlir/Pipelines/Pipelines.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/WithColor.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace quantmlir;
+namespace cl = llvm::cl;
+
+static cl::OptionCategory category("quant-translate options");
+static cl::opt<std::string> gguf("import-gguf", cl::value_desc("FILE"),
+                                 cl::desc("read a GGUF file"),
+                                 cl::cat(category));
+static cl::opt<std::string> hf("import-hf", cl::value_desc("DIR"),
+                               cl::desc("read a Hugging Face folder"),
+                               cl::cat(category));
+static cl::opt<std::string> output("o", cl::init("-"), cl::value_desc("FILE"),
+                                   cl::desc("where to write the module"),
+                                   cl::cat(category));
+
+static llvm::Error run() {
+  DialectRegistry registry;
+  registerAllDialects(registry);
+  MLIRContext context(registry);
+  llvm::Expected<OwningOpRef<ModuleOp>> module =
+      gguf.empty() ? importHF(hf, &context) : importGGUF(gguf, &context);
+  if (!module)
+    return module.takeError();
+  llvm::Error error = llvm::writeToOutput(output, [&](llvm::raw_ostream &os) {
+    (*module)->print(os);
+    os << "\n";
+    return llvm::Error::success();
+  });
+  if (error)
+    return llvm::createStringError(output + ": cannot be written: " +
+                                   llvm::toString(std::move(error)));
+  return llvm::Error::success();
+}
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  cl::HideUnrelatedOptions(category);
+  cl::ParseCommandLineOptions(argc, argv, "Reads models as MLIR\n");
+  if (gguf.empty() == hf.empty()) {
+    llvm::WithColor::error(llvm::errs(), "quant-translate")
+        << "one of --import-gguf and --import-hf is needed\n";
+    return 2;
+  }
+  if (llvm::Error error = run()) {
+    llvm::WithColor::error(llvm::errs(), "quant-translate")
+        << llvm::toString(std::move(error)) << "\n";
+    return 1;
+  }
+  return 0;
+}
