@@ -1,0 +1,68 @@
+// RUN: quant-opt %s | quant-opt | FileCheck %s
+// RUN: quant-opt %s --mlir-print-op-generic | quant-opt | FileCheck %s
+
+// CHECK-LABEL: func.func @quantize
+//       CHECK: kernel.quantize %{{.*}} into %{{.*}}, %{{.*}}, %{{.*}} {group = 32 : i64, sumGroup = 32 : i64} : memref<?x576xf32> into memref<?x144xi32>, memref<?x18xf32>, memref<?x18xi32>
+//       CHECK: kernel.barrier
+func.func @quantize(%x: memref<?x576xf32>, %codes: memref<?x144xi32>, %scales: memref<?x18xf32>, %sums: memref<?x18xi32>) {
+  kernel.quantize %x into %codes, %scales, %sums {group = 32, sumGroup = 32} : memref<?x576xf32> into memref<?x144xi32>, memref<?x18xf32>, memref<?x18xi32>
+  kernel.barrier
+  return
+}
+
+// CHECK-LABEL: func.func @matmul_int
+//  CHECK-SAME: %[[C:[a-z0-9]+]]: memref<?x144xi32>, %[[S:[a-z0-9]+]]: memref<?x18xf32>, %[[T:[a-z0-9]+]]: memref<?x18xi32>, %[[W:[a-z0-9]+]]: memref<?xi8>, %[[AT:[a-z0-9]+]]: index
+//       CHECK: kernel.matmul_int %[[C]], %[[S]], %[[T]], %[[W]][%[[AT]]] into %{{.*}} {group = 32 : i64, type = !qt.tensor<192x576xf32, #qt.q4_1, #qt.panels<lanes = 16, vectors = 2, depth = 4, group = 32>>}
+//       CHECK: kernel.matmul_int %[[C]], %[[S]], %[[T]], %[[W]][%[[AT]]] bias %{{.*}} residual %{{.*}} into %{{.*}} {group = 32 : i64, rows = 4 : i64, type = !qt.tensor<192x576xf32, #qt.q4_1>}
+func.func @matmul_int(%codes: memref<?x144xi32>, %scales: memref<?x18xf32>, %sums: memref<?x18xi32>, %weights: memref<?xi8>, %offset: index, %bias: memref<192xf32>, %out: memref<?x192xf32>) {
+  kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 32, type = !qt.tensor<192x576xf32, #qt.q4_1, #qt.panels<lanes = 16, vectors = 2, depth = 4, group = 32>>} : memref<?x144xi32>, memref<?x18xf32>, memref<?x18xi32>, memref<?xi8>, index, memref<?x192xf32>
+  kernel.matmul_int %codes, %scales, %sums, %weights[%offset] bias %bias residual %out into %out {group = 32, rows = 4, type = !qt.tensor<192x576xf32, #qt.q4_1>} : memref<?x144xi32>, memref<?x18xf32>, memref<?x18xi32>, memref<?xi8>, index, memref<192xf32>, memref<?x192xf32>, memref<?x192xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @matmul_float
+//       CHECK: kernel.matmul_float %{{.*}}, %{{.*}}[%{{.*}}] into %{{.*}} {type = !qt.tensor<192x576xf32, #qt.float<f16>>}
+//       CHECK: kernel.matmul_float %{{.*}}, %{{.*}}[%{{.*}}] bias %{{.*}} into %{{.*}}
+//       CHECK: kernel.matmul_float %{{.*}}, %{{.*}}[%{{.*}}] residual %{{.*}} into %{{.*}}
+func.func @matmul_float(%x: memref<?x576xf32>, %weights: memref<?xi8>, %offset: index, %bias: memref<192xf32>, %out: memref<?x192xf32>) {
+  kernel.matmul_float %x, %weights[%offset] into %out {type = !qt.tensor<192x576xf32, #qt.float<f16>>} : memref<?x576xf32>, memref<?xi8>, index, memref<?x192xf32>
+  kernel.matmul_float %x, %weights[%offset] bias %bias into %out {type = !qt.tensor<192x576xf32, #qt.float<f16>>} : memref<?x576xf32>, memref<?xi8>, index, memref<192xf32>, memref<?x192xf32>
+  kernel.matmul_float %x, %weights[%offset] residual %out into %out {type = !qt.tensor<192x576xf32, #qt.float<f16>>} : memref<?x576xf32>, memref<?xi8>, index, memref<?x192xf32>, memref<?x192xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @gather
+//       CHECK: kernel.gather %{{.*}}, %{{.*}}[%{{.*}}] into %{{.*}} {type = !qt.tensor<49152x576xf32, #qt.q8_0>} : memref<?xi32>, memref<?xi8>, index, memref<?x576xf32>
+func.func @gather(%ids: memref<?xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x576xf32>) {
+  kernel.gather %ids, %weights[%offset] into %out {type = !qt.tensor<49152x576xf32, #qt.q8_0>} : memref<?xi32>, memref<?xi8>, index, memref<?x576xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @norms
+//       CHECK: kernel.rms_norm %{{.*}}, %{{.*}} into %{{.*}} {eps = 1.000000e-05 : f64} : memref<?x8xf32>, memref<8xf32>, memref<?x8xf32>
+//       CHECK: kernel.layer_norm %{{.*}}, %{{.*}} into %{{.*}} {eps = 1.000000e-05 : f64}
+//       CHECK: kernel.layer_norm %{{.*}}, %{{.*}} bias %{{.*}} into %{{.*}} {eps = 1.000000e-05 : f64}
+func.func @norms(%x: memref<?x8xf32>, %gain: memref<8xf32>, %out: memref<?x8xf32>) {
+  kernel.rms_norm %x, %gain into %out {eps = 1.0e-5} : memref<?x8xf32>, memref<8xf32>, memref<?x8xf32>
+  kernel.layer_norm %x, %gain into %out {eps = 1.0e-5} : memref<?x8xf32>, memref<8xf32>, memref<?x8xf32>
+  kernel.layer_norm %x, %gain bias %gain into %out {eps = 1.0e-5} : memref<?x8xf32>, memref<8xf32>, memref<8xf32>, memref<?x8xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @rope
+//       CHECK: kernel.rope %{{.*}} at %{{.*}} into %{{.*}} {base = 1.000000e+04 : f64, headSize = 64 : i64, rotarySize = 64 : i64, style = #lm.rope_style<half>} : memref<?x128xf32> into memref<?x128xf32>
+func.func @rope(%x: memref<?x128xf32>, %position: index) {
+  kernel.rope %x at %position into %x {base = 1.0e+04, headSize = 64, rotarySize = 64, style = #lm.rope_style<half>} : memref<?x128xf32> into memref<?x128xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @attention
+//       CHECK: kernel.cache_write %{{.*}}, %{{.*}} into %[[CACHE:.+]][%[[LAYER:.+]]] at %[[POSITION:.+]] : memref<?x128xf32>, memref<?x128xf32> into memref<3x2x2x?x64xf16>
+//       CHECK: kernel.attention %{{.*}}, %[[CACHE]][%[[LAYER]]] at %[[POSITION]] into %{{.*}} {causal, heads = 4 : i64, scale = 1.250000e-01 : f64}
+//       CHECK: kernel.attention %{{.*}}, %[[CACHE]][%[[LAYER]]] at %[[POSITION]] mask %{{.*}} into %{{.*}} {heads = 4 : i64, scale = 1.250000e-01 : f64, softcap = 3.000000e+01 : f64, window = 128 : i64}
+func.func @attention(%q: memref<?x256xf32>, %kv: memref<?x128xf32>, %cache: memref<3x2x2x?x64xf16>, %layer: index, %position: index, %mask: memref<?x?xf32>, %out: memref<?x256xf32>) {
+  kernel.cache_write %kv, %kv into %cache[%layer] at %position : memref<?x128xf32>, memref<?x128xf32> into memref<3x2x2x?x64xf16>
+  kernel.attention %q, %cache[%layer] at %position into %out {causal, heads = 4, scale = 0.125} : memref<?x256xf32>, memref<3x2x2x?x64xf16>, index, index, memref<?x256xf32>
+  kernel.attention %q, %cache[%layer] at %position mask %mask into %out {heads = 4, scale = 0.125, softcap = 30.0, window = 128} : memref<?x256xf32>, memref<3x2x2x?x64xf16>, index, index, memref<?x?xf32>, memref<?x256xf32>
+  return
+}
