@@ -45,7 +45,9 @@ static llvm::Error run() {
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::HideUnrelatedOptions(category);
-  cl::ParseCommandLineOptions(argc, argv, "Reads models as MLIR\n");
+  if (!cl::ParseCommandLineOptions(argc, argv, "Reads models as MLIR\n",
+                                   &llvm::errs()))
+    return 2;
   if (gguf.empty() == hf.empty()) {
     llvm::WithColor::error(llvm::errs(), "quant-translate")
         << "one of --import-gguf and --import-hf is needed\n";

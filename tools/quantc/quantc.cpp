@@ -7,8 +7,10 @@
 #include "quant-mlir/Import/ImportModel.h"
 #include "quant-mlir/Pipelines/Pipelines.h"
 #include "quant-mlir/Target/Compile.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SourceMgr.h"
@@ -108,7 +110,7 @@ int main(int argc, char **argv) {
   if (!cl::ParseCommandLineOptions(argc, argv,
                                    "quant-mlir compiler: a model becomes an "
                                    "object, a header and packed weights\n",
-                                   nullptr, nullptr, false))
+                                   &llvm::errs()))
     return 2;
   if (llvm::Error error = run(argv[0])) {
     llvm::WithColor::error(llvm::errs(), "quantc")

@@ -76,4 +76,40 @@ def ExternalizeConstantsPass
   let dependentDialects = ["::quantmlir::qt::QTDialect"];
 }
 
+def QuantizePass : Pass<"qt-quantize", "::mlir::ModuleOp"> {
+  let summary = "Give weights and activations the schemes of a recipe";
+  let description = [{
+    Replaces each op with a weight that comes from a file (`lm.linear`,
+    `lm.embedding`, whatever implements `QuantizableOpInterface`) by its
+    quantized form. The recipe decides by the op's class and the weight's name;
+    see docs/recipes.md. Weights that change are rounded to the nearest point of
+    their new grid and written, tensor by tensor, to `weights-out`. Ops that
+    share a weight (a tied embedding and head) share its decision: the first op
+    that reads it decides.
+
+    Integer weights are multiplied with int8 activations, computed when the
+    program runs: integer dot products are what CPUs do fastest. If the recipe
+    does not say how they are grouped, it is by 32 values (or by the weight's
+    own group where that does not divide), which costs about as much accuracy as
+    8-bit weights. A recipe with `input_activations: float` keeps them float.
+
+    Before:   weights are `qt.load`, or `qt.dequantize` of one.
+    After:    every such op is quantized; `qt.recipe` on the module names the
+              recipe. Weights are `!qt.tensor`, plain floats `#qt.float`.
+    Numerics: rounds weights and activations to nearest; "keep" changes no
+              weight.
+    Example:  test/Dialect/QT/quantize.mlir
+  }];
+  let options = [
+    Option<"recipe", "recipe", "std::string", "\"as-stored\"",
+           "Name of a built-in recipe, or a YAML file">,
+    Option<"weightsOut", "weights-out", "std::string", "\"\"",
+           "The safetensors file to write changed weights to">,
+  ];
+  let statistics = [
+    Statistic<"numRounded", "rounded", "Weights rounded to a new grid">,
+    Statistic<"numKept", "kept", "Weights kept as they are stored">,
+  ];
+}
+
 #endif // QUANT_MLIR_DIALECT_QT_TRANSFORMS_PASSES_TD

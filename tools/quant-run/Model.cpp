@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "Model.h"
+#include "quant-mlir/Import/JSONFile.h"
+#include "quant-mlir/Import/WeightFile.h"
+#include "llvm/Support/DynamicLibrary.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include <memory>
+
+using namespace quantmlir;
+using llvm::StringRef;
+
+struct Model::Functions {
+  decltype(&qm_last_error) lastError;
+  decltype(&qm_model_open) openModel;
+  decltype(&qm_model_free) freeModel;
+  decltype(&qm_session_create) createSession;
+  decltype(&qm_session_free) freeSession;
+  decltype(&qm_session_feed) feed;
+  decltype(&qm_session_logits) logits;
+  decltype(&qm_session_context) context;
+  decltype(&qm_session_rewind) rewind;
+};
+
+/// The name of the one model in a folder: NAME.json says so.
+static llvm::Expected<std::string> findModel(StringRef folder) {
+  std::error_code code;
+  std::vector<std::string> names;
+  for (llvm::sys::fs::directory_iterator file(folder, code), end;
+       file != end && !code; file.increment(code)) {
+    if (!StringRef(file->path()).ends_with(".json"))
+      continue;
+    llvm::Expected<llvm::json::Object> json = readJSONObject(file->path());
+    if (!json) {
+      llvm::consumeError(json.takeError());
+      continue;
+    }
+    auto name = json->getString("name");
+    if (name && json->getString("quant_mlir"))
+      names.push_back(name->str());
+  }
+  if (code)
+    return fileError(folder, code.message());
+  if (names.size() != 1)
+    return fileError(folder, names.empty()
+                                 ? "has no compiled model; quantc -o makes one"
+                                 : "has more than one compiled model");
+  return names.front();
+}
+
+llvm::Expected<Model> Model::open(StringRef folder, int64_t context,
+                                  int64_t threads) {
+  llvm::Expected<std::string> name = findModel(folder);
+  if (!name)
+    return name.takeError();
+  llvm::SmallString<256> path(folder), weights(folder);
+  llvm::sys::path::append(path, *name + ".so");
+  llvm::sys::path::append(weights, *name + ".weights.safetensors");
+  llvm::sys::fs::make_absolute(path);
+  std::string message;
+  auto library =
+      llvm::sys::DynamicLibrary::getPermanentLibrary(path.c_str(), &message);
+  if (!library.isValid())
+    return fileError(path, message);
+
+  Model model;
+  model.folder = folder.str();
+  model.library = std::make_shared<Functions>();
+  bool complete = true;
+  auto find = [&](auto &function, const char *symbol) {
+    void *address = library.getAddressOfSymbol(symbol);
+    complete &= address != nullptr;
+    function = reinterpret_cast<std::decay_t<decltype(function)>>(address);
+  };
+  Functions &f = *model.library;
+  find(f.lastError, "qm_last_error");
+  find(f.openModel, "qm_model_open");
+  find(f.freeModel, "qm_model_free");
+  find(f.createSession, "qm_session_create");
+  find(f.freeSession, "qm_session_free");
+  find(f.feed, "qm_session_feed");
+  find(f.logits, "qm_session_logits");
+  find(f.context, "qm_session_context");
+  find(f.rewind, "qm_session_rewind");
+  find(model.info, (*name + "_descriptor").c_str());
+  if (!complete)
+    return fileError(path, "is not a library that quantc made");
+
+  if (f.openModel(model.info, weights.c_str(), &model.model) != QM_OK)
+    return model.failure();
+  qm_session_options options = {context, threads, nullptr, nullptr};
+  if (f.createSession(model.model, &options, &model.session) != QM_OK)
+    return model.failure();
+  return model;
+}
+
+Model::Model(Model &&other) noexcept
+    : library(std::move(other.library)), info(other.info),
+      model(std::exchange(other.model, nullptr)),
+      session(std::exchange(other.session, nullptr)),
+      folder(std::move(other.folder)) {}
+
+Model::~Model() {
+  if (session)
+    library->freeSession(session);
+  if (model)
+    library->freeModel(model);
+}
+
+llvm::Error Model::failure() const {
+  return fileError(folder, library->lastError());
+}
+
+int64_t Model::context() const { return library->context(session); }
+
+llvm::Expected<llvm::ArrayRef<float>>
+Model::feed(llvm::ArrayRef<int32_t> tokens, int64_t outputs) {
+  if (library->feed(session, tokens.data(), tokens.size(), outputs) != QM_OK)
+    return failure();
+  return llvm::ArrayRef<float>(library->logits(session),
+                               outputs * info->vocab_size);
+}
+
+llvm::Error Model::rewind(int64_t position) {
+  if (library->rewind(session, position) != QM_OK)
+    return failure();
+  return llvm::Error::success();
+}
+
+llvm::Expected<std::vector<int32_t>> quantmlir::readTokens(StringRef path) {
+  auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
+                                            /*RequiresNullTerminator=*/false);
+  if (!buffer)
+    return fileError(path, buffer.getError().message());
+  // Format: numpy's "NPY format", versions 1 to 3.
+  StringRef bytes = (*buffer)->getBuffer();
+  auto bad = [&](const llvm::Twine &why) {
+    return fileError(path, "is not a .npy file of tokens: " + why);
+  };
+  if (!bytes.consume_front("\x93NUMPY") || bytes.size() < 6)
+    return bad("wrong magic");
+  unsigned major = uint8_t(bytes[0]);
+  size_t width = major == 1 ? 2 : 4, length = 0;
+  for (size_t i = 0; i < width; ++i)
+    length |= size_t(uint8_t(bytes[2 + i])) << (8 * i);
+  bytes = bytes.drop_front(2 + width);
+  if (length > bytes.size())
+    return bad("the header is cut off");
+  StringRef header = bytes.take_front(length), data = bytes.drop_front(length);
+  bool wide = header.contains("'<i8'");
+  if (!wide && !header.contains("'<i4'"))
+    return bad("expected int32 or int64 numbers");
+  if (header.count(',') < 1 || header.contains("'fortran_order': True"))
+    return bad("expected one dimension");
+  size_t size = wide ? 8 : 4;
+  if (data.size() % size != 0)
+    return bad("the data is cut off");
+  std::vector<int32_t> tokens(data.size() / size);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    int64_t value = 0;
+    if (wide) {
+      std::memcpy(&value, data.data() + i * 8, 8);
+    } else {
+      int32_t narrow;
+      std::memcpy(&narrow, data.data() + i * 4, 4);
+      value = narrow;
+    }
+    if (value < 0 || value > INT32_MAX)
+      return bad("a token is out of range");
+    tokens[i] = int32_t(value);
+  }
+  return tokens;
+}

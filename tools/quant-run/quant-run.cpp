@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "Model.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/WithColor.h"
+#include "llvm/Support/raw_ostream.h"
+#include <chrono>
+#include <cmath>
+#include <random>
+
+using namespace quantmlir;
+namespace cl = llvm::cl;
+using llvm::StringRef;
+
+static cl::OptionCategory category("quant-run options");
+static cl::opt<std::string> folder(cl::Positional, cl::Required,
+                                   cl::value_desc("DIR"),
+                                   cl::desc("a folder that quantc wrote"),
+                                   cl::cat(category));
+static cl::list<int32_t> tokens("tokens", cl::CommaSeparated,
+                                cl::desc("token ids of a prompt"),
+                                cl::cat(category));
+static cl::opt<int64_t> generate("generate", cl::init(0),
+                                 cl::desc("tokens to generate"),
+                                 cl::cat(category));
+static cl::opt<bool> greedy("greedy", cl::init(false),
+                            cl::desc("take the likeliest token (else sample)"),
+                            cl::cat(category));
+static cl::opt<unsigned> seed("seed", cl::init(1), cl::desc("of sampling"),
+                              cl::cat(category));
+static cl::opt<std::string>
+    perplexity("perplexity", cl::value_desc("FILE.npy"),
+               cl::desc("score the tokens of a file, in windows"),
+               cl::cat(category));
+static cl::opt<int64_t> window("window", cl::init(512),
+                               cl::desc("tokens per window of --perplexity"),
+                               cl::cat(category));
+static cl::opt<std::string> bench("bench", cl::value_desc("pp=N,tg=N"),
+                                  cl::desc("measure prefill and decoding"),
+                                  cl::cat(category));
+static cl::opt<int64_t> repeat("repeat", cl::init(5),
+                               cl::desc("rounds of --bench"),
+                               cl::cat(category));
+static cl::opt<int64_t> threads("threads", cl::init(0),
+                                cl::desc("0: all cores"), cl::cat(category));
+static cl::opt<bool> json("json", cl::desc("print one JSON object"),
+                          cl::cat(category));
+
+static double now() {
+  using clock = std::chrono::steady_clock;
+  return std::chrono::duration<double>(clock::now().time_since_epoch())
+      .count();
+}
+
+static void print(const llvm::json::Object &result) {
+  if (json) {
+    llvm::outs() << llvm::json::Value(llvm::json::Object(result)) << "\n";
+    return;
+  }
+  for (auto &[key, value] : result)
+    llvm::outs() << key << ": " << value << "\n";
+}
+
+//===----------------------------------------------------------------------===//
+// Generation
+//===----------------------------------------------------------------------===//
+
+static int32_t choose(llvm::ArrayRef<float> logits, std::mt19937 &random) {
+  auto best = std::max_element(logits.begin(), logits.end());
+  if (greedy)
+    return int32_t(best - logits.begin());
+  std::vector<double> weights;
+  for (float logit : logits)
+    weights.push_back(std::exp(double(logit) - *best));
+  return std::discrete_distribution<int32_t>(weights.begin(),
+                                             weights.end())(random);
+}
+
+static llvm::Error runGenerate(Model &model) {
+  std::mt19937 random(seed);
+  std::vector<int32_t> next(tokens.begin(), tokens.end());
+  llvm::json::Array generated;
+  for (int64_t i = 0; i < std::max<int64_t>(generate, 1); ++i) {
+    auto logits = model.feed(next, 1);
+    if (!logits)
+      return logits.takeError();
+    next.assign(1, choose(*logits, random));
+    generated.push_back(next.front());
+    if (!json) {
+      llvm::outs() << (i ? "," : "") << next.front();
+      llvm::outs().flush();
+    }
+  }
+  if (json)
+    print(llvm::json::Object{{"tokens", std::move(generated)}});
+  else
+    llvm::outs() << "\n";
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Perplexity
+//===----------------------------------------------------------------------===//
+
+/// -log softmax(logits)[token]
+static double surprise(llvm::ArrayRef<float> logits, int32_t token) {
+  double largest = *std::max_element(logits.begin(), logits.end()), sum = 0;
+  for (float logit : logits)
+    sum += std::exp(double(logit) - largest);
+  return largest + std::log(sum) - logits[token];
+}
+
+static llvm::Error runPerplexity(Model &model) {
+  auto text = readTokens(perplexity);
+  if (!text)
+    return text.takeError();
+  int64_t vocabulary = model.descriptor().vocab_size;
+  double total = 0;
+  int64_t scored = 0;
+  llvm::ArrayRef<int32_t> rest(*text);
+  while (rest.size() >= size_t(window)) {
+    llvm::ArrayRef<int32_t> part = rest.take_front(window);
+    rest = rest.drop_front(window);
+    if (llvm::Error error = model.rewind(0))
+      return error;
+    auto logits = model.feed(part, window);
+    if (!logits)
+      return logits.takeError();
+    for (int64_t i = 0; i + 1 < window; ++i)
+      total += surprise(logits->slice(i * vocabulary, vocabulary), part[i + 1]);
+    scored += window - 1;
+  }
+  if (!scored)
+    return llvm::createStringError(perplexity + ": has fewer tokens than a "
+                                                "window");
+  print(llvm::json::Object{{"perplexity", std::exp(total / double(scored))},
+                          {"tokens", scored}});
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Bench
+//===----------------------------------------------------------------------===//
+
+static llvm::Error parseBench(int64_t &prefill, int64_t &decode) {
+  llvm::SmallVector<StringRef> items;
+  StringRef(bench).split(items, ',');
+  for (StringRef item : items) {
+    auto [key, value] = item.split('=');
+    int64_t *target = key == "pp" ? &prefill : key == "tg" ? &decode : nullptr;
+    if (!target || value.getAsInteger(10, *target) || *target < 0)
+      return llvm::createStringError("--bench " + bench +
+                                     ": expected pp=N,tg=N");
+  }
+  return llvm::Error::success();
+}
+
+static double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+static llvm::Error runBench(Model &model) {
+  int64_t prefill = 0, decode = 0;
+  if (llvm::Error error = parseBench(prefill, decode))
+    return error;
+  std::mt19937 random(seed);
+  std::uniform_int_distribution<int32_t> anyToken(
+      0, int32_t(model.descriptor().vocab_size) - 1);
+  std::vector<double> prefillTimes, decodeTimes;
+  // The first round warms caches and pages and is not counted.
+  for (int64_t round = 0; round <= repeat; ++round) {
+    auto time = [&](llvm::function_ref<llvm::Error()> work,
+                    std::vector<double> &times) -> llvm::Error {
+      if (llvm::Error error = model.rewind(0))
+        return error;
+      double start = now();
+      if (llvm::Error error = work())
+        return error;
+      if (round)
+        times.push_back(now() - start);
+      return llvm::Error::success();
+    };
+    if (prefill) {
+      std::vector<int32_t> prompt(prefill);
+      std::generate(prompt.begin(), prompt.end(), [&] { return anyToken(random); });
+      if (llvm::Error error = time(
+              [&] { return model.feed(prompt, 1).takeError(); }, prefillTimes))
+        return error;
+    }
+    if (decode) {
+      auto work = [&]() -> llvm::Error {
+        for (int64_t i = 0; i < decode; ++i)
+          if (llvm::Error error = model.feed(anyToken(random), 1).takeError())
+            return error;
+        return llvm::Error::success();
+      };
+      if (llvm::Error error = time(work, decodeTimes))
+        return error;
+    }
+  }
+  llvm::json::Object result;
+  if (prefill)
+    result["prefill_tokens_per_s"] = double(prefill) / median(prefillTimes);
+  if (decode)
+    result["decode_tokens_per_s"] = double(decode) / median(decodeTimes);
+  print(result);
+  return llvm::Error::success();
+}
+
+static llvm::Error run() {
+  llvm::Expected<Model> model = Model::open(folder, /*context=*/0, threads);
+  if (!model)
+    return model.takeError();
+  if (StringRef(model->descriptor().task) != "causal-lm")
+    return llvm::createStringError(
+        folder + ": is no language model; python -m quant_mlir runs it");
+  if (!bench.empty())
+    return runBench(*model);
+  if (!perplexity.empty())
+    return runPerplexity(*model);
+  return runGenerate(*model);
+}
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  cl::HideUnrelatedOptions(category);
+  if (!cl::ParseCommandLineOptions(argc, argv, "Runs compiled models on token ids\n",
+                                   &llvm::errs()))
+    return 2;
+  if (tokens.empty() && bench.empty() && perplexity.empty()) {
+    llvm::WithColor::error(llvm::errs(), "quant-run")
+        << "one of --tokens, --perplexity and --bench is needed\n";
+    return 2;
+  }
+  if (window < 2 || repeat < 1) {
+    llvm::WithColor::error(llvm::errs(), "quant-run")
+        << "--window is at least 2, --repeat at least 1\n";
+    return 2;
+  }
+  if (llvm::Error error = run()) {
+    llvm::WithColor::error(llvm::errs(), "quant-run")
+        << llvm::toString(std::move(error)) << "\n";
+    return 1;
+  }
+  return 0;
+}
