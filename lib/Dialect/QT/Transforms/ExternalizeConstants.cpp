@@ -110,7 +110,7 @@ private:
       if (bytes == 0 || bytes < minBytes)
         return WalkResult::advance();
       if (dataOf(numbers).size() != bytes) {
-        op.emitError() << "has " << dataOf(numbers).size()
+        op.emitOpError() << "has " << dataOf(numbers).size()
                        << " bytes of numbers, its type needs " << bytes;
         return WalkResult::interrupt();
       }

@@ -344,6 +344,21 @@ const Expr *Reader::step(const Expr *e) {
     }
     return element(collapse.getSrc(), indices);
   }
+  if (auto softmax = dyn_cast<linalg::SoftmaxOp>(op)) {
+    if (!softmax.hasPureTensorSemantics())
+      return nullptr;
+    uint64_t dim = softmax.getDimension();
+    AffineExpr other = fresh(traceSize(e->tensor, dim));
+    SmallVector<AffineExpr> others(at);
+    others[dim] = other;
+    Expr *sum = make(Expr::Kind::Reduction);
+    sum->fn = Fn::Add;
+    sum->dims.push_back(other);
+    sum->operands = {makeOp(Fn::Exp, element(softmax.getInput(), others)),
+                     makeNumber(0)};
+    return makeOp(Fn::Div,
+                  {makeOp(Fn::Exp, element(softmax.getInput(), at)), sum});
+  }
   if (auto constantOp = dyn_cast<arith::ConstantOp>(op)) {
     auto splat = dyn_cast<SplatElementsAttr>(constantOp.getValue());
     if (!splat)

@@ -87,7 +87,7 @@ struct MoveUnitDimsBehind : RewritePattern {
 
 /// [T, E] where [1, T, E] is wanted, or the like: the tensor with unit dimensions
 /// put in front, if that is all that `op` does to index it.
-Value withUnitsInFront(linalg::GenericOp op, OpOperand *operand,
+Value withUnitsInFront(linalg::LinalgOp op, OpOperand *operand,
                        OpBuilder *builder) {
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
   auto from = cast<RankedTensorType>(operand->get().getType());
@@ -109,24 +109,24 @@ Value withUnitsInFront(linalg::GenericOp op, OpOperand *operand,
       materializeSizes(*builder, op.getLoc(), op->getResult(0)));
 }
 
-struct MakeArithmetic : OpRewritePattern<linalg::GenericOp> {
-  using OpRewritePattern::OpRewritePattern;
+struct MakeArithmetic : OpInterfaceRewritePattern<linalg::LinalgOp> {
+  using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
 
-  LogicalResult matchAndRewrite(linalg::GenericOp op,
+  LogicalResult matchAndRewrite(linalg::LinalgOp op,
                                 PatternRewriter &rewriter) const override {
-    if (!isElementwise(cast<linalg::LinalgOp>(op.getOperation())))
+    if (!isElementwise(op))
       return rewriter.notifyMatchFailure(
           op, "computes no float tensor element by element");
-    Operation *only = &op.getBody()->front();
+    Operation *only = &op.getBlock()->front();
     if (!isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::DivFOp>(
             only) ||
-        op.getBody()->getTerminator()->getOperand(0) != only->getResult(0))
+        op.getBlock()->getTerminator()->getOperand(0) != only->getResult(0))
       return rewriter.notifyMatchFailure(op, "is more than one operation");
     SmallVector<OpOperand *> operands;
     for (Value scalar : only->getOperands()) {
       auto argument = dyn_cast<BlockArgument>(scalar);
-      if (!argument || argument.getOwner() != op.getBody() ||
-          argument.getArgNumber() >= op.getNumDpsInputs())
+      if (!argument || argument.getOwner() != op.getBlock() ||
+          argument.getArgNumber() >= unsigned(op.getNumDpsInputs()))
         return rewriter.notifyMatchFailure(op, "reads no two tensors");
       operands.push_back(op.getDpsInputOperand(argument.getArgNumber()));
       if (!isa<RankedTensorType>(operands.back()->get().getType()) ||
