@@ -17,39 +17,59 @@ using namespace quantmlir;
 namespace cl = llvm::cl;
 using llvm::StringRef;
 
-static cl::OptionCategory category("quant-run options");
-static cl::opt<std::string> folder(cl::Positional, cl::Required,
+namespace {
+
+/// Made in main, after the options that libraries registered are forgotten:
+/// LLVM has a --threads of its own.
+struct Options {
+  cl::OptionCategory category{"quant-run options"};
+  cl::opt<std::string> folder{cl::Positional, cl::Required,
                                    cl::value_desc("DIR"),
                                    cl::desc("a folder that quantc wrote"),
-                                   cl::cat(category));
-static cl::list<int32_t> tokens("tokens", cl::CommaSeparated,
+                                   cl::cat(category)};
+  cl::list<int32_t> tokens{"tokens", cl::CommaSeparated,
                                 cl::desc("token ids of a prompt"),
-                                cl::cat(category));
-static cl::opt<int64_t> generate("generate", cl::init(0),
+                                cl::cat(category)};
+  cl::opt<int64_t> generate{"generate", cl::init(0),
                                  cl::desc("tokens to generate"),
-                                 cl::cat(category));
-static cl::opt<bool> greedy("greedy", cl::init(false),
+                                 cl::cat(category)};
+  cl::opt<bool> greedy{"greedy", cl::init(false),
                             cl::desc("take the likeliest token (else sample)"),
-                            cl::cat(category));
-static cl::opt<unsigned> seed("seed", cl::init(1), cl::desc("of sampling"),
-                              cl::cat(category));
-static cl::opt<std::string>
-    perplexity("perplexity", cl::value_desc("FILE.npy"),
+                            cl::cat(category)};
+  cl::opt<unsigned> seed{"seed", cl::init(1), cl::desc("of sampling"),
+                              cl::cat(category)};
+  cl::opt<std::string> perplexity{"perplexity", cl::value_desc("FILE.npy"),
                cl::desc("score the tokens of a file, in windows"),
-               cl::cat(category));
-static cl::opt<int64_t> window("window", cl::init(512),
+               cl::cat(category)};
+  cl::opt<int64_t> window{"window", cl::init(512),
                                cl::desc("tokens per window of --perplexity"),
-                               cl::cat(category));
-static cl::opt<std::string> bench("bench", cl::value_desc("pp=N,tg=N"),
+                               cl::cat(category)};
+  cl::opt<std::string> bench{"bench", cl::value_desc("pp=N,tg=N"),
                                   cl::desc("measure prefill and decoding"),
-                                  cl::cat(category));
-static cl::opt<int64_t> repeat("repeat", cl::init(5),
+                                  cl::cat(category)};
+  cl::opt<int64_t> repeat{"repeat", cl::init(5),
                                cl::desc("rounds of --bench"),
-                               cl::cat(category));
-static cl::opt<int64_t> threads("threads", cl::init(0),
-                                cl::desc("0: all cores"), cl::cat(category));
-static cl::opt<bool> json("json", cl::desc("print one JSON object"),
-                          cl::cat(category));
+                               cl::cat(category)};
+  cl::opt<int64_t> threads{"threads", cl::init(0),
+                                cl::desc("0: all cores"), cl::cat(category)};
+  cl::opt<bool> json{"json", cl::desc("print one JSON object"),
+                          cl::cat(category)};
+};
+
+} // namespace
+
+static Options &options() {
+  static Options instance;
+  return instance;
+}
+
+static void forgetLibraryOptions() {
+  llvm::SmallVector<cl::Option *> known;
+  for (auto &[name, option] : cl::getRegisteredOptions())
+    known.push_back(option);
+  for (cl::Option *option : known)
+    option->removeArgument();
+}
 
 static double now() {
   using clock = std::chrono::steady_clock;
@@ -58,7 +78,7 @@ static double now() {
 }
 
 static void print(const llvm::json::Object &result) {
-  if (json) {
+  if (options().json) {
     llvm::outs() << llvm::json::Value(llvm::json::Object(result)) << "\n";
     return;
   }
@@ -72,7 +92,7 @@ static void print(const llvm::json::Object &result) {
 
 static int32_t choose(llvm::ArrayRef<float> logits, std::mt19937 &random) {
   auto best = std::max_element(logits.begin(), logits.end());
-  if (greedy)
+  if (options().greedy)
     return int32_t(best - logits.begin());
   std::vector<double> weights;
   for (float logit : logits)
@@ -82,21 +102,21 @@ static int32_t choose(llvm::ArrayRef<float> logits, std::mt19937 &random) {
 }
 
 static llvm::Error runGenerate(Model &model) {
-  std::mt19937 random(seed);
-  std::vector<int32_t> next(tokens.begin(), tokens.end());
+  std::mt19937 random(options().seed);
+  std::vector<int32_t> next(options().tokens.begin(), options().tokens.end());
   llvm::json::Array generated;
-  for (int64_t i = 0; i < std::max<int64_t>(generate, 1); ++i) {
+  for (int64_t i = 0; i < std::max<int64_t>(options().generate, 1); ++i) {
     auto logits = model.feed(next, 1);
     if (!logits)
       return logits.takeError();
     next.assign(1, choose(*logits, random));
     generated.push_back(next.front());
-    if (!json) {
+    if (!options().json) {
       llvm::outs() << (i ? "," : "") << next.front();
       llvm::outs().flush();
     }
   }
-  if (json)
+  if (options().json)
     print(llvm::json::Object{{"tokens", std::move(generated)}});
   else
     llvm::outs() << "\n";
@@ -116,27 +136,27 @@ static double surprise(llvm::ArrayRef<float> logits, int32_t token) {
 }
 
 static llvm::Error runPerplexity(Model &model) {
-  auto text = readTokens(perplexity);
+  auto text = readTokens(options().perplexity);
   if (!text)
     return text.takeError();
   int64_t vocabulary = model.descriptor().vocab_size;
   double total = 0;
   int64_t scored = 0;
   llvm::ArrayRef<int32_t> rest(*text);
-  while (rest.size() >= size_t(window)) {
-    llvm::ArrayRef<int32_t> part = rest.take_front(window);
-    rest = rest.drop_front(window);
+  while (rest.size() >= size_t(options().window)) {
+    llvm::ArrayRef<int32_t> part = rest.take_front(options().window);
+    rest = rest.drop_front(options().window);
     if (llvm::Error error = model.rewind(0))
       return error;
-    auto logits = model.feed(part, window);
+    auto logits = model.feed(part, options().window);
     if (!logits)
       return logits.takeError();
-    for (int64_t i = 0; i + 1 < window; ++i)
+    for (int64_t i = 0; i + 1 < options().window; ++i)
       total += surprise(logits->slice(i * vocabulary, vocabulary), part[i + 1]);
-    scored += window - 1;
+    scored += options().window - 1;
   }
   if (!scored)
-    return llvm::createStringError(perplexity + ": has fewer tokens than a "
+    return llvm::createStringError(options().perplexity + ": has fewer tokens than a "
                                                 "window");
   print(llvm::json::Object{{"perplexity", std::exp(total / double(scored))},
                           {"tokens", scored}});
@@ -149,12 +169,12 @@ static llvm::Error runPerplexity(Model &model) {
 
 static llvm::Error parseBench(int64_t &prefill, int64_t &decode) {
   llvm::SmallVector<StringRef> items;
-  StringRef(bench).split(items, ',');
+  StringRef(options().bench).split(items, ',');
   for (StringRef item : items) {
     auto [key, value] = item.split('=');
     int64_t *target = key == "pp" ? &prefill : key == "tg" ? &decode : nullptr;
     if (!target || value.getAsInteger(10, *target) || *target < 0)
-      return llvm::createStringError("--bench " + bench +
+      return llvm::createStringError("--bench " + options().bench +
                                      ": expected pp=N,tg=N");
   }
   return llvm::Error::success();
@@ -169,12 +189,12 @@ static llvm::Error runBench(Model &model) {
   int64_t prefill = 0, decode = 0;
   if (llvm::Error error = parseBench(prefill, decode))
     return error;
-  std::mt19937 random(seed);
+  std::mt19937 random(options().seed);
   std::uniform_int_distribution<int32_t> anyToken(
       0, int32_t(model.descriptor().vocab_size) - 1);
   std::vector<double> prefillTimes, decodeTimes;
   // The first round warms caches and pages and is not counted.
-  for (int64_t round = 0; round <= repeat; ++round) {
+  for (int64_t round = 0; round <= options().repeat; ++round) {
     auto time = [&](llvm::function_ref<llvm::Error()> work,
                     std::vector<double> &times) -> llvm::Error {
       if (llvm::Error error = model.rewind(0))
@@ -214,31 +234,32 @@ static llvm::Error runBench(Model &model) {
 }
 
 static llvm::Error run() {
-  llvm::Expected<Model> model = Model::open(folder, /*context=*/0, threads);
+  llvm::Expected<Model> model = Model::open(options().folder, /*context=*/0, options().threads);
   if (!model)
     return model.takeError();
   if (StringRef(model->descriptor().task) != "causal-lm")
     return llvm::createStringError(
-        folder + ": is no language model; python -m quant_mlir runs it");
-  if (!bench.empty())
+        options().folder + ": is no language model; python -m quant_mlir runs it");
+  if (!options().bench.empty())
     return runBench(*model);
-  if (!perplexity.empty())
+  if (!options().perplexity.empty())
     return runPerplexity(*model);
   return runGenerate(*model);
 }
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
-  cl::HideUnrelatedOptions(category);
+  forgetLibraryOptions();
+  options();
   if (!cl::ParseCommandLineOptions(argc, argv, "Runs compiled models on token ids\n",
                                    &llvm::errs()))
     return 2;
-  if (tokens.empty() && bench.empty() && perplexity.empty()) {
+  if (options().tokens.empty() && options().bench.empty() && options().perplexity.empty()) {
     llvm::WithColor::error(llvm::errs(), "quant-run")
         << "one of --tokens, --perplexity and --bench is needed\n";
     return 2;
   }
-  if (window < 2 || repeat < 1) {
+  if (options().window < 2 || options().repeat < 1) {
     llvm::WithColor::error(llvm::errs(), "quant-run")
         << "--window is at least 2, --repeat at least 1\n";
     return 2;
