@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+import quant_mlir
 
 pytestmark = pytest.mark.slow
 
@@ -42,9 +43,13 @@ def test_generate(smollm2):
 
 
 def test_generate_from_stdin_by_the_chat_template(smollm2):
-    done = run("generate", smollm2, "--max-tokens", 6, stdin="What is the capital of France?")
+    question = "What is the capital of France?"
+    done = run("generate", smollm2, "--max-tokens", 6, stdin=question)
     assert done.returncode == 0, done.stderr
-    assert "capital" in done.stdout or "Paris" in done.stdout
+    with quant_mlir.load(smollm2) as model:
+        chat = model.tokenizer.encode_chat([{"role": "user", "content": question}])
+        assert done.stdout == model.generate(chat, max_tokens=6) + "\n"
+        assert done.stdout != model.generate(question, max_tokens=6) + "\n"
 
 
 def test_embed(minilm, tmp_path):
