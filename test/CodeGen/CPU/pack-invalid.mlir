@@ -1,0 +1,91 @@
+// RUN: quant-opt %s --cpu-pack=target=cpu:x86-64-v3 --split-input-file --verify-diagnostics
+
+// A weight that some op computes cannot be packed before the program runs.
+func.func @weight_from_an_argument(%x: !qt.tensor<?x32xf32, #qt.int<8, token>>, %w: !qt.tensor<16x32xf32, #qt.q8_0>) -> tensor<?x16xf32> {
+  // expected-error @below {{needs a weight from a file (qt.load) to be packed}}
+  %y = qt.matmul %x, %w : !qt.tensor<?x32xf32, #qt.int<8, token>>, !qt.tensor<16x32xf32, #qt.q8_0> -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
+
+// -----
+
+func.func @table_from_an_argument(%ids: tensor<?xi32>, %table: !qt.tensor<16x32xf32, #qt.q8_0>) -> tensor<?x32xf32> {
+  // expected-error @below {{needs a weight from a file (qt.load) to be packed}}
+  %y = qt.gather %ids, %table : tensor<?xi32>, !qt.tensor<16x32xf32, #qt.q8_0> -> tensor<?x32xf32>
+  return %y : tensor<?x32xf32>
+}
+
+// -----
+
+qt.weight @w : !qt.tensor<16x32xf32, #qt.q8_0> in "m.gguf"
+func.func @float_activation(%x: tensor<?x32xf32>) -> tensor<?x16xf32> {
+  %w = qt.load @w : !qt.tensor<16x32xf32, #qt.q8_0>
+  // expected-error @below {{multiplies float activations with #qt.q8_0 weights: CPU kernels need quantized activations here (--qt-quantize-activations)}}
+  %y = qt.matmul %x, %w : tensor<?x32xf32>, !qt.tensor<16x32xf32, #qt.q8_0> -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
+
+// -----
+
+// 48 and 32 have no common group that both end at.
+qt.weight @w : !qt.tensor<16x96xf32, #qt.q8_0> in "m.gguf"
+func.func @groups_that_do_not_fit(%x: tensor<?x96xf32>) -> tensor<?x16xf32> {
+  %q = qt.quantize %x : tensor<?x96xf32> -> !qt.tensor<?x96xf32, #qt.int<8, group = 48>>
+  %w = qt.load @w : !qt.tensor<16x96xf32, #qt.q8_0>
+  // expected-error @below {{activation groups of 48 and weight groups of 32 do not fit: one must divide the other}}
+  %y = qt.matmul %q, %w : !qt.tensor<?x96xf32, #qt.int<8, group = 48>>, !qt.tensor<16x96xf32, #qt.q8_0> -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
+
+// -----
+
+// A dot product takes four values at a time: 6 would end inside one.
+qt.weight @w : !qt.tensor<16x48xf32, #qt.int<8, group = 6>> in "m.safetensors"
+func.func @odd_group(%x: tensor<?x48xf32>) -> tensor<?x16xf32> {
+  %q = qt.quantize %x : tensor<?x48xf32> -> !qt.tensor<?x48xf32, #qt.int<8, token>>
+  %w = qt.load @w : !qt.tensor<16x48xf32, #qt.int<8, group = 6>>
+  // expected-error @below {{has groups of 6 values; CPU kernels need a multiple of 4}}
+  %y = qt.matmul %q, %w : !qt.tensor<?x48xf32, #qt.int<8, token>>, !qt.tensor<16x48xf32, #qt.int<8, group = 6>> -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
+
+// -----
+
+// One weight has one layout.
+qt.weight @w : !qt.tensor<16x64xf32, #qt.int<8, channel>> in "m.safetensors"
+func.func @shared_weight(%x: tensor<?x64xf32>) -> (tensor<?x16xf32>, tensor<?x16xf32>) {
+  %a = qt.quantize %x : tensor<?x64xf32> -> !qt.tensor<?x64xf32, #qt.int<8, token>>
+  %b = qt.quantize %x : tensor<?x64xf32> -> !qt.tensor<?x64xf32, #qt.int<8, group = 32>>
+  %w = qt.load @w : !qt.tensor<16x64xf32, #qt.int<8, channel>>
+  // expected-error @below {{shares its weight with a matmul whose activations have other groups}}
+  %y = qt.matmul %a, %w : !qt.tensor<?x64xf32, #qt.int<8, token>>, !qt.tensor<16x64xf32, #qt.int<8, channel>> -> tensor<?x16xf32>
+  %z = qt.matmul %b, %w : !qt.tensor<?x64xf32, #qt.int<8, group = 32>>, !qt.tensor<16x64xf32, #qt.int<8, channel>> -> tensor<?x16xf32>
+  return %y, %z : tensor<?x16xf32>, tensor<?x16xf32>
+}
+
+// -----
+
+// expected-error @below {{is '!qt.tensor<2x16x32xf32, #qt.int<8, channel>>'; only matrices can be packed}}
+qt.weight @w : !qt.tensor<2x16x32xf32, #qt.int<8, channel>> in "m.safetensors"
+func.func @rank_three() -> !qt.tensor<2x16x32xf32, #qt.int<8, channel>> {
+  %w = qt.load @w : !qt.tensor<2x16x32xf32, #qt.int<8, channel>>
+  return %w : !qt.tensor<2x16x32xf32, #qt.int<8, channel>>
+}
+
+// -----
+
+func.func @activation_without_a_matmul(%x: tensor<?x32xf32>) -> tensor<?x32xf32> {
+  %q = qt.quantize %x : tensor<?x32xf32> -> !qt.tensor<?x32xf32, #qt.int<8, token>>
+  // expected-error @below {{reads a quantized activation, but only qt.matmul with a packed weight has a CPU kernel}}
+  %y = qt.dequantize %q : !qt.tensor<?x32xf32, #qt.int<8, token>> -> tensor<?x32xf32>
+  return %y : tensor<?x32xf32>
+}
+
+// -----
+
+// expected-error @below {{is 'tensor<16xf16>'; CPU kernels read unquantized weights as f32}}
+qt.weight @gain : tensor<16xf16> in "m.safetensors"
+func.func @half_gain() -> tensor<16xf16> {
+  %w = qt.load @gain : tensor<16xf16>
+  return %w : tensor<16xf16>
+}
