@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Model files of a few kilobytes, written byte by byte, so that a test can damage any of it.
+
+A llama of two layers with random weights: what it says means nothing, but it takes every path
+that a large one takes.
+"""
+
+import dataclasses
+import json
+import pathlib
+import struct
+
+import numpy as np
+
+# Numbers of the formats.
+U32, I32, F32, BOOL, STRING, ARRAY, U64 = 4, 5, 6, 7, 8, 9, 10
+GGML = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 8, "Q6_K": 14, "BF16": 30}
+# Values and bytes of a block.
+BLOCKS = {
+    "F32": (1, 4),
+    "F16": (1, 2),
+    "BF16": (1, 2),
+    "Q4_0": (32, 18),
+    "Q4_1": (32, 20),
+    "Q8_0": (32, 34),
+    "Q6_K": (256, 210),
+}
+
+LAYERS, HIDDEN, HEADS, KV_HEADS, FEED_FORWARD, VOCABULARY = 2, 64, 4, 2, 96, 128
+HEAD_SIZE = HIDDEN // HEADS
+
+
+@dataclasses.dataclass
+class Tensor:
+    name: str
+    shape: list  # outermost first
+    type: str
+    data: bytes
+    offset: int = None  # from the start of the data; None: behind the tensor before it
+
+
+class GGUF:
+    """The keys and tensors of a file, to be changed before `bytes` is called.
+
+    keys: {name: (type, value)}; the value of an ARRAY is (item type, items). Names are str or
+    bytes. `fields`, after `bytes`, are the offsets at which a field of the header begins.
+    """
+
+    def __init__(self, keys, tensors):
+        self.keys, self.tensors = dict(keys), list(tensors)
+        self.magic, self.version, self.counts = b"GGUF", 3, None
+
+    def __getitem__(self, name) -> Tensor:
+        return next(tensor for tensor in self.tensors if tensor.name == name)
+
+    def bytes(self, data=True) -> bytes:
+        self.fields, self.header = [], b""
+        self._put(self.magic)
+        self._put(struct.pack("<I", self.version))
+        for count in self.counts or (len(self.tensors), len(self.keys)):
+            self._put(struct.pack("<Q", count))
+        for name, (kind, value) in self.keys.items():
+            self._string(name)
+            self._put(struct.pack("<I", kind))
+            self._value(kind, value)
+        offset, blobs = 0, b""
+        for tensor in self.tensors:
+            self._string(tensor.name)
+            self._put(struct.pack("<I", len(tensor.shape)))
+            for size in reversed(tensor.shape):
+                self._put(struct.pack("<Q", size))
+            self._put(struct.pack("<I", GGML.get(tensor.type, tensor.type)))
+            self._put(struct.pack("<Q", offset if tensor.offset is None else tensor.offset))
+            blobs += tensor.data + bytes(-len(tensor.data) % 32)
+            offset = len(blobs)
+        return self.header + bytes(-len(self.header) % 32) + blobs if data else self.header
+
+    def _put(self, field):
+        self.fields.append(len(self.header))
+        self.header += field
+
+    def _string(self, text):
+        raw = text.encode() if isinstance(text, str) else text
+        self._put(struct.pack("<Q", len(raw)))
+        self._put(raw)
+
+    def _value(self, kind, value):
+        if kind == STRING:
+            self._string(value)
+        elif kind == ARRAY:
+            self._put(struct.pack("<I", value[0]))
+            self._put(struct.pack("<Q", len(value[1])))
+            for item in value[1]:
+                self._value(value[0], item)
+        else:
+            self._put(struct.pack("<" + {U32: "I", I32: "i", F32: "f", BOOL: "?", U64: "Q"}[kind], value))
+
+
+def random_tensor(name, shape, type, seed=0) -> Tensor:
+    """Weights of about 1/8, in blocks with scales that make them so."""
+    random = np.random.default_rng([seed, *name.encode()])
+    if type in ("F32", "F16", "BF16"):
+        values = (random.standard_normal(shape) / 8).astype(np.float32)
+        if len(shape) == 1:
+            values += 1  # gains of norms
+        if type == "F16":
+            values = values.astype(np.float16)
+        raw = values.tobytes()
+        if type == "BF16":
+            raw = (values.view(np.uint32) >> 16).astype(np.uint16).tobytes()
+        return Tensor(name, list(shape), type, raw)
+    values, size = BLOCKS[type]
+    blocks = random.integers(0, 256, (int(np.prod(shape)) // values, size), np.uint8)
+    scale = 0.001 if type == "Q8_0" else 0.02
+    if type != "Q6_K":
+        blocks[:, :2] = np.frombuffer(np.float16(scale).tobytes(), np.uint8)
+    if type == "Q4_1":
+        blocks[:, 2:4] = np.frombuffer(np.float16(-7.5 * scale).tobytes(), np.uint8)
+    return Tensor(name, list(shape), type, blocks.tobytes())
+
+
+def llama_gguf(type="Q4_1") -> GGUF:
+    """The llama with matrices of one type, and a vocabulary of bytes."""
+    keys = {
+        "general.architecture": (STRING, "llama"),
+        "general.name": (STRING, "Tiny"),
+        "llama.block_count": (U32, LAYERS),
+        "llama.context_length": (U32, 64),
+        "llama.embedding_length": (U32, HIDDEN),
+        "llama.feed_forward_length": (U32, FEED_FORWARD),
+        "llama.attention.head_count": (U32, HEADS),
+        "llama.attention.head_count_kv": (U32, KV_HEADS),
+        "llama.attention.layer_norm_rms_epsilon": (F32, 1e-5),
+        "llama.rope.freq_base": (F32, 10000.0),
+        "tokenizer.ggml.model": (STRING, "llama"),
+        "tokenizer.ggml.tokens": (ARRAY, (STRING, [f"t{i}" for i in range(VOCABULARY)])),
+    }
+    key_values = KV_HEADS * HEAD_SIZE
+    tensors = [random_tensor("token_embd.weight", (VOCABULARY, HIDDEN), type)]
+    for layer in range(LAYERS):
+        for name, shape in {
+            "attn_norm": (HIDDEN,),
+            "attn_q": (HIDDEN, HIDDEN),
+            "attn_k": (key_values, HIDDEN),
+            "attn_v": (key_values, HIDDEN),
+            "attn_output": (HIDDEN, HIDDEN),
+            "ffn_norm": (HIDDEN,),
+            "ffn_gate": (FEED_FORWARD, HIDDEN),
+            "ffn_up": (FEED_FORWARD, HIDDEN),
+            "ffn_down": (HIDDEN, FEED_FORWARD),
+        }.items():
+            kind = "F32" if len(shape) == 1 else type
+            tensors.append(random_tensor(f"blk.{layer}.{name}.weight", shape, kind))
+    tensors.append(random_tensor("output_norm.weight", (HIDDEN,), "F32"))
+    return GGUF(keys, tensors)
+
+
+LLAMA_CONFIG = {
+    "model_type": "llama",
+    "num_hidden_layers": LAYERS,
+    "hidden_size": HIDDEN,
+    "num_attention_heads": HEADS,
+    "num_key_value_heads": KV_HEADS,
+    "intermediate_size": FEED_FORWARD,
+    "max_position_embeddings": 64,
+    "vocab_size": VOCABULARY,
+    "rms_norm_eps": 1e-5,
+    "tie_word_embeddings": True,
+}
+
+_HF_NAMES = {
+    "token_embd": "embed_tokens",
+    "output_norm": "norm",
+    "blk.": "layers.",
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
+
+
+def llama_tensors(type="F32") -> list:
+    """The llama's tensors by the names that transformers gives them."""
+    tensors = llama_gguf(type).tensors
+    for tensor in tensors:
+        for ours, theirs in _HF_NAMES.items():
+            tensor.name = tensor.name.replace(ours, theirs)
+        tensor.name = "model." + tensor.name
+    return tensors
+
+
+def safetensors_header(tensors) -> dict:
+    header, offset = {}, 0
+    for tensor in tensors:
+        end = offset + len(tensor.data)
+        header[tensor.name] = {
+            "dtype": tensor.type,
+            "shape": tensor.shape,
+            "data_offsets": [offset, end],
+        }
+        offset = end
+    return header
+
+
+def safetensors(tensors, header=None) -> bytes:
+    """header: a dict or bytes in place of the right one."""
+    header = safetensors_header(tensors) if header is None else header
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + b"".join(tensor.data for tensor in tensors)
+
+
+def llama_folder(path: pathlib.Path, type="F32", **config) -> pathlib.Path:
+    """A Hugging Face folder of the llama; a key of its config.json that is None is left out."""
+    path.mkdir(parents=True, exist_ok=True)
+    config = {key: value for key, value in {**LLAMA_CONFIG, **config}.items() if value is not None}
+    (path / "config.json").write_text(json.dumps(config))
+    (path / "model.safetensors").write_bytes(safetensors(llama_tensors(type)))
+    return path
