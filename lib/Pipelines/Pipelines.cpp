@@ -7,9 +7,18 @@
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
 #include "quant-mlir/CodeGen/CPU/Passes.h"
+#include "quant-mlir/Dialect/LM/Transforms/Passes.h"
+#include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 
 using namespace mlir;
 using namespace quantmlir;
+
+void quantmlir::buildRaisePipeline(OpPassManager &pm,
+                                   const RaiseOptions &options) {
+  pm.addNestedPass<func::FuncOp>(lm::createRaiseLinalgPass());
+  // After raising: a linear's weight is recognised through its transposition.
+  pm.addPass(qt::createExternalizeConstantsPass({options.weightsOut}));
+}
 
 void quantmlir::buildPackPipeline(OpPassManager &pm,
                                   const PackOptions &options) {

@@ -23,6 +23,9 @@ void quantmlir::registerAllPasses() {
   qt::registerQTPasses();
   lm::registerLMPasses();
   cpu::registerCPUPasses();
+  mlir::PassPipelineRegistration<RaiseOptions>(
+      "raise", "Stage: linalg written by others becomes lm",
+      buildRaisePipeline);
   mlir::PassPipelineRegistration<PackOptions>(
       "pack", "Stage: choose layouts for a target", buildPackPipeline);
   mlir::PassPipelineRegistration<CodegenCPUOptions>(

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "FirstError.h"
+#include "Tool.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "quant-mlir/CodeGen/CPU/Target.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
+#include "quant-mlir/Export/OutputFolder.h"
 #include "quant-mlir/Import/ImportModel.h"
 #include "quant-mlir/Pipelines/Pipelines.h"
+#include "quant-mlir/Quantize/Recipe.h"
 #include "quant-mlir/Target/Compile.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/SourceMgr.h"
-#include "llvm/Support/WithColor.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -64,58 +66,93 @@ static std::string defaultName() {
                                                     : result;
 }
 
+/// bin/quantc and lib/libquant_runtime.a stand beside each other.
+static std::string findRuntime(const char *program) {
+  namespace path = llvm::sys::path;
+  llvm::SmallString<256> folder(
+      path::parent_path(path::parent_path(llvm::sys::fs::getMainExecutable(
+          program, reinterpret_cast<void *>(&defaultName)))));
+  path::append(folder, "lib");
+  return folder.str().str();
+}
+
+/// What can be known without reading the model: seconds are not spent before a
+/// typing error is found.
+static llvm::Error checkOptions() {
+  if (llvm::Error error = cpu::parseCPUTarget(target).takeError())
+    return error;
+  return Recipe::load(recipe).takeError();
+}
+
+static llvm::Error quantize(ModuleOp module, StringRef weightsFolder) {
+  // Of the new weights; they are there until they are packed.
+  auto path = [&](StringRef file) {
+    llvm::SmallString<256> result(weightsFolder);
+    llvm::sys::path::append(result, file);
+    return result.str().str();
+  };
+  PassManager pm(module.getContext());
+  if (StringRef(input).ends_with(".mlir")) {
+    RaiseOptions raise;
+    raise.weightsOut = path("constants");
+    buildRaisePipeline(pm, raise);
+  }
+  pm.addPass(qt::createQuantizePass({recipe, path("requantized")}));
+  if (failed(pm.run(module)))
+    return llvm::createStringError("quantizing with recipe '" + recipe +
+                                   "' failed");
+  return llvm::Error::success();
+}
+
 static llvm::Error run(const char *program) {
+  if (llvm::Error error = checkOptions())
+    return error;
+  llvm::Expected<OutputFolder> output = OutputFolder::create(folder);
+  if (!output)
+    return output.takeError();
+  // Beside the files that stay, because both may be as large as the model.
+  llvm::Expected<OutputFolder> scratch = OutputFolder::create(output->path());
+  if (!scratch)
+    return scratch.takeError();
+
   DialectRegistry registry;
   registerAllDialects(registry);
   MLIRContext context(registry);
+  FirstError diagnostics(&context, input);
   llvm::Expected<OwningOpRef<ModuleOp>> module = readModel(&context);
   if (!module)
-    return module.takeError();
+    return diagnostics.explain(module.takeError());
+  if (llvm::Error error = quantize(**module, scratch->path()))
+    return diagnostics.explain(std::move(error));
 
   CompileOptions options;
-  options.folder = folder;
+  options.folder = output->path().str();
   options.recipe = recipe;
   options.target = target;
   options.batch = batch;
   options.name = name.empty() ? defaultName() : name;
-  for (char c : options.name)
-    if (!llvm::isAlnum(c) && c != '_')
-      return llvm::createStringError("--name " + options.name +
-                                     " is not an identifier");
-  // bin/quantc and lib/libquant_runtime.a stand beside each other.
-  llvm::SmallString<256> runtime(llvm::sys::path::parent_path(
-      llvm::sys::path::parent_path(llvm::sys::fs::getMainExecutable(
-          program, reinterpret_cast<void *>(&defaultName)))));
-  llvm::sys::path::append(runtime, "lib");
-  options.runtimeFolder = runtime.str();
+  options.runtimeFolder = findRuntime(program);
+  if (llvm::Error error = compileModel(**module, options))
+    return diagnostics.explain(std::move(error));
+  return output->commit();
+}
 
-  if (std::error_code code = llvm::sys::fs::create_directories(folder))
-    return llvm::createStringError(folder + ": cannot be made: " +
-                                   code.message());
-  // Requantized weights live only until they are packed.
-  llvm::SmallString<256> requantized(folder);
-  llvm::sys::path::append(requantized, options.name + ".requantized.tmp");
-  llvm::FileRemover remover(requantized);
-  PassManager pm(&context);
-  pm.addPass(qt::createQuantizePass({recipe, requantized.str().str()}));
-  if (failed(pm.run(**module)))
-    return llvm::createStringError("quantizing with recipe '" + recipe +
-                                   "' failed");
-  return compileModel(**module, options);
+static bool isIdentifier(StringRef text) {
+  return !text.empty() && !llvm::isDigit(text.front()) &&
+         llvm::all_of(text, [](char c) { return llvm::isAlnum(c) || c == '_'; });
 }
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::HideUnrelatedOptions(category);
-  if (!cl::ParseCommandLineOptions(argc, argv,
-                                   "quant-mlir compiler: a model becomes an "
-                                   "object, a header and packed weights\n",
-                                   &llvm::errs()))
+  if (!parseOptions(argc, argv,
+                    "quant-mlir compiler: a model becomes an object, a header "
+                    "and packed weights\n"))
     return 2;
-  if (llvm::Error error = run(argv[0])) {
-    llvm::WithColor::error(llvm::errs(), "quantc")
-        << llvm::toString(std::move(error)) << "\n";
-    return 1;
-  }
-  return 0;
+  if (!name.empty() && !isIdentifier(name))
+    return usageError("quantc", "--name '" + name + "' is not an identifier");
+  if (batch < 16 || batch > 4096 || batch % 16 != 0)
+    return usageError("quantc", "--batch " + llvm::Twine(batch) +
+                                    " is not a multiple of 16 up to 4096");
+  return finish("quantc", run(argv[0]));
 }

@@ -14,6 +14,16 @@ class DialectRegistry;
 
 namespace quantmlir {
 
+/// Stage "raise": graphs from outside, as linalg on tensors, become lm, and
+/// their constants weights in a file.
+struct RaiseOptions : mlir::PassPipelineOptions<RaiseOptions> {
+  Option<std::string> weightsOut{
+      *this, "weights-out",
+      llvm::cl::desc("The safetensors file to move constants to"),
+      llvm::cl::init("")};
+};
+void buildRaisePipeline(mlir::OpPassManager &pm, const RaiseOptions &options);
+
 /// Stage "pack": layouts of weights and activations for the target.
 struct PackOptions : mlir::PassPipelineOptions<PackOptions> {
   Option<std::string> target{*this, "target",
