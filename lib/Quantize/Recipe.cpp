@@ -2,46 +2,77 @@
 
 #include "quant-mlir/Quantize/Recipe.h"
 #include "RecipeFile.h"
-#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Errc.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Regex.h"
 
 using namespace quantmlir;
 using llvm::StringRef;
+using llvm::Twine;
 
-bool quantmlir::matchesTarget(StringRef target, StringRef layerClass,
-                              StringRef weight) {
-  if (target.consume_front("re:"))
-    return llvm::Regex(("^(" + target + ")").str()).match(weight);
-  return target == layerClass || target == weight;
+TargetMatch quantmlir::matchTarget(StringRef target, StringRef layerClass,
+                                   StringRef weight) {
+  // What PyTorch calls a layer has its weight as "LAYER.weight".
+  StringRef layer = weight;
+  layer.consume_back(".weight");
+  if (target.consume_front("re:")) {
+    llvm::Regex regex(("^(" + target + ")").str());
+    return regex.match(weight) || regex.match(layer) ? TargetMatch::Pattern
+                                                     : TargetMatch::None;
+  }
+  if (target == weight || target == layer)
+    return TargetMatch::Name;
+  return target == layerClass ? TargetMatch::Class : TargetMatch::None;
 }
 
 const RecipeRule *Recipe::find(StringRef layerClass, StringRef weight) const {
+  for (const RecipeText &target : ignore)
+    if (matchTarget(target.text, layerClass, weight) != TargetMatch::None)
+      return nullptr;
+  const RecipeRule *best = nullptr;
+  TargetMatch closest = TargetMatch::None;
   for (const RecipeRule &rule : rules)
-    for (const std::string &target : rule.targets)
-      if (matchesTarget(target, layerClass, weight))
-        return &rule;
-  return nullptr;
+    for (const RecipeText &target : rule.targets) {
+      TargetMatch match = matchTarget(target.text, layerClass, weight);
+      if (match > closest) {
+        closest = match;
+        best = &rule;
+      }
+    }
+  return best;
 }
 
-/// What built-in recipes for linears leave alone: tables and heads, whose errors
-/// every token sees.
-static RecipeRule keepTablesAndHeads() {
-  return {{"Embedding", "token_embd.weight", "output.weight", "lm_head.weight",
-           "re:.*embed_tokens\\.weight", "re:.*embeddings\\."},
-          "keep",
-          "auto"};
+std::string Recipe::where(const RecipeText &text) const {
+  return (file.empty() ? "recipe '" + Twine(name) + "': "
+                       : Twine(file) + ":" + Twine(text.line) + ": ")
+      .str();
 }
 
-static Recipe linearRecipe(StringRef name, StringRef weights,
-                           StringRef activations) {
-  return {name.str(),
-          {keepTablesAndHeads(),
-           {{"Linear"}, weights.str(), activations.str()}}};
+//===----------------------------------------------------------------------===//
+// Built-in recipes
+//===----------------------------------------------------------------------===//
+
+static std::vector<RecipeText> texts(llvm::ArrayRef<const char *> words) {
+  std::vector<RecipeText> result;
+  for (const char *word : words)
+    result.push_back({word});
+  return result;
 }
 
-/// intB, intB-gN and intB-gN-asym.
+/// Linears change; tables and the head, whose errors every token sees, stay.
+static Recipe linearRecipe(const Twine &name, const Twine &weights,
+                           StringRef activations = "auto") {
+  Recipe recipe;
+  recipe.name = name.str();
+  recipe.ignore = texts({"Embedding", "token_embd.weight", "output.weight",
+                         "lm_head.weight", "re:(.*\\.)?embed_tokens$",
+                         "re:(.*\\.)?[a-z_]*embeddings$"});
+  recipe.rules.push_back(
+      {texts({"Linear"}), {weights.str()}, {activations.str()}});
+  return recipe;
+}
+
+/// intB, intB-gN and each with -asym.
 static std::optional<Recipe> integerRecipe(StringRef name) {
   StringRef rest = name;
   unsigned bits = 0, group = 0;
@@ -60,31 +91,35 @@ static std::optional<Recipe> integerRecipe(StringRef name) {
     scheme += ", zero = i" + std::to_string(bits);
   if (!rest.empty())
     return std::nullopt;
-  return linearRecipe(name, scheme + ">", "auto");
+  return linearRecipe(name, scheme + ">");
+}
+
+static std::optional<Recipe> builtIn(StringRef name) {
+  if (name == "as-stored")
+    return Recipe{"as-stored", {}, {}, {}};
+  if (name == "f32" || name == "f16" || name == "bf16")
+    return Recipe{name.str(),
+                  {},
+                  {},
+                  {{texts({"Linear", "Embedding"}),
+                    {("#qt.float<" + name + ">").str()},
+                    {"float"}}}};
+  if (name == "w8a8")
+    return linearRecipe(name, "#qt.int<8, channel>", "#qt.int<8, token>");
+  if (name == "q4_0" || name == "q4_1" || name == "q8_0")
+    return linearRecipe(name, "#qt." + name);
+  return integerRecipe(name);
 }
 
 llvm::Expected<Recipe> Recipe::load(StringRef nameOrFile) {
-  if (nameOrFile == "as-stored")
-    return Recipe{"as-stored", {}};
-  for (StringRef type : {"f32", "f16", "bf16"})
-    if (nameOrFile == type)
-      return Recipe{type.str(),
-                    {{{"Linear", "Embedding"},
-                      ("#qt.float<" + type + ">").str(),
-                      "float"}}};
-  if (nameOrFile == "w8a8")
-    return linearRecipe("w8a8", "#qt.int<8, channel>", "#qt.int<8, token>");
-  for (StringRef type : {"q4_0", "q4_1", "q8_0"})
-    if (nameOrFile == type)
-      return linearRecipe(type, ("#qt." + type).str(), "auto");
-  if (std::optional<Recipe> recipe = integerRecipe(nameOrFile))
-    return *recipe;
+  if (std::optional<Recipe> recipe = builtIn(nameOrFile))
+    return std::move(*recipe);
   if (llvm::sys::fs::exists(nameOrFile))
     return readRecipeFile(nameOrFile);
   return llvm::createStringError(
       llvm::errc::invalid_argument,
       "recipe '" + nameOrFile +
           "' is neither a file nor one of as-stored, f32, f16, bf16, w8a8, "
-          "int2..int8, int4-g32 (any bits and group), int4-g32-asym, q4_0, "
+          "int2 to int8, int4-g32 (any bits, any group), int4-g32-asym, q4_0, "
           "q4_1, q8_0");
 }

@@ -7,13 +7,16 @@
 //       targets: [Linear]
 //       weights: {num_bits: 4, strategy: group, group_size: 32, scale_dtype: float16}
 //       input_activations: {num_bits: 8, strategy: token}
-//   ignore: [lm_head.weight, "re:.*embed_tokens.*"]
+//   ignore: [lm_head, "re:.*embed_tokens"]
 //
 // `weights` and `input_activations` may also be a scheme as in the IR, "keep" or
-// "float". Groups are tried in the order of the file, after `ignore`.
+// "float". What is not understood is an error: a setting that is silently dropped
+// would only be noticed by the quality of the model.
 
 #include "RecipeFile.h"
 #include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/Errc.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -28,14 +31,22 @@ namespace yaml = llvm::yaml;
 
 namespace {
 
+/// The fields of compressed-tensors' QuantizationArgs.
+struct SchemeFields {
+  int64_t bits = 8, group = 0;
+  std::string type = "int", strategy, scale = "float32";
+  bool symmetric = true;
+  std::optional<bool> dynamic;
+};
+
 class RecipeReader {
 public:
   RecipeReader(StringRef path, StringRef text)
       : path(path), stream(text, sources) {
     sources.setDiagHandler(
         [](const llvm::SMDiagnostic &diagnostic, void *reader) {
-          auto *self = static_cast<RecipeReader *>(reader);
-          self->note(diagnostic.getLineNo(), diagnostic.getMessage());
+          static_cast<RecipeReader *>(reader)->note(diagnostic.getLineNo(),
+                                                    diagnostic.getMessage());
         },
         this);
   }
@@ -43,7 +54,7 @@ public:
   llvm::Expected<Recipe> read();
 
 private:
-  using Entry = llvm::function_ref<bool(StringRef, yaml::Node *)>;
+  using Entry = llvm::function_ref<bool(StringRef key, yaml::Node *value)>;
 
   /// Remembers the first problem; always false.
   bool note(int line, const Twine &message) {
@@ -52,15 +63,16 @@ private:
     return false;
   }
   bool fail(yaml::Node *node, const Twine &message) {
-    if (problem.empty())
-      stream.printError(node, message);
-    return note(0, message);
+    return note(lineOf(node), message);
   }
+  int lineOf(yaml::Node *node);
   bool forEach(yaml::Node *node, const Twine &what, Entry entry);
-  bool scalar(yaml::Node *node, std::string &value);
+  bool word(yaml::Node *node, std::string &value);
   bool number(yaml::Node *node, int64_t &value);
-  bool names(yaml::Node *node, std::vector<std::string> &values);
-  bool scheme(yaml::Node *node, std::string &text);
+  bool boolean(yaml::Node *node, bool &value);
+  bool targets(yaml::Node *node, std::vector<RecipeText> &values);
+  bool fields(yaml::Node *node, SchemeFields &fields);
+  bool scheme(yaml::Node *node, bool isWeight, RecipeText &text);
   bool group(yaml::Node *node, RecipeRule &rule);
 
   std::string path, problem;
@@ -70,110 +82,200 @@ private:
 
 } // namespace
 
+int RecipeReader::lineOf(yaml::Node *node) {
+  llvm::SMLoc start = node ? node->getSourceRange().Start : llvm::SMLoc();
+  return start.isValid() ? sources.FindLineNumber(start) : 1;
+}
+
+/// True for what YAML calls nothing: such a setting is not made.
+static bool isNull(yaml::Node *node) {
+  if (!node || llvm::isa<yaml::NullNode>(node))
+    return true;
+  auto *text = llvm::dyn_cast<yaml::ScalarNode>(node);
+  return text && (text->getRawValue() == "null" || text->getRawValue() == "~");
+}
+
+/// Calls `entry` for every key whose value is not null.
 bool RecipeReader::forEach(yaml::Node *node, const Twine &what, Entry entry) {
   auto *map = llvm::dyn_cast_or_null<yaml::MappingNode>(node);
   if (!map)
     return fail(node, what + " must be a mapping");
+  llvm::StringSet<> seen;
   for (yaml::KeyValueNode &item : *map) {
     std::string key;
-    if (!scalar(item.getKey(), key) || !entry(key, item.getValue()))
+    if (!word(item.getKey(), key))
+      return false;
+    if (!seen.insert(key).second)
+      return fail(item.getKey(), "'" + key + "' is there twice");
+    if (!isNull(item.getValue()) && !entry(key, item.getValue()))
       return false;
   }
   return problem.empty();
 }
 
-bool RecipeReader::scalar(yaml::Node *node, std::string &value) {
+bool RecipeReader::word(yaml::Node *node, std::string &value) {
   auto *text = llvm::dyn_cast_or_null<yaml::ScalarNode>(node);
   if (!text)
     return fail(node, "expected a word or a number");
   llvm::SmallString<64> storage;
   value = text->getValue(storage).str();
-  return true;
+  return problem.empty();
 }
 
 bool RecipeReader::number(yaml::Node *node, int64_t &value) {
   std::string text;
-  if (!scalar(node, text))
+  if (!word(node, text))
     return false;
   if (StringRef(text).getAsInteger(10, value) || value < 1)
     return fail(node, "expected a positive number, not '" + text + "'");
   return true;
 }
 
-bool RecipeReader::names(yaml::Node *node, std::vector<std::string> &values) {
+bool RecipeReader::boolean(yaml::Node *node, bool &value) {
+  std::string text;
+  if (!word(node, text))
+    return false;
+  value = StringRef(text).equals_insensitive("true");
+  return value || StringRef(text).equals_insensitive("false") ||
+         fail(node, "expected true or false, not '" + text + "'");
+}
+
+/// Says what is wrong with a POSIX regular expression, or nothing.
+static std::string regexProblem(StringRef pattern) {
+  std::string why;
+  if (!llvm::Regex(pattern).isValid(why))
+    return why;
+  // Python's \d would be a plain d here, and would quietly match nothing.
+  for (size_t i = 0; i + 1 < pattern.size(); ++i)
+    if (pattern[i] == '\\' && llvm::isAlpha(pattern[++i]))
+      return ("\\" + Twine(pattern[i]) +
+              " is not POSIX; write a class such as [0-9]")
+          .str();
+  return {};
+}
+
+bool RecipeReader::targets(yaml::Node *node, std::vector<RecipeText> &values) {
   auto *list = llvm::dyn_cast_or_null<yaml::SequenceNode>(node);
   if (!list)
-    return fail(node, "expected a list of names");
+    return fail(node, "expected a list of layers");
   for (yaml::Node &item : *list) {
-    std::string name, why;
-    if (!scalar(&item, name))
+    std::string name;
+    if (!word(&item, name))
       return false;
     StringRef pattern = name;
-    if (pattern.consume_front("re:") && !llvm::Regex(pattern).isValid(why))
-      return fail(&item, "'" + pattern + "' is no regular expression: " + why);
-    values.push_back(std::move(name));
+    if (pattern.consume_front("re:"))
+      if (std::string why = regexProblem(pattern); !why.empty())
+        return fail(&item, "'" + pattern + "' is not a regular expression: " +
+                               why);
+    values.push_back({std::move(name), lineOf(&item)});
   }
   return problem.empty();
 }
 
-/// A scheme as text, or the fields of compressed-tensors' QuantizationArgs.
-bool RecipeReader::scheme(yaml::Node *node, std::string &text) {
-  if (llvm::isa_and_nonnull<yaml::ScalarNode>(node))
-    return scalar(node, text);
-  int64_t bits = 8, group = 0;
-  std::string type = "int", strategy = "channel", scale = "float32",
-              symmetric = "true", ignored;
-  auto field = [&](StringRef key, yaml::Node *value) {
+bool RecipeReader::fields(yaml::Node *node, SchemeFields &fields) {
+  return forEach(node, "a scheme", [&](StringRef key, yaml::Node *value) {
     if (key == "num_bits")
-      return number(value, bits);
+      return number(value, fields.bits);
     if (key == "group_size")
-      return number(value, group);
-    std::string *target = key == "type"          ? &type
-                          : key == "strategy"    ? &strategy
-                          : key == "scale_dtype" ? &scale
-                          : key == "symmetric"   ? &symmetric
-                          : key == "dynamic"     ? &ignored
-                                                 : nullptr;
-    if (!target)
-      return fail(value, "unknown key '" + key + "'");
-    return scalar(value, *target);
-  };
-  if (!forEach(node, "a scheme", field))
+      return number(value, fields.group);
+    if (key == "type")
+      return word(value, fields.type);
+    if (key == "strategy")
+      return word(value, fields.strategy);
+    if (key == "scale_dtype")
+      return word(value, fields.scale);
+    if (key == "symmetric")
+      return boolean(value, fields.symmetric);
+    if (key == "dynamic") {
+      bool flag = false;
+      bool ok = boolean(value, flag);
+      fields.dynamic = flag;
+      return ok;
+    }
+    return fail(value, "unknown key '" + key + "'");
+  });
+}
+
+/// What a scheme cannot be, or nothing.
+static std::string fieldsProblem(const SchemeFields &fields, bool isWeight) {
+  StringRef strategy = fields.strategy;
+  if (fields.type != "int" && fields.type != "float")
+    return "type '" + fields.type + "' is neither int nor float";
+  if (fields.type == "float")
+    return fields.bits == 16 || fields.bits == 32
+               ? ""
+               : ("floats have num_bits 16 or 32, not " + Twine(fields.bits))
+                     .str();
+  if (fields.bits < 2 || fields.bits > 8)
+    return ("integers have num_bits 2 to 8, not " + Twine(fields.bits)).str();
+  if ((strategy == "group") != (fields.group != 0))
+    return "strategy group and group_size go together";
+  if (!isWeight) {
+    if (fields.dynamic == false || strategy == "tensor")
+      return "scales of activations are computed when the program runs: "
+             "dynamic: true with strategy token or group";
+    if (!fields.symmetric)
+      return "activations are quantized symmetrically";
+    if (strategy != "token" && strategy != "group")
+      return "strategy '" + fields.strategy + "' is neither token nor group";
+    return "";
+  }
+  if (fields.dynamic == true)
+    return "weights cannot be dynamic";
+  if (strategy != "tensor" && strategy != "channel" && strategy != "group")
+    return "strategy '" + fields.strategy +
+           "' is none of tensor, channel, group";
+  return "";
+}
+
+/// A scheme as text, or the fields of QuantizationArgs.
+bool RecipeReader::scheme(yaml::Node *node, bool isWeight, RecipeText &text) {
+  text.line = lineOf(node);
+  if (llvm::isa_and_nonnull<yaml::ScalarNode>(node)) {
+    if (!word(node, text.text))
+      return false;
+    StringRef special = isWeight ? "keep" : "float";
+    return text.text == special || StringRef(text.text).starts_with("#") ||
+           fail(node, "'" + text.text + "' is neither a scheme such as "
+                      "\"#qt.int<8, channel>\" nor " + special);
+  }
+  SchemeFields given;
+  if (!fields(node, given))
     return false;
-  if (type == "float") {
-    text = bits == 16 ? "#qt.float<f16>" : "#qt.float<f32>";
-    return bits == 16 || bits == 32 ||
-           fail(node, "floats of " + Twine(bits) + " bits are not supported");
+  if (given.strategy.empty())
+    given.strategy = given.group ? "group" : isWeight ? "channel" : "token";
+  if (std::string why = fieldsProblem(given, isWeight); !why.empty())
+    return fail(node, why);
+  if (given.type == "float") {
+    text.text = !isWeight           ? "float"
+                : given.bits == 16  ? "#qt.float<f16>"
+                                    : "#qt.float<f32>";
+    return true;
   }
-  StringRef scaleType = scale == "float32"    ? ""
-                        : scale == "float16"  ? ", scale = f16"
-                        : scale == "bfloat16" ? ", scale = bf16"
-                                              : "?";
-  if (type != "int" || scaleType == "?" || bits < 2 || bits > 8)
-    return fail(node, "type is int (num_bits 2 to 8) or float, scale_dtype is "
-                      "float32, float16 or bfloat16");
-  if (strategy == "group") {
-    if (!group)
-      return fail(node, "strategy group needs a group_size");
-    strategy = "group = " + std::to_string(group);
-  } else if (strategy != "tensor" && strategy != "channel" &&
-             strategy != "token") {
-    return fail(node, "strategy '" + strategy + "' is not supported");
-  }
-  text = ("#qt.int<" + Twine(bits) + ", " + strategy + scaleType +
-          (symmetric == "false" ? ", zero = i" + Twine(bits) : Twine()) + ">")
-             .str();
+  StringRef scale = given.scale;
+  if (scale != "float32" && scale != "float16" && scale != "bfloat16")
+    return fail(node, "scale_dtype is float32, float16 or bfloat16, not '" +
+                          scale + "'");
+  std::string grain = given.strategy;
+  if (grain == "group")
+    grain += " = " + std::to_string(given.group);
+  text.text = "#qt.int<" + std::to_string(given.bits) + ", " + grain;
+  if (scale != "float32")
+    text.text += scale == "float16" ? ", scale = f16" : ", scale = bf16";
+  if (!given.symmetric)
+    text.text += ", zero = i" + std::to_string(given.bits);
+  text.text += ">";
   return true;
 }
 
 bool RecipeReader::group(yaml::Node *node, RecipeRule &rule) {
   auto field = [&](StringRef key, yaml::Node *value) {
     if (key == "targets")
-      return names(value, rule.targets);
+      return targets(value, rule.targets);
     if (key == "weights")
-      return scheme(value, rule.weights);
+      return scheme(value, /*isWeight=*/true, rule.weights);
     if (key == "input_activations")
-      return scheme(value, rule.activations);
+      return scheme(value, /*isWeight=*/false, rule.activations);
     return fail(value, "unknown key '" + key + "'");
   };
   if (!forEach(node, "a config group", field))
@@ -183,11 +285,11 @@ bool RecipeReader::group(yaml::Node *node, RecipeRule &rule) {
 
 llvm::Expected<Recipe> RecipeReader::read() {
   Recipe recipe;
+  recipe.file = path;
   recipe.name = llvm::sys::path::stem(path).str();
-  RecipeRule kept;
   auto section = [&](StringRef key, yaml::Node *value) {
     if (key == "ignore")
-      return names(value, kept.targets);
+      return targets(value, recipe.ignore);
     if (key != "config_groups")
       return fail(value, "unknown key '" + key + "'");
     return forEach(value, "config_groups", [&](StringRef, yaml::Node *node) {
@@ -196,7 +298,7 @@ llvm::Expected<Recipe> RecipeReader::read() {
     });
   };
   yaml::document_iterator document = stream.begin();
-  if (document == stream.end() || !document->getRoot())
+  if (document == stream.end() || isNull(document->getRoot()))
     note(1, "is empty");
   else if (forEach(document->getRoot(), "a recipe", section) &&
            recipe.rules.empty())
@@ -204,8 +306,8 @@ llvm::Expected<Recipe> RecipeReader::read() {
   if (stream.failed())
     note(1, "is not valid YAML");
   if (!problem.empty())
-    return llvm::createStringError(llvm::errc::invalid_argument, problem);
-  recipe.rules.insert(recipe.rules.begin(), kept);
+    return llvm::createStringError(llvm::errc::invalid_argument,
+                                   Twine(problem));
   return recipe;
 }
 
@@ -214,5 +316,9 @@ llvm::Expected<Recipe> quantmlir::readRecipeFile(StringRef path) {
   if (!buffer)
     return llvm::createStringError(buffer.getError(),
                                    path + ": " + buffer.getError().message());
+  // The parser recurses; no recipe is anywhere near this long.
+  if ((*buffer)->getBufferSize() > 1 << 16)
+    return llvm::createStringError(llvm::errc::file_too_large,
+                                   path + ": is too long for a recipe");
   return RecipeReader(path, (*buffer)->getBuffer()).read();
 }

@@ -2,7 +2,12 @@
 #ifndef QUANT_MLIR_QUANTIZE_RECIPE_H
 #define QUANT_MLIR_QUANTIZE_RECIPE_H
 
+// Which number format goes to which layer. A recipe knows no format: schemes
+// are text, as in the IR, and a new scheme needs no change here.
+
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
+#include "llvm/ADT/Twine.h"
 #include "llvm/Support/Error.h"
 #include <optional>
 #include <string>
@@ -10,41 +15,56 @@
 
 namespace quantmlir {
 
-/// How some layers are quantized. Schemes are text as in the IR, such as
-/// "#qt.int<4, group = 32, scale = f16>", so that a recipe needs to know no
-/// format.
-struct RecipeRule {
-  /// Which layers: "Linear" or "Embedding", a weight's name, or "re:" and a
-  /// regular expression that a weight's name must match from its start.
-  std::vector<std::string> targets;
-  /// The scheme of weights; "keep" leaves them as they are stored.
-  std::string weights = "keep";
-  /// The scheme of activations; "float", or "auto": float for float weights,
-  /// int8 in groups for integer weights.
-  std::string activations = "auto";
+/// A word of a recipe, and where it stands; line 0 in a built-in recipe.
+struct RecipeText {
+  std::string text;
+  int line = 0;
 };
 
-/// Which scheme goes to which layer. The first rule that matches decides; a
-/// layer that none matches is kept.
+/// How some layers are quantized.
+struct RecipeRule {
+  /// Which layers: "Linear" or "Embedding", a weight's name with or without
+  /// ".weight" at its end, or "re:" and a POSIX regular expression that such a
+  /// name must match from its start.
+  std::vector<RecipeText> targets;
+  /// The scheme of weights, such as "#qt.int<4, group = 32, scale = f16>";
+  /// "keep" leaves them as they are stored.
+  RecipeText weights = {"keep"};
+  /// The scheme of activations; "float", or "auto": float for float weights,
+  /// int8 in groups for integer weights.
+  RecipeText activations = {"auto"};
+};
+
 struct Recipe {
   std::string name;
+  std::string file; ///< empty for a built-in recipe
+  /// Targets that are kept as stored, whatever the rules say.
+  std::vector<RecipeText> ignore;
   std::vector<RecipeRule> rules;
 
-  /// A built-in recipe (as-stored, f32, f16, bf16, w8a8, intB, intB-gN,
-  /// intB-gN-asym, q4_0, q4_1, q8_0) or a YAML file; see docs/recipes.md. The
+  /// A built-in recipe (as-stored, f32, f16, bf16, w8a8, intB, intB-gN, each
+  /// with -asym, q4_0, q4_1, q8_0) or a YAML file; see docs/recipes.md. The
   /// error names what is known, or file and line.
   static llvm::Expected<Recipe> load(llvm::StringRef nameOrFile);
 
   /// The rule for a layer of the class "Linear" or "Embedding" with the weight
-  /// of this name; null if none matches.
+  /// of this name; null if it is kept as stored. What names a layer most
+  /// narrowly wins: the weight's name, then a regular expression, then the
+  /// class; of equals the first.
   const RecipeRule *find(llvm::StringRef layerClass,
                          llvm::StringRef weight) const;
+
+  /// "file:line: " or "recipe 'name': ", for messages about `text`.
+  std::string where(const RecipeText &text) const;
 };
 
-/// True if a layer of this class and weight name is one that `target` means.
-/// A bad regular expression matches nothing; `load` has refused it.
-bool matchesTarget(llvm::StringRef target, llvm::StringRef layerClass,
-                   llvm::StringRef weight);
+/// How narrowly a target names a layer.
+enum class TargetMatch { None, Class, Pattern, Name };
+
+/// How `target` (see RecipeRule::targets) names a layer of this class and weight
+/// name. A bad regular expression names nothing; `Recipe::load` refuses it.
+TargetMatch matchTarget(llvm::StringRef target, llvm::StringRef layerClass,
+                        llvm::StringRef weight);
 
 } // namespace quantmlir
 

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Three steps, so that a recipe that does not fit is refused before anything
+// changes: decide (one decision per weight, because the ops that share a weight
+// share its numbers), write the weights that change, replace the ops.
 
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Support/DebugStringHelper.h"
 #include "quant-mlir/Dialect/QT/IR/QT.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Export/SafetensorsWriter.h"
@@ -10,6 +16,9 @@
 #include "quant-mlir/Quantize/Recipe.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/Path.h"
+#include <cmath>
 
 namespace quantmlir::qt {
 #define GEN_PASS_DEF_QUANTIZEPASS
@@ -30,14 +39,17 @@ struct Decision {
   WeightOp weight;
   SmallVector<QuantizableOpInterface> readers;
   QuantSchemeInterface scheme; ///< the new one, or the stored one if kept
-  std::string activations;
+  std::string activations;     ///< a scheme, "float" or "auto"
   bool changed = false;
+  SmallVector<LoadOp> newLoads;
 
-  QuantTensorType type() {
-    Type stored = weight.getType();
-    if (auto quantized = dyn_cast<QuantTensorType>(stored))
-      return QuantTensorType::get(quantized.getLogicalType(), scheme);
-    return QuantTensorType::get(cast<RankedTensorType>(stored), scheme);
+  RankedTensorType logicalType() {
+    if (auto stored = dyn_cast<QuantTensorType>(weight.getType()))
+      return stored.getLogicalType();
+    return cast<RankedTensorType>(weight.getType());
+  }
+  QuantTensorType newType() {
+    return QuantTensorType::get(logicalType(), scheme);
   }
 };
 
@@ -46,29 +58,34 @@ struct QuantizePass : qt::impl::QuantizePassBase<QuantizePass> {
   void runOnOperation() override;
 
 private:
-  LogicalResult decide(const Recipe &rules);
-  LogicalResult decide(const Recipe &rules, Decision &decision);
+  LogicalResult loadRecipe();
+  QuantSchemeInterface parseScheme(const RecipeText &text);
+  LogicalResult decide();
+  LogicalResult decide(Decision &decision);
+  void warnAboutIdleTargets();
+  LogicalResult chooseFile();
   LogicalResult writeChanged();
-  LogicalResult replaceReaders(Decision &decision);
-  FailureOr<Value> activationFor(OpBuilder &builder, QuantizableOpInterface op,
-                                 Decision &decision);
+  Value activationFor(OpBuilder &builder, QuantizableOpInterface op,
+                      const Decision &decision);
+  void replace(QuantizableOpInterface op, Decision &decision);
+  void redeclare(Decision &decision, ArrayRef<LoadOp> loads);
 
+  Recipe rules;
+  std::string file; ///< where changed weights go
+  llvm::StringMap<QuantSchemeInterface> schemes;
   llvm::MapVector<Operation *, Decision> decisions;
+  /// Every op that is replaced and its weight, in the program's order.
+  SmallVector<std::pair<QuantizableOpInterface, Operation *>> ops;
   llvm::DenseMap<std::pair<Value, Attribute>, Value> quantized;
 };
 
 } // namespace
 
-/// The `qt.load` that a float weight comes from.
+/// The `qt.load` that a float weight comes from, or null.
 static LoadOp sourceOf(Value weight) {
   if (auto dequantize = weight.getDefiningOp<DequantizeOp>())
     return dequantize.getInput().getDefiningOp<LoadOp>();
   return weight.getDefiningOp<LoadOp>();
-}
-
-static QuantSchemeInterface parseScheme(StringRef text, MLIRContext *context) {
-  return dyn_cast_or_null<QuantSchemeInterface>(
-      parseAttribute(text, context));
 }
 
 /// "Linear" for lm.linear: the last part of the name, as people write it.
@@ -78,76 +95,204 @@ static std::string layerClass(Operation *op) {
   return name;
 }
 
-LogicalResult QuantizePass::decide(const Recipe &rules, Decision &decision) {
+/// The class that a weight is looked up by. If a table is also a head, lookups
+/// decide: a recipe for linears means the layers in between.
+static std::string layerClass(const Decision &decision) {
+  for (QuantizableOpInterface reader : decision.readers)
+    if (!reader.getActivationOperand())
+      return layerClass(reader);
+  return layerClass(decision.readers.front());
+}
+
+//===----------------------------------------------------------------------===//
+// Decide
+//===----------------------------------------------------------------------===//
+
+/// Null, with an error, if the text is no scheme.
+QuantSchemeInterface QuantizePass::parseScheme(const RecipeText &text) {
+  auto [entry, isNew] = schemes.try_emplace(text.text);
+  if (!isNew)
+    return entry->second;
+  // The parser knows nothing of the recipe: what it says is reported as ours.
+  std::string why;
+  {
+    ScopedDiagnosticHandler handler(
+        &getContext(), [&](Diagnostic &diagnostic) {
+          if (why.empty())
+            why = ": " + diagnostic.str();
+          return success();
+        });
+    entry->second = dyn_cast_or_null<QuantSchemeInterface>(
+        parseAttribute(text.text, &getContext()));
+  }
+  if (!entry->second)
+    getOperation().emitError(rules.where(text))
+        << "'" << text.text << "' is not a scheme" << why;
+  return entry->second;
+}
+
+LogicalResult QuantizePass::loadRecipe() {
+  llvm::Expected<Recipe> loaded = Recipe::load(recipe);
+  if (!loaded)
+    return getOperation().emitError(llvm::toString(loaded.takeError()));
+  rules = std::move(*loaded);
+  for (const RecipeRule &rule : rules.rules) {
+    if (rule.weights.text != "keep" && !parseScheme(rule.weights))
+      return failure();
+    const RecipeText &activations = rule.activations;
+    if (activations.text != "auto" && activations.text != "float" &&
+        !parseScheme(activations))
+      return failure();
+  }
+  return success();
+}
+
+LogicalResult QuantizePass::decide(Decision &decision) {
   WeightOp weight = decision.weight;
-  const RecipeRule *rule = rules.find(layerClass(decision.readers.front()),
-                                      weight.getSymName());
-  RecipeRule keep;
+  RankedTensorType logical = decision.logicalType();
+  if (logical.getRank() != 2)
+    return weight.emitError("weight '")
+           << weight.getSymName() << "' is not a matrix: " << logical;
+  if (auto stored = dyn_cast<QuantTensorType>(weight.getType()))
+    decision.scheme = stored.getScheme();
+  else
+    decision.scheme = parseScheme(
+        {"#qt.float<" + debugString(logical.getElementType()) + ">"});
+  if (!decision.scheme)
+    return failure();
+
+  static const RecipeRule kept;
+  const RecipeRule *rule =
+      rules.find(layerClass(decision), weight.getSymName());
   if (!rule)
-    rule = &keep;
-  decision.activations = rule->activations;
-  auto stored = dyn_cast<QuantTensorType>(weight.getType());
-  decision.scheme =
-      stored ? stored.getScheme()
-             : parseScheme("#qt.float<f32>", weight.getContext());
-  if (rule->weights == "keep")
+    rule = &kept;
+  decision.activations = rule->activations.text;
+  if (rule->weights.text == "keep")
     return success();
-  QuantSchemeInterface scheme =
-      parseScheme(rule->weights, weight.getContext());
-  if (!scheme)
-    return weight.emitError("recipe '")
-           << rules.name << "': '" << rule->weights << "' is no scheme";
+  QuantSchemeInterface scheme = parseScheme(rule->weights);
   decision.changed = scheme != decision.scheme;
   decision.scheme = scheme;
-  auto logical = stored ? stored.getLogicalType()
-                        : cast<RankedTensorType>(weight.getType());
   return scheme.verifyTensor(
       [&] {
-        return weight.emitError("recipe '")
-               << rules.name << "' does not fit " << weight.getSymName()
-               << ": ";
+        return weight.emitError(rules.where(rule->weights))
+               << "does not fit weight '" << weight.getSymName() << "': ";
       },
       logical.getShape(), logical.getElementType());
 }
 
-LogicalResult QuantizePass::decide(const Recipe &rules) {
-  WalkResult walked = getOperation().walk([&](QuantizableOpInterface op) {
+LogicalResult QuantizePass::decide() {
+  QuantizableOpInterface first;
+  getOperation().walk([&](QuantizableOpInterface op) {
     LoadOp load = sourceOf(op.getWeightOperand().get());
-    if (!load)
-      return WalkResult::advance();
+    if (!load) {
+      ++numFloat;
+      if (!first)
+        first = op;
+      return;
+    }
     auto weight = SymbolTable::lookupNearestSymbolFrom<WeightOp>(
         load, load.getWeightAttr());
     Decision &decision = decisions[weight];
     decision.weight = weight;
     decision.readers.push_back(op);
-    return WalkResult::advance();
+    ops.push_back({op, weight});
   });
-  (void)walked;
+  if (first)
+    first->emitWarning("stays float: its weight is not in a file "
+                       "(--qt-externalize-constants moves constants there)");
   for (auto &[op, decision] : decisions)
-    if (failed(decide(rules, decision)))
+    if (failed(decide(decision)))
       return failure();
   return success();
 }
 
-static StringRef storageName(Type type) {
-  return type.isF32()    ? "F32"
-         : type.isF16()  ? "F16"
-         : type.isBF16() ? "BF16"
-                         : "I8";
+/// A target in a file that names no layer is most likely a typing error.
+void QuantizePass::warnAboutIdleTargets() {
+  if (rules.file.empty())
+    return;
+  auto check = [&](const RecipeText &target) {
+    for (auto &[op, decision] : decisions)
+      for (QuantizableOpInterface reader : decision.readers)
+        if (matchTarget(target.text, layerClass(reader),
+                        decision.weight.getSymName()) != TargetMatch::None)
+          return;
+    getOperation().emitWarning(rules.where(target))
+        << "'" << target.text << "' names no layer of this model";
+  };
+  llvm::for_each(rules.ignore, check);
+  for (const RecipeRule &rule : rules.rules)
+    llvm::for_each(rule.targets, check);
 }
 
-/// The numbers of a weight as stored before.
+//===----------------------------------------------------------------------===//
+// Write
+//===----------------------------------------------------------------------===//
+
+/// Names the file of changed weights, and refuses one that is still needed.
+LogicalResult QuantizePass::chooseFile() {
+  file = weightsOut;
+  if (file.empty())
+    for (auto &[op, decision] : decisions)
+      if (decision.changed) {
+        StringRef source = llvm::sys::path::stem(decision.weight.getFile());
+        file = (source + "." + rules.name + ".safetensors").str();
+        break;
+      }
+  llvm::StringSet<> checked;
+  for (WeightOp weight : getOperation().getOps<WeightOp>())
+    if (checked.insert(weight.getFile()).second &&
+        (weight.getFile() == file ||
+         llvm::sys::fs::equivalent(weight.getFile(), file)))
+      return weight.emitError(file)
+             << ": weights-out would overwrite the file that weight '"
+             << weight.getSymName() << "' is in";
+  return success();
+}
+
+/// The type of a part's bytes in the file. All of ours are signless; codes on
+/// both sides of zero are marked as signed for those who read the file
+/// elsewhere.
+static StringRef storageName(QuantSchemeInterface scheme, int64_t k,
+                             const StoragePart &part) {
+  if (part.elementType.isF32())
+    return "F32";
+  if (part.elementType.isF16())
+    return "F16";
+  if (part.elementType.isBF16())
+    return "BF16";
+  bool isSigned =
+      part.suffix == ".codes" && !scheme.getLaneForm(k).hasMinimum;
+  return isSigned ? "I8" : "U8";
+}
+
+/// The numbers of a weight as stored before, all of them finite.
 static llvm::Expected<std::vector<float>> readFloats(WeightOp weight,
                                                      WeightSource &source) {
   llvm::Expected<WeightData> data = source.read(weight);
   if (!data)
     return data.takeError();
-  if (auto type = dyn_cast<QuantTensorType>(weight.getType()))
-    return dequantizeRows(type.getScheme(), data->parts, type.getNumRows(),
-                          type.getRowLength(), 0, type.getNumRows());
-  ArrayRef<uint8_t> bytes = data->parts.front();
-  std::vector<float> values(bytes.size() / 4);
-  std::memcpy(values.data(), bytes.data(), bytes.size());
+  std::vector<float> values;
+  int64_t k;
+  if (auto type = dyn_cast<QuantTensorType>(weight.getType())) {
+    k = type.getRowLength();
+    auto rows = dequantizeRows(type.getScheme(), data->parts,
+                               type.getNumRows(), k, 0, type.getNumRows());
+    if (!rows)
+      return rows.takeError();
+    values = std::move(*rows);
+  } else {
+    k = cast<RankedTensorType>(weight.getType()).getShape().back();
+    ArrayRef<uint8_t> bytes = data->parts.front();
+    values.resize(bytes.size() / 4);
+    std::memcpy(values.data(), bytes.data(), values.size() * 4);
+  }
+  // No format has a place for a broken weight, and one spoils its whole group.
+  for (auto [index, value] : llvm::enumerate(values))
+    if (!std::isfinite(value))
+      return tensorError(weight.getFile(), weight.getTensorName(),
+                         (std::isnan(value) ? "NaN" : "infinity") +
+                             llvm::Twine(" in row ") + llvm::Twine(index / k) +
+                             ", column " + llvm::Twine(index % k));
   return values;
 }
 
@@ -161,56 +306,61 @@ LogicalResult QuantizePass::writeChanged() {
     }
     ++numRounded;
     changed.push_back(&decision);
-    QuantTensorType type = decision.type();
-    for (StoragePart &part :
-         decision.scheme.getStorageParts(type.getShape())) {
+    QuantTensorType type = decision.newType();
+    for (StoragePart &part : decision.scheme.getStorageParts(type.getShape())) {
       uint64_t bytes = part.elementType.getIntOrFloatBitWidth() / 8;
       for (int64_t size : part.shape)
         bytes *= size;
-      entries.push_back({(decision.weight.getSymName() + part.suffix).str(),
-                         storageName(part.elementType).str(), part.shape,
-                         bytes});
+      entries.push_back(
+          {(decision.weight.getSymName() + part.suffix).str(),
+           storageName(decision.scheme, type.getRowLength(), part).str(),
+           part.shape, bytes});
     }
   }
   if (changed.empty())
     return success();
-  ModuleOp module = getOperation();
-  if (weightsOut.empty())
-    return module.emitError("recipe '")
-           << recipe << "' changes weights: weights-out must name a file for "
-           << "them";
-  auto report = [&](llvm::Error error) {
-    return module.emitError(llvm::toString(std::move(error)));
-  };
-  auto writer = SafetensorsWriter::create(weightsOut, entries);
+  if (failed(chooseFile()))
+    return failure();
+
+  auto writer =
+      SafetensorsWriter::create(file, entries, {{"recipe", rules.name}});
   if (!writer)
-    return report(writer.takeError());
+    return getOperation().emitError(llvm::toString(writer.takeError()));
   WeightSource source;
-  for (Decision *decision : changed) {
-    WeightOp weight = decision->weight;
-    llvm::Expected<std::vector<float>> values = readFloats(weight, source);
+  auto writeOne = [&](Decision &decision) -> llvm::Error {
+    llvm::Expected<std::vector<float>> values =
+        readFloats(decision.weight, source);
     if (!values)
-      return report(values.takeError());
-    QuantTensorType type = decision->type();
+      return values.takeError();
+    QuantTensorType type = decision.newType();
     std::vector<std::vector<uint8_t>> parts(
-        decision->scheme.getStorageParts(type.getShape()).size());
-    if (llvm::Error error = decision->scheme.quantizeMatrix(
+        decision.scheme.getStorageParts(type.getShape()).size());
+    if (llvm::Error error = decision.scheme.quantizeMatrix(
             *values, type.getNumRows(), type.getRowLength(), parts))
-      return report(tensorError(weight.getFile(), weight.getTensorName(),
-                                llvm::toString(std::move(error))));
+      return tensorError(decision.weight.getFile(),
+                         decision.weight.getTensorName(),
+                         llvm::toString(std::move(error)));
     for (const std::vector<uint8_t> &part : parts)
       if (llvm::Error error = (*writer)->append(part))
-        return report(std::move(error));
-  }
+        return error;
+    return llvm::Error::success();
+  };
+  for (Decision *decision : changed)
+    if (llvm::Error error = writeOne(*decision))
+      return decision->weight.emitError(llvm::toString(std::move(error)));
   if (llvm::Error error = (*writer)->finish())
-    return report(std::move(error));
+    return getOperation().emitError(llvm::toString(std::move(error)));
   return success();
 }
 
-/// The activation as the recipe wants it, quantized once for all its readers.
-FailureOr<Value> QuantizePass::activationFor(OpBuilder &builder,
-                                             QuantizableOpInterface op,
-                                             Decision &decision) {
+//===----------------------------------------------------------------------===//
+// Replace
+//===----------------------------------------------------------------------===//
+
+/// The activation as the recipe wants it, quantized once for all its readers;
+/// null if the op has none.
+Value QuantizePass::activationFor(OpBuilder &builder, QuantizableOpInterface op,
+                                  const Decision &decision) {
   OpOperand *operand = op.getActivationOperand();
   if (!operand)
     return Value();
@@ -218,22 +368,19 @@ FailureOr<Value> QuantizePass::activationFor(OpBuilder &builder,
   auto type = cast<RankedTensorType>(x.getType());
   int64_t k = type.getShape().back();
   LaneForm form = decision.scheme.getLaneForm(k);
-  bool integers = form.kind == LaneForm::Kind::Integer;
-  if (decision.activations == "float" ||
-      (decision.activations == "auto" && !integers))
-    return x;
   std::string text = decision.activations;
   if (text == "auto") {
-    // One group must divide the other.
+    if (form.kind == LaneForm::Kind::Float)
+      return x;
+    // Kernels sum up to the smaller group, which must divide the larger one.
     bool divides = form.group == k || form.group % activationGroup == 0 ||
                    activationGroup % form.group == 0;
     text = "#qt.int<8, group = " +
            std::to_string(divides ? activationGroup : form.group) + ">";
+  } else if (text == "float") {
+    return x;
   }
-  QuantSchemeInterface scheme = parseScheme(text, &getContext());
-  if (!scheme)
-    return op->emitError("recipe '") << recipe << "': '" << text
-                                     << "' is no scheme";
+  QuantSchemeInterface scheme = parseScheme({text});
   Value &known = quantized[{x, Attribute(scheme)}];
   if (!known) {
     OpBuilder::InsertionGuard guard(builder);
@@ -244,51 +391,72 @@ FailureOr<Value> QuantizePass::activationFor(OpBuilder &builder,
   return known;
 }
 
-LogicalResult QuantizePass::replaceReaders(Decision &decision) {
-  QuantTensorType type = decision.type();
-  for (QuantizableOpInterface op : decision.readers) {
-    OpBuilder builder(op);
-    FailureOr<Value> activation = activationFor(builder, op, decision);
-    if (failed(activation))
-      return failure();
-    Value weight = LoadOp::create(builder, op.getLoc(), type,
-                                  decision.weight.getSymName());
-    Operation *quantizedOp = op.createQuantized(builder, weight, *activation);
-    // A value that is quantized elsewhere may be this op's result.
-    for (auto [from, to] :
-         llvm::zip(op->getResults(), quantizedOp->getResults()))
-      from.replaceAllUsesWith(to);
-    Value floats = op.getWeightOperand().get();
-    op.erase();
-    for (Operation *dead = floats.getDefiningOp(); dead && dead->use_empty();) {
-      Operation *producer = dead->getNumOperands()
-                                ? dead->getOperand(0).getDefiningOp()
-                                : nullptr;
-      dead->erase();
-      dead = producer;
-    }
+void QuantizePass::replace(QuantizableOpInterface op, Decision &decision) {
+  OpBuilder builder(op);
+  Value activation = activationFor(builder, op, decision);
+  auto load = LoadOp::create(builder, op.getLoc(), decision.newType(),
+                             decision.weight.getSymName());
+  decision.newLoads.push_back(load);
+  Operation *newOp = op.createQuantized(builder, load, activation);
+  op->replaceAllUsesWith(newOp->getResults());
+  Value weight = op.getWeightOperand().get();
+  op.erase();
+  for (Operation *dead = weight.getDefiningOp(); dead && dead->use_empty();) {
+    Operation *producer =
+        dead->getNumOperands() ? dead->getOperand(0).getDefiningOp() : nullptr;
+    dead->erase();
+    dead = producer;
   }
-  decision.weight.setType(type);
-  if (decision.changed) {
-    decision.weight.setFile(weightsOut);
-    decision.weight.removeTensorAttr();
+}
+
+/// Declares the new weight: in place of the old one, or beside it if something
+/// that is not quantizable still loads that.
+void QuantizePass::redeclare(Decision &decision, ArrayRef<LoadOp> loads) {
+  WeightOp weight = decision.weight;
+  StringRef oldName = weight.getSymName();
+  bool stillLoaded = llvm::any_of(loads, [&](LoadOp load) {
+    return load.getWeight() == oldName &&
+           !llvm::is_contained(decision.newLoads, load);
+  });
+  if (stillLoaded) {
+    SymbolTable symbols(getOperation());
+    auto copy = cast<WeightOp>(weight->clone());
+    copy.setTensor(decision.changed ? oldName : weight.getTensorName());
+    symbols.insert(copy, std::next(Block::iterator(weight)));
+    for (LoadOp load : decision.newLoads)
+      load.setWeight(copy.getSymName());
+    weight = copy;
+  } else if (decision.changed) {
+    weight.removeTensorAttr();
   }
-  return success();
+  weight.setType(decision.newType());
+  if (decision.changed)
+    weight.setFile(file);
 }
 
 void QuantizePass::runOnOperation() {
+  schemes.clear();
   decisions.clear();
+  ops.clear();
   quantized.clear();
-  ModuleOp module = getOperation();
-  llvm::Expected<Recipe> rules = Recipe::load(recipe);
-  if (!rules) {
-    module.emitError(llvm::toString(rules.takeError()));
+  if (failed(loadRecipe()) || failed(decide()) || failed(writeChanged()))
     return signalPassFailure();
-  }
-  if (failed(decide(*rules)) || failed(writeChanged()))
-    return signalPassFailure();
+  warnAboutIdleTargets();
+  // In the program's order, so that an activation is final when it is asked for.
+  for (auto [op, weight] : ops)
+    replace(op, decisions[weight]);
+  SmallVector<LoadOp> loads;
+  getOperation().walk([&](LoadOp load) { loads.push_back(load); });
   for (auto &[op, decision] : decisions)
-    if (failed(replaceReaders(decision)))
-      return signalPassFailure();
-  module->setAttr("qt.recipe", StringAttr::get(&getContext(), rules->name));
+    redeclare(decision, loads);
+  getOperation()->setAttr("qt.recipe",
+                          StringAttr::get(&getContext(), rules.name));
+
+  // The stage's contract.
+  getOperation().walk([&](QuantizableOpInterface op) {
+    if (sourceOf(op.getWeightOperand().get())) {
+      op->emitError("reads a weight from a file and was not quantized");
+      signalPassFailure();
+    }
+  });
 }

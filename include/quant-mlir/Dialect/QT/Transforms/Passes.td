@@ -83,17 +83,22 @@ def QuantizePass : Pass<"qt-quantize", "::mlir::ModuleOp"> {
     `lm.embedding`, whatever implements `QuantizableOpInterface`) by its
     quantized form. The recipe decides by the op's class and the weight's name;
     see docs/recipes.md. Weights that change are rounded to the nearest point of
-    their new grid and written, tensor by tensor, to `weights-out`. Ops that
-    share a weight (a tied embedding and head) share its decision: the first op
-    that reads it decides.
+    their new grid and written, tensor by tensor, to `weights-out`.
+
+    Ops that read the same weight share its decision. If one of them looks rows
+    up (an embedding whose table is the head, too), the weight counts as an
+    embedding.
 
     Integer weights are multiplied with int8 activations, computed when the
-    program runs: integer dot products are what CPUs do fastest. If the recipe
-    does not say how they are grouped, it is by 32 values (or by the weight's
-    own group where that does not divide), which costs about as much accuracy as
-    8-bit weights. A recipe with `input_activations: float` keeps them float.
+    program runs, also by recipes for weights alone: integer dot products are
+    what CPUs do fastest. If the recipe does not say how they are grouped, it is
+    by 32 values (by the weight's own group where neither divides the other); an
+    activation is then off by at most 1/254 of the largest in its group. A recipe
+    with `input_activations: float` leaves them float, which no integer kernel
+    takes today.
 
-    Before:   weights are `qt.load`, or `qt.dequantize` of one.
+    Before:   weights are `qt.load`, or `qt.dequantize` of one. Other ops are
+              left alone, with a warning.
     After:    every such op is quantized; `qt.recipe` on the module names the
               recipe. Weights are `!qt.tensor`, plain floats `#qt.float`.
     Numerics: rounds weights and activations to nearest; "keep" changes no
@@ -104,11 +109,14 @@ def QuantizePass : Pass<"qt-quantize", "::mlir::ModuleOp"> {
     Option<"recipe", "recipe", "std::string", "\"as-stored\"",
            "Name of a built-in recipe, or a YAML file">,
     Option<"weightsOut", "weights-out", "std::string", "\"\"",
-           "The safetensors file to write changed weights to">,
+           "The safetensors file to write changed weights to; "
+           "MODEL.RECIPE.safetensors unless given">,
   ];
   let statistics = [
     Statistic<"numRounded", "rounded", "Weights rounded to a new grid">,
     Statistic<"numKept", "kept", "Weights kept as they are stored">,
+    Statistic<"numFloat", "float", "Ops left float: their weight is not in a "
+                                   "file">,
   ];
 }
 
