@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The kernel matrix: scheme x shape x target x M, and which part of it is tested by default."""
+
+import dataclasses
+import functools
+import itertools
+import os
+import pathlib
+import random
+from typing import Dict, List, Tuple, Union
+
+import numpy as np
+from schemes import Block, Float, Int, Weight
+
+# What a CPU must have (as Linux names it) to run the code of a target.
+TARGETS = {
+    "cpu:x86-64-v3": ("avx2", "fma", "f16c"),
+    "cpu:x86-64-v3+vnni": ("avx2", "fma", "f16c", "avx_vnni"),
+    "cpu:x86-64-v4": ("avx512f", "avx512bw", "avx512vl", "avx512dq"),
+    "cpu:x86-64-v4+vnni": ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni"),
+    "cpu:native": (),
+}
+# Tokens per call: the matmul's tiles have 2 to 12 rows.
+TOKENS = (
+    1,  # decoding
+    2,  # less than any tile
+    7,  # a tile and a rest, or a part of one
+    13,  # one past the largest tile
+    33,  # several tiles and a rest
+)
+ROWS = (
+    32,  # one panel of two AVX-512 registers
+    48,  # three registers: panels of one
+    33,  # a panel for one row: stores are masked
+    576,  # many panels: a hidden size of SmolLM2
+)
+COLUMNS = (
+    576,  # 4.5 groups of 128: the last one is short
+    96,  # a group and a half of 64, shorter than one of 128
+    32,  # one group: all schemes have one scale per row
+    64,
+)
+BITS = range(2, 9)
+GRANULARITIES = ("tensor", "channel", "group = 32", "group = 64", "group = 128")
+FACTORS = {
+    "scale": ("f16", "bf16", "f32"),
+    "activation": ("#qt.int<8, token>", "#qt.int<8, group = 32>"),
+    "n": ROWS,
+    "k": COLUMNS,
+    "bias": (False, True),
+    "residual": (False, True),
+}
+FULL = bool(os.environ.get("QUANT_MLIR_FULL_KERNEL_MATRIX"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    scheme: Union[Int, Block, Float]
+    activation: str  # a scheme, or "" for float activations
+    n: int
+    k: int
+    bias: bool
+    residual: bool
+    name: str
+
+    @property
+    def xgroup(self) -> int:
+        return 32 if "group" in self.activation else self.k
+
+    @functools.cached_property
+    def weight(self) -> Weight:
+        return self.scheme.make(np.random.default_rng(self.n * 1000 + self.k), self.n, self.k)
+
+    @functools.cached_property
+    def bias_values(self) -> np.ndarray:
+        """Whole numbers, so that they do not spoil a sum that is exact."""
+        rng = np.random.default_rng(5)
+        return rng.integers(-100, 100, self.n).astype(np.float32)
+
+    def mlir(self, weights: pathlib.Path) -> str:
+        """Functions NAME (the product) and NAME_gather (a lookup in the same weight)."""
+        n, k, name = self.n, self.k, self.name
+        matrix = f"!qt.tensor<{n}x{k}xf32, {self.scheme.text}>"
+        x, y = f"tensor<?x{k}xf32>", f"tensor<?x{n}xf32>"
+        quantized = f"!qt.tensor<?x{k}xf32, {self.activation}>" if self.activation else x
+        lines = [f'qt.weight @{name}.w : {matrix} in "{weights}"']
+        if self.bias:
+            file = weights.with_suffix(".safetensors")
+            lines.append(f'qt.weight @{name}.b : tensor<{n}xf32> in "{file}"')
+        residual = f", %r: {y}" if self.residual else ""
+        lines.append(f"func.func @{name}(%x: {x}{residual}) -> {y} {{")
+        lines.append(f"  %w = qt.load @{name}.w : {matrix}")
+        factor = "%x"
+        if self.activation:
+            lines.append(f"  %q = qt.quantize %x : {x} -> {quantized}")
+            factor = "%q"
+        if self.bias:
+            lines.append(f"  %b = qt.load @{name}.b : tensor<{n}xf32>")
+        bias, type_ = (" bias %b", f", tensor<{n}xf32>") if self.bias else ("", "")
+        lines.append(f"  %y = qt.matmul {factor}, %w{bias} : {quantized}, {matrix}{type_} -> {y}")
+        result = "%y"
+        if self.residual:
+            lines.append(f"  %z = arith.addf %r, %y : {y}")
+            result = "%z"
+        lines += [f"  return {result} : {y}", "}"]
+        lines.append(f"func.func @{name}_gather(%ids: tensor<?xi32>) -> {x} {{")
+        lines.append(f"  %w = qt.load @{name}.w : {matrix}")
+        lines.append(f"  %e = qt.gather %ids, %w : tensor<?xi32>, {matrix} -> {x}")
+        lines += [f"  return %e : {x}", "}"]
+        return "\n".join(lines)
+
+
+def integer_cases(bits: int) -> List[Case]:
+    rest = list(itertools.product(*FACTORS.values()))
+    cases = []
+    for asymmetric, granularity in itertools.product((False, True), GRANULARITIES):
+        for scale, activation, n, k, bias, residual in (
+            rest if FULL else [_cover(bits, asymmetric, granularity)]
+        ):
+            scheme = Int(bits, asymmetric, granularity, scale)
+            name = f"i{bits}_{len(cases)}"
+            cases.append(Case(scheme, activation, n, k, bias, residual, name))
+    return cases
+
+
+def _cover(*fixed) -> Tuple:
+    return _covering_rows()[fixed]
+
+
+@functools.lru_cache(None)
+def _covering_rows() -> Dict[Tuple, Tuple]:
+    """For each (bits, asymmetric, granularity) one choice of the other factors, so that every
+    two values of any two factors meet somewhere: greedy, the best of 60 random choices."""
+    generator, seen, rows = random.Random(1), set(), {}
+    for fixed in itertools.product(BITS, (False, True), GRANULARITIES):
+
+        def new_pairs(choice, fixed=fixed):
+            return set(itertools.combinations(enumerate(fixed + choice), 2)) - seen
+
+        choices = [tuple(map(generator.choice, FACTORS.values())) for _ in range(60)]
+        best = max(choices, key=lambda choice: len(new_pairs(choice)))
+        seen |= new_pairs(best)
+        rows[fixed] = best
+    return rows
+
+
+def missing_pairs() -> set:
+    """Pairs of factor values that the default choice leaves out."""
+    factors = [BITS, (False, True), GRANULARITIES, *FACTORS.values()]
+    have = set()
+    for fixed, choice in _covering_rows().items():
+        have |= set(itertools.combinations(enumerate(fixed + choice), 2))
+    want = set()
+    for a, b in itertools.combinations(range(len(factors)), 2):
+        want |= {((a, x), (b, y)) for x in factors[a] for y in factors[b]}
+    return want - have
+
+
+def block_cases() -> List[Case]:
+    shapes = list(itertools.product(ROWS, COLUMNS))
+    cases = []
+    for kind in ("q4_0", "q4_1", "q8_0"):
+        for index, activation in enumerate(FACTORS["activation"]):
+            for n, k in shapes if FULL else shapes[4 * index + 1 :: 7]:
+                flags = len(cases) % 2 == 0, len(cases) % 3 == 0
+                cases.append(Case(Block(kind), activation, n, k, *flags, f"{kind}_{len(cases)}"))
+    return cases
+
+
+def float_cases() -> List[Case]:
+    shapes = list(itertools.product(ROWS, COLUMNS))
+    cases = []
+    for index, kind in enumerate(("f32", "f16", "bf16")):
+        for n, k in shapes if FULL else shapes[index::5]:
+            flags = len(cases) % 2 == 0, len(cases) % 3 == 0
+            cases.append(Case(Float(kind), "", n, k, *flags, f"{kind}_{len(cases)}"))
+    return cases
+
+
+@functools.lru_cache(None)
+def modules() -> Dict[str, List[Case]]:
+    """The cases by the module that holds them: few runs of the compiler, small modules."""
+    result = {f"int{bits}": integer_cases(bits) for bits in BITS}
+    result["blocks"] = block_cases()
+    result["floats"] = float_cases()
+    split = {}
+    for name, cases in result.items():
+        for start in range(0, len(cases), 40):
+            split[name + (f"_{start}" if start else "")] = cases[start : start + 40]
+    return split
+
+
+def cpu_flags() -> set:
+    info = pathlib.Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.exists() else ():
+        if line.startswith("flags"):
+            return set(line.split(":")[1].split())
+    return set()

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The smallest writers of weight files: whatever bytes a test wants to see in them."""
+
+import json
+import struct
+
+# numpy has no bfloat16: such values are held as their bits, uint16 with the name given here.
+SAFETENSORS_NAMES = {"int8": "I8", "uint8": "U8", "float16": "F16", "float32": "F32"}
+GGUF_TYPES = {"q4_0": 2, "q4_1": 3, "q8_0": 8}
+
+
+def write_safetensors(path, tensors) -> None:
+    """tensors: name -> array, uint16 standing for bfloat16."""
+    header, blobs, offset = {}, [], 0
+    for name, array in tensors.items():
+        blob = array.tobytes()
+        dtype = "BF16" if array.dtype == "uint16" else SAFETENSORS_NAMES[str(array.dtype)]
+        span = [offset, offset + len(blob)]
+        header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": span}
+        blobs.append(blob)
+        offset += len(blob)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+
+
+def write_gguf(path, tensors) -> None:
+    """tensors: name -> (GGUF type, logical shape, bytes)."""
+    infos, blobs, offset = b"", b"", 0
+    for name, (kind, shape, data) in tensors.items():
+        infos += struct.pack("<Q", len(name)) + name.encode()
+        infos += struct.pack("<I", len(shape))
+        infos += struct.pack(f"<{len(shape)}Q", *reversed(shape))  # innermost first
+        infos += struct.pack("<IQ", GGUF_TYPES[kind], offset)
+        blobs += data + b"\0" * (-len(data) % 32)
+        offset = len(blobs)
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), 0) + infos
+    path.write_bytes(head + b"\0" * (-len(head) % 32) + blobs)
