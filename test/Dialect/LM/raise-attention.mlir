@@ -169,20 +169,47 @@ func.func @softmax_over_queries(%q: tensor<2x3x4xf32>, %k: tensor<2x4x3xf32>, %v
   return %y : tensor<2x3x4xf32>
 }
 
-// Heads in front of the tokens in memory: no linear made these queries.
+// Something was computed after the heads had been moved to the front (here it is
+// all arguments): they are moved back, and forth again for what comes after.
 // CHECK-LABEL: func.func @heads_in_front
-//   CHECK-NOT: lm.attention
-//       CHECK: linalg.softmax
-func.func @heads_in_front(%q: tensor<2x3x4xf32>, %k: tensor<2x4x3xf32>, %v: tensor<2x3x4xf32>) -> tensor<2x3x4xf32> {
+//  CHECK-SAME: %[[Q:[a-z0-9]+]]: tensor<2x3x4xf32>, %[[K:[a-z0-9]+]]: tensor<2x3x4xf32>, %[[V:[a-z0-9]+]]: tensor<2x3x4xf32>
+//   CHECK-DAG: %[[QT:.+]] = linalg.transpose ins(%[[Q]] : tensor<2x3x4xf32>) {{.*}} permutation = [1, 0, 2]
+//   CHECK-DAG: %[[KT:.+]] = linalg.transpose ins(%[[K]] : tensor<2x3x4xf32>) {{.*}} permutation = [1, 0, 2]
+//   CHECK-DAG: %[[QM:.+]] = tensor.collapse_shape %[[QT]] {{\[\[}}0], [1, 2]]
+//   CHECK-DAG: %[[KM:.+]] = tensor.collapse_shape %[[KT]] {{\[\[}}0], [1, 2]]
+//       CHECK: %[[Y:.+]] = lm.attention %[[QM]], %[[KM]], %{{.*}} {heads = 2
+//       CHECK: %[[YS:.+]] = tensor.expand_shape %[[Y]] {{\[\[}}0], [1, 2]] output_shape [3, 2, 4]
+//       CHECK: linalg.transpose ins(%[[YS]] : tensor<3x2x4xf32>) {{.*}} permutation = [1, 0, 2]
+func.func @heads_in_front(%q: tensor<2x3x4xf32>, %k: tensor<2x3x4xf32>, %v: tensor<2x3x4xf32>) -> tensor<2x3x4xf32> {
   %zero = arith.constant 0.0 : f32
   %eq = tensor.empty() : tensor<2x3x4xf32>
   %es = tensor.empty() : tensor<2x3x3xf32>
+  %ek = tensor.empty() : tensor<2x4x3xf32>
+  %kt = linalg.transpose ins(%k : tensor<2x3x4xf32>) outs(%ek : tensor<2x4x3xf32>) permutation = [0, 2, 1]
   %is = linalg.fill ins(%zero : f32) outs(%es : tensor<2x3x3xf32>) -> tensor<2x3x3xf32>
-  %qk = linalg.batch_matmul ins(%q, %k : tensor<2x3x4xf32>, tensor<2x4x3xf32>) outs(%is : tensor<2x3x3xf32>) -> tensor<2x3x3xf32>
+  %qk = linalg.batch_matmul ins(%q, %kt : tensor<2x3x4xf32>, tensor<2x4x3xf32>) outs(%is : tensor<2x3x3xf32>) -> tensor<2x3x3xf32>
   %p = linalg.softmax dimension(2) ins(%qk : tensor<2x3x3xf32>) outs(%es : tensor<2x3x3xf32>) -> tensor<2x3x3xf32>
   %iy = linalg.fill ins(%zero : f32) outs(%eq : tensor<2x3x4xf32>) -> tensor<2x3x4xf32>
   %y = linalg.batch_matmul ins(%p, %v : tensor<2x3x3xf32>, tensor<2x3x4xf32>) outs(%iy : tensor<2x3x4xf32>) -> tensor<2x3x4xf32>
   return %y : tensor<2x3x4xf32>
+}
+
+// Values of five elements for keys of four: lm.attention has one size of heads.
+// CHECK-LABEL: func.func @wider_values
+//   CHECK-NOT: lm.attention
+//       CHECK: linalg.softmax
+func.func @wider_values(%q: tensor<2x3x4xf32>, %k: tensor<2x3x4xf32>, %v: tensor<2x3x5xf32>) -> tensor<2x3x5xf32> {
+  %zero = arith.constant 0.0 : f32
+  %eq = tensor.empty() : tensor<2x3x5xf32>
+  %es = tensor.empty() : tensor<2x3x3xf32>
+  %ek = tensor.empty() : tensor<2x4x3xf32>
+  %kt = linalg.transpose ins(%k : tensor<2x3x4xf32>) outs(%ek : tensor<2x4x3xf32>) permutation = [0, 2, 1]
+  %is = linalg.fill ins(%zero : f32) outs(%es : tensor<2x3x3xf32>) -> tensor<2x3x3xf32>
+  %qk = linalg.batch_matmul ins(%q, %kt : tensor<2x3x4xf32>, tensor<2x4x3xf32>) outs(%is : tensor<2x3x3xf32>) -> tensor<2x3x3xf32>
+  %p = linalg.softmax dimension(2) ins(%qk : tensor<2x3x3xf32>) outs(%es : tensor<2x3x3xf32>) -> tensor<2x3x3xf32>
+  %iy = linalg.fill ins(%zero : f32) outs(%eq : tensor<2x3x5xf32>) -> tensor<2x3x5xf32>
+  %y = linalg.batch_matmul ins(%p, %v : tensor<2x3x3xf32>, tensor<2x3x5xf32>) outs(%iy : tensor<2x3x5xf32>) -> tensor<2x3x5xf32>
+  return %y : tensor<2x3x5xf32>
 }
 
 // Each head has a mask of its own.

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// A graph from outside brings its weights inside the IR, as constants. Everything
-// behind this point wants them in a file: quantizing streams them one by one, and
-// what is not in the IR is not copied with it.
+// A graph from outside brings its weights inside the IR, as constants.
+// Everything behind this point wants them in a file: quantizing streams them
+// one by one, and what is not in the IR is not copied with it.
 //
 // Two things are done on the way. Constants with the same numbers become one
 // weight. And where the program transposes a constant, since its author kept
-// linears as [K, N], the weight is written as [N, K] and the transposition goes.
+// linears as [K, N], the weight is written as [N, K] and the transposition
+// goes.
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -105,13 +106,13 @@ private:
           !isa<DenseElementsAttr, DenseResourceElementsAttr>(numbers) ||
           isa<SplatElementsAttr>(numbers))
         return WalkResult::advance();
-      uint64_t bytes = uint64_t(type.getNumElements()) *
-                       (type.getElementTypeBitWidth() / 8);
+      uint64_t bytes =
+          uint64_t(type.getNumElements()) * (type.getElementTypeBitWidth() / 8);
       if (bytes == 0 || bytes < minBytes)
         return WalkResult::advance();
       if (dataOf(numbers).size() != bytes) {
         op.emitOpError() << "has " << dataOf(numbers).size()
-                       << " bytes of numbers, its type needs " << bytes;
+                         << " bytes of numbers, its type needs " << bytes;
         return WalkResult::interrupt();
       }
       constants.push_back(op);
@@ -135,15 +136,15 @@ private:
     return failure(result.wasInterrupted());
   }
 
-  /// The resource's name where there is one: exporters put the parameter's in it.
+  /// The resource's name where there is one: exporters put the parameter's in
+  /// it.
   void chooseNames() {
     llvm::StringSet<> taken;
     for (auto symbol : getOperation().getOps<SymbolOpInterface>())
       taken.insert(symbol.getName());
     for (auto &[key, weight] : weights) {
       std::string base = "constant";
-      if (auto resource =
-              dyn_cast<DenseResourceElementsAttr>(weight.numbers))
+      if (auto resource = dyn_cast<DenseResourceElementsAttr>(weight.numbers))
         base = resource.getRawHandle().getKey().str();
       weight.name = base;
       for (unsigned i = 0; !taken.insert(weight.name).second; ++i)
@@ -154,10 +155,9 @@ private:
   llvm::Error write() {
     SmallVector<SafetensorsWriter::Entry> entries;
     for (const auto &[key, weight] : weights)
-      entries.push_back({weight.name,
-                         fileType(weight.type.getElementType()).str(),
-                         llvm::to_vector(weight.type.getShape()),
-                         weight.bytes()});
+      entries.push_back(
+          {weight.name, fileType(weight.type.getElementType()).str(),
+           llvm::to_vector(weight.type.getShape()), weight.bytes()});
     auto writer = SafetensorsWriter::create(file, entries);
     if (!writer)
       return writer.takeError();
@@ -201,8 +201,7 @@ private:
     for (const auto &[key, weight] : weights) {
       for (Operation *op : weight.ops) {
         OpBuilder at(op);
-        Value load =
-            LoadOp::create(at, op->getLoc(), weight.type, weight.name);
+        Value load = LoadOp::create(at, op->getLoc(), weight.type, weight.name);
         op->replaceAllUsesWith(ValueRange{load});
         if (weight.transposed)
           op->erase();

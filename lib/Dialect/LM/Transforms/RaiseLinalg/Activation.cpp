@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// x/2·(1 + erf(x/√2)), x·0.5·(erf(x·0.7071) + 1), x·Φ(x): frameworks have many ways
-// to write one function, in one operation or in eight. So an activation is not
-// recognised by how it is written but by what it is: if a result depends on one
-// element x and nothing else, its formula is evaluated at some eighty places and
-// compared with the activations we know.
+// x/2·(1 + erf(x/√2)), x·0.5·(erf(x·0.7071) + 1), x·Φ(x): frameworks have many
+// ways to write one function, in one operation or in eight. So an activation is
+// not recognised by how it is written but by what it is: if a result depends on
+// one element x and nothing else, its formula is evaluated at some eighty
+// places and compared with the activations we know.
 //
 // That is no proof for any function, but the formulas are short and made of
-// analytic functions and of branches at zero only, and such a formula that agrees
-// with another to six digits from -600 to 600 is that other one, but for
+// analytic functions and of branches at zero only, and such a formula that
+// agrees with another to six digits from -600 to 600 is that other one, but for
 // constants that were rounded to f32. A gelu with 1.41 for √2 differs by 5e-4.
 
 #include "Matchers.h"
@@ -80,8 +80,8 @@ private:
     return program.size() - 1;
   }
 
-  int add(const Expr *e) {
-    if (program.size() > kLongest)
+  int add(const Expr *e, unsigned depth = 0) {
+    if (program.size() > kLongest || depth > kLongest)
       return -1;
     if (e->isElement()) {
       for (const Expr *view : reader.views(e))
@@ -104,7 +104,7 @@ private:
       return -1;
     Step step{Step::Apply, 0, e->fn, e->predicate, {}};
     for (const Expr *operand : e->operands) {
-      int from = add(operand);
+      int from = add(operand, depth + 1);
       if (from < 0)
         return -1;
       step.from.push_back(from);

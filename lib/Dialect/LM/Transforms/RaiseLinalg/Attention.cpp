@@ -4,15 +4,16 @@
 // s[h, t, j] = scale · sum(d) q[h, t, d] · k[h, j, d]  (+ mask[t, j])
 //
 // In linalg the heads are dimensions of their own, which reshapes and
-// transpositions have made of the last dimension of three linears, and often one
-// dimension with the batch. `lm.attention` takes what was there before: tensors
+// transpositions have made of the last dimension of three linears, and often
+// one dimension with the batch. `lm.attention` takes what was there before:
+// tensors
 // [.., tokens, heads * size]. They are found behind the views of q, k and v by
 // their indices: where the head's size is the last dimension, the head the one
 // before and the token the third, or where the last one is head * size + d.
 // Grouped heads show in k's and v's head: h floordiv group.
 //
-// The result is taken apart into heads again in the way in which the sum had it,
-// so that what merges the heads afterwards cancels out.
+// The result is taken apart into heads again in the way in which the sum had
+// it, so that what merges the heads afterwards cancels out.
 
 #include "Attention.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -54,12 +55,11 @@ struct RaiseAttention : OpInterfaceRewritePattern<linalg::LinalgOp> {
     // From here on it is a softmax that weighs values: if it still is no
     // lm.attention, the user should know why.
     auto decline = [&](const char *why) {
-      remarks.leave(op, Twine("softmax stays linalg, not lm.attention: ") +
-                            why);
+      remarks.leave(op,
+                    Twine("softmax stays linalg, not lm.attention: ") + why);
       return rewriter.notifyMatchFailure(op, why);
     };
-    if (const char *why =
-            matchScores(reader, scores, token, sum->dim, found))
+    if (const char *why = matchScores(reader, scores, token, sum->dim, found))
       return decline(why);
     return replace(op, rewriter, reader, root, found, sum->dim,
                    product->operands[1], decline);
@@ -109,15 +109,15 @@ private:
       result = clearHiddenRows(rewriter, loc, result, mask);
     result = splitHeads(rewriter, loc, result, *q);
 
-    // Batch and heads may have been one dimension, or none at all if there is one
-    // of each: the surplus goes into the first dimension.
+    // Batch and heads may have been one dimension, or none at all if there is
+    // one of each: the surplus goes into the first dimension.
     int64_t from = cast<RankedTensorType>(result.getType()).getRank();
     if (from != rank) {
       SmallVector<ReassociationIndices> groups(rank);
       for (int64_t dim = 0; dim < from; ++dim)
         groups[std::max<int64_t>(0, dim - (from - rank))].push_back(dim);
-      result = tensor::CollapseShapeOp::create(rewriter, loc, type, result,
-                                               groups);
+      result =
+          tensor::CollapseShapeOp::create(rewriter, loc, type, result, groups);
     }
     rewriter.replaceOp(op, result);
     return success();
@@ -147,19 +147,19 @@ private:
         int64_t group = to.numHeads / heads.numHeads;
         if (heads.head != reader.simplify(to.head.floorDiv(group)))
           continue;
-        bool sameBatch = true;
-        for (size_t dim = 0; dim < to.batch.size(); ++dim)
-          sameBatch &= traceSize(heads.tensor, dim) ==
-                       traceSize(to.tensor, dim);
-        if (sameBatch)
+        auto shape = [](const Heads &of) {
+          return cast<RankedTensorType>(of.tensor.getType())
+              .getShape()
+              .take_front(of.batch.size());
+        };
+        if (shape(heads) == shape(to))
           return heads;
       }
       return std::nullopt;
     };
     for (bool swapped : {false, true}) {
-      auto queries =
-          findHeads(reader, swapped ? scores.key : scores.query, token,
-                    scores.column, elementType);
+      auto queries = findHeads(reader, swapped ? scores.key : scores.query,
+                               token, scores.column, elementType);
       auto keys = findHeads(reader, swapped ? scores.query : scores.key,
                             keyToken, scores.column, elementType);
       auto values =
@@ -184,17 +184,15 @@ private:
     in.push_back(q.head);
     if (in.size() < out.size())
       return false;
+    // Sizes are compared as the types have them: see isWhole.
+    auto shape = cast<RankedTensorType>(q.tensor.getType()).getShape();
+    SmallVector<int64_t> sizes(shape.take_front(q.batch.size()));
+    sizes.push_back(q.numHeads);
     if (in.size() == out.size()) {
-      for (size_t dim = 0; dim < out.size(); ++dim) {
-        Size size;
-        if (dim < q.batch.size())
-          size = traceSize(q.tensor, dim);
-        else
-          size.constant = q.numHeads;
+      for (size_t dim = 0; dim < out.size(); ++dim)
         if (in[dim] != out[dim] ||
-            !(size == traceSize(root->tensor, dim)))
+            sizes[dim] != reader.sizeOf(out[dim]).constant)
           return false;
-      }
       return true;
     }
     // The first of `out` is the row-major position in the first of `in`.
@@ -202,16 +200,11 @@ private:
     AffineExpr position = reader.constant(0);
     int64_t total = 1;
     for (size_t dim = 0; dim < in.size(); ++dim) {
-      Size size;
-      if (dim < q.batch.size())
-        size = traceSize(q.tensor, dim);
-      else
-        size.constant = q.numHeads;
       if (out.empty() || dim <= surplus) {
-        if (!size.isStatic())
+        if (ShapedType::isDynamic(sizes[dim]))
           return false;
-        position = position * size.constant + in[dim];
-        total *= size.constant;
+        position = position * sizes[dim] + in[dim];
+        total *= sizes[dim];
       } else if (in[dim] != out[dim - surplus]) {
         return false;
       }

@@ -44,11 +44,16 @@ mlir::Value makeMask(Reader &reader, mlir::OpBuilder &builder,
 mlir::Value clearHiddenRows(mlir::OpBuilder &builder, mlir::Location loc,
                             mlir::Value result, mlir::Value mask);
 
-/// A tensor with heads: [batch.., tokens, heads, size] or, if `merged`,
-/// [batch.., tokens, heads * size].
+/// A tensor with heads.
 struct Heads {
+  enum Layout {
+    Split,  ///< [batch.., tokens, heads, size]
+    Merged, ///< [batch.., tokens, heads * size]
+    Front,  ///< [batch.., heads, tokens, size]
+  };
+
   mlir::Value tensor;
-  bool merged = false;
+  Layout layout = Split;
   llvm::SmallVector<mlir::AffineExpr> batch;
   mlir::AffineExpr head;
   int64_t numHeads = 0, size = 0;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 // A lookup: a generic over ids that extracts table[id, d] element by element.
-// torch-mlir asserts in the body that the id lies within the table. The assertion
-// goes: `lm.embedding` leaves ids outside the table undefined and the runtime
-// checks them before it calls.
+// torch-mlir asserts in the body that the id lies within the table. The
+// assertion goes: `lm.embedding` leaves ids outside the table undefined and the
+// runtime checks them before it calls.
 //
-// Where the ids are known there is nothing to look up: BERT's positions 0, 1, 2, ..
-// are the first rows of their table, its token types one row for all tokens.
+// Where the ids are known there is nothing to look up: BERT's positions 0, 1,
+// 2, .. are the first rows of their table, its token types one row for all
+// tokens.
 
 #include "Matchers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -43,10 +44,10 @@ struct RaiseEmbedding : OpRewritePattern<linalg::GenericOp> {
 
     Reader reader(op->getContext());
     const Expr *root = reader.read(op->getResult(0));
-    const Expr *row = reader.scalar(generic, extract.getIndices()[0],
-                                    root->indices);
-    const Expr *column = reader.scalar(generic, extract.getIndices()[1],
-                                       root->indices);
+    const Expr *row =
+        reader.scalar(generic, extract.getIndices()[0], root->indices);
+    const Expr *column =
+        reader.scalar(generic, extract.getIndices()[1], root->indices);
     if (column->kind != Expr::Kind::Index ||
         column->indices[0] != root->indices.back())
       return rewriter.notifyMatchFailure(
@@ -91,7 +92,8 @@ private:
 
     // The rows as a slice: [width] or [rows, width].
     int64_t width = tableType.getDimSize(1);
-    OpFoldResult zero = rewriter.getIndexAttr(0), one = rewriter.getIndexAttr(1);
+    OpFoldResult zero = rewriter.getIndexAttr(0),
+                 one = rewriter.getIndexAttr(1);
     OpFoldResult first = constant ? rewriter.getIndexAttr(last) : zero;
     OpFoldResult count = constant ? one : materialize(rewriter, loc, numRows);
     SmallVector<int64_t> shape = {width};
@@ -112,14 +114,13 @@ private:
     int64_t inner = type.getRank() - units;
     SmallVector<AffineExpr> from = {rewriter.getAffineDimExpr(inner - 1)};
     if (isDim)
-      from.insert(from.begin(),
-                  rewriter.getAffineDimExpr(dim - root->indices.begin() -
-                                            units));
+      from.insert(from.begin(), rewriter.getAffineDimExpr(
+                                    dim - root->indices.begin() - units));
     AffineMap map = AffineMap::get(inner, 0, from, op.getContext());
     if (!map.isIdentity()) {
-      Value empty = tensor::EmptyOp::create(
-          rewriter, loc, ArrayRef(sizes).drop_front(units),
-          type.getElementType());
+      Value empty = tensor::EmptyOp::create(rewriter, loc,
+                                            ArrayRef(sizes).drop_front(units),
+                                            type.getElementType());
       SmallVector<AffineMap> maps = {map,
                                      rewriter.getMultiDimIdentityMap(inner)};
       SmallVector<utils::IteratorType> loops(inner,

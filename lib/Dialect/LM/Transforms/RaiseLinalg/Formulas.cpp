@@ -71,8 +71,7 @@ Value raise::findVector(Reader &reader, const Expr *e, AffineExpr dim,
     int64_t found = -1;
     bool fits = true;
     for (int64_t i = 0; i < type.getRank(); ++i) {
-      if (view->indices[i] == dim && found < 0 &&
-          type.getDimSize(i) == reader.sizeOf(dim).constant)
+      if (view->indices[i] == dim && found < 0 && isWhole(reader, view, i))
         found = i;
       else
         fits &= type.getDimSize(i) == 1;
@@ -92,11 +91,23 @@ Value raise::flatten(OpBuilder &builder, Location loc, Value vector) {
       builder, loc, vector, SmallVector<ReassociationIndices>{all});
 }
 
+bool raise::isWhole(Reader &reader, const Expr *view, int64_t dim) {
+  return view->type().getDimSize(dim) ==
+         reader.sizeOf(view->indices[dim]).constant;
+}
+
 Value raise::asTensor(Reader &reader, const Expr *e,
-                      ArrayRef<AffineExpr> indices, RankedTensorType type) {
-  for (const Expr *view : reader.views(e))
-    if (view->type() == type && ArrayRef(view->indices) == indices)
+                      ArrayRef<AffineExpr> indices, Type elementType) {
+  for (const Expr *view : reader.views(e)) {
+    if (view->type().getElementType() != elementType ||
+        ArrayRef(view->indices) != indices)
+      continue;
+    bool whole = true;
+    for (int64_t dim = 0; dim < view->type().getRank(); ++dim)
+      whole &= isWhole(reader, view, dim);
+    if (whole)
       return view->tensor;
+  }
   return Value();
 }
 
@@ -115,7 +126,8 @@ int64_t raise::countUnits(Value value) {
          shape.begin();
 }
 
-SmallVector<ReassociationIndices> raise::frontGroups(int64_t rank, int64_t units) {
+SmallVector<ReassociationIndices> raise::frontGroups(int64_t rank,
+                                                     int64_t units) {
   SmallVector<ReassociationIndices> groups(rank - units);
   for (int64_t dim = 0; dim < rank; ++dim)
     groups[std::max<int64_t>(0, dim - units)].push_back(dim);

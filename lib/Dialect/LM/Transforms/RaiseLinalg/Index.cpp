@@ -5,9 +5,10 @@
 // Splitting heads and merging them again composes to
 //   (h * 32 + d) floordiv 32   and   (h floordiv 12) * 12 + h mod 12
 // where h and d would do. What MLIR's own simplification lacks is how far the
-// dims run (d is below 32), which the Reader knows. An index is taken apart into
-// a sum of atoms (dims, quotients, remainders) with coefficients, simplified and
-// put together in a fixed order, so that equal indices become the same object.
+// dims run (d is below 32), which the Reader knows. An index is taken apart
+// into a sum of atoms (dims, quotients, remainders) with coefficients,
+// simplified and put together in a fixed order, so that equal indices become
+// the same object.
 
 #include "Matchers.h"
 

@@ -7,8 +7,8 @@
 // exist as [N, K] somewhere behind the views, as the op wants it; a constant
 // [K, N] is transposed for it, which `--qt-externalize-constants` folds away.
 //
-// The bias comes from the tensor that the product is accumulated into, or from an
-// addition to the result.
+// The bias comes from the tensor that the product is accumulated into, or from
+// an addition to the result.
 
 #include "Matchers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -27,8 +27,8 @@ bool isWeight(Value value) {
          value.getDefiningOp<quantmlir::qt::DequantizeOp>();
 }
 
-/// The operand w as [N, K], given the formula of one of its elements. Null if it
-/// is not a weight; `transpose` says whether the value is [K, N] instead.
+/// The operand w as [N, K], given the formula of one of its elements. Null if
+/// it is not a weight; `transpose` says whether the value is [K, N] instead.
 Value findWeight(Reader &reader, const Expr *e, AffineExpr n, AffineExpr k,
                  Type elementType, bool &transpose) {
   SmallVector<const Expr *> views = reader.views(e);
@@ -38,8 +38,7 @@ Value findWeight(Reader &reader, const Expr *e, AffineExpr n, AffineExpr k,
           view->type().getElementType() == elementType &&
           view->indices[0] == row && view->indices[1] == column &&
           // A row that is broadcast has the indices but not the shape.
-          reader.sizeOf(row) == traceSize(view->tensor, 0) &&
-          reader.sizeOf(column) == traceSize(view->tensor, 1) &&
+          isWhole(reader, view, 0) && isWhole(reader, view, 1) &&
           (!weightsOnly || isWeight(view->tensor)))
         return view->tensor;
     return Value();
@@ -49,22 +48,6 @@ Value findWeight(Reader &reader, const Expr *e, AffineExpr n, AffineExpr k,
     return weight;
   transpose = true;
   return find(k, n, /*weightsOnly=*/true);
-}
-
-/// The first view of `e` with these indices.
-Value findInput(Reader &reader, const Expr *e, ArrayRef<AffineExpr> indices,
-                Type elementType) {
-  for (const Expr *view : reader.views(e)) {
-    if (ArrayRef(view->indices) != indices ||
-        view->type().getElementType() != elementType)
-      continue;
-    bool whole = true;
-    for (auto [dim, index] : llvm::enumerate(indices))
-      whole &= reader.sizeOf(index) == traceSize(view->tensor, dim);
-    if (whole)
-      return view->tensor;
-  }
-  return Value();
 }
 
 struct RaiseLinear : OpInterfaceRewritePattern<linalg::LinalgOp> {
@@ -89,8 +72,7 @@ struct RaiseLinear : OpInterfaceRewritePattern<linalg::LinalgOp> {
       return rewriter.notifyMatchFailure(op, "the sum is not of products");
 
     AffineExpr n = root->indices.back(), k = sum->dims[0];
-    SmallVector<AffineExpr> inputIndices(
-        ArrayRef(root->indices).drop_back());
+    SmallVector<AffineExpr> inputIndices(ArrayRef(root->indices).drop_back());
     inputIndices.push_back(k);
     Value input, weight;
     bool transpose = false;
@@ -98,8 +80,8 @@ struct RaiseLinear : OpInterfaceRewritePattern<linalg::LinalgOp> {
     for (unsigned right : {1, 0}) {
       weight = findWeight(reader, product->operands[right], n, k, elementType,
                           transpose);
-      input = findInput(reader, product->operands[1 - right], inputIndices,
-                        elementType);
+      input = asTensor(reader, product->operands[1 - right], inputIndices,
+                       elementType);
       if (weight && input)
         break;
     }
@@ -151,10 +133,9 @@ struct MoveBiasIntoLinear : OpInterfaceRewritePattern<linalg::LinalgOp> {
       return rewriter.notifyMatchFailure(op, "is no addition");
     for (unsigned side : {0, 1}) {
       Value product = asTensor(reader, sum->operands[side], root->indices,
-                               root->type());
-      auto linear =
-          product ? product.getDefiningOp<LinearOp>() : LinearOp();
-      if (!linear || linear.getBias())
+                               root->type().getElementType());
+      auto linear = product ? product.getDefiningOp<LinearOp>() : LinearOp();
+      if (!linear || linear.getBias() || linear.getType() != root->type())
         continue;
       if (!linear->hasOneUse())
         return rewriter.notifyMatchFailure(
@@ -165,9 +146,8 @@ struct MoveBiasIntoLinear : OpInterfaceRewritePattern<linalg::LinalgOp> {
       if (!bias)
         return rewriter.notifyMatchFailure(op, "what is added is no vector");
       bias = flatten(rewriter, op.getLoc(), bias);
-      rewriter.replaceOpWithNewOp<LinearOp>(op, linear.getType(),
-                                            linear.getX(), linear.getWeight(),
-                                            bias);
+      rewriter.replaceOpWithNewOp<LinearOp>(op, linear.getType(), linear.getX(),
+                                            linear.getWeight(), bias);
       return success();
     }
     return rewriter.notifyMatchFailure(op, "no side of the sum is lm.linear");

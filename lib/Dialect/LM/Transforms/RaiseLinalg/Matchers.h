@@ -6,13 +6,13 @@
 //
 // The same layer norm can be written as fifteen linalg operations or as three,
 // with sizes kept as [.., 1] or dropped, transposed here or there, in f32 or by
-// way of f64. So the patterns of this folder do not look at operations. They ask
-// a Reader for the element of a result at symbolic indices and walk the formula
-// that it computes, which the Reader unfolds step by step:
+// way of f64. So the patterns of this folder do not look at operations. They
+// ask a Reader for the element of a result at symbolic indices and walk the
+// formula that it computes, which the Reader unfolds step by step:
 //
 //   %t = linalg.transpose %w [1, 0]            t[d0, d1]
-//   %m = linalg.matmul(%x, %t)                 m[d0, d1] = sum(d2) x[d0, d2] * t[d2, d1]
-//   element t[d2, d1], one step further:       w[d1, d2]
+//   %m = linalg.matmul(%x, %t)                 m[d0, d1] = sum(d2) x[d0, d2] *
+//   t[d2, d1] element t[d2, d1], one step further:       w[d1, d2]
 //
 // Copies, transpositions, broadcasts and reshapes only change the indices: they
 // are called views here. Conversions between float types are not seen at all,
@@ -50,14 +50,28 @@ Size traceSize(mlir::Value scalar);
 mlir::OpFoldResult materialize(mlir::OpBuilder &builder, mlir::Location loc,
                                const Size &size);
 /// The sizes of all dimensions, made at the insertion point.
-llvm::SmallVector<mlir::OpFoldResult>
-materializeSizes(mlir::OpBuilder &builder, mlir::Location loc,
-                 mlir::Value tensor);
+llvm::SmallVector<mlir::OpFoldResult> materializeSizes(mlir::OpBuilder &builder,
+                                                       mlir::Location loc,
+                                                       mlir::Value tensor);
 
 /// What the patterns know about the scalar operations of arith and math.
 enum class Fn {
-  Add, Sub, Mul, Div, Neg, Max, Min, Exp, Erf, Tanh, Sqrt, Rsqrt, Pow,
-  Compare, Select, And
+  Add,
+  Sub,
+  Mul,
+  Div,
+  Neg,
+  Max,
+  Min,
+  Exp,
+  Erf,
+  Tanh,
+  Sqrt,
+  Rsqrt,
+  Pow,
+  Compare,
+  Select,
+  And
 };
 
 /// A node of a formula.
@@ -139,8 +153,7 @@ private:
   const Expr *scalarOp(mlir::linalg::LinalgOp op, mlir::Value value,
                        llvm::ArrayRef<mlir::AffineExpr> loops);
   const Expr *makeOp(Fn fn, llvm::ArrayRef<const Expr *> operands);
-  const Expr *scalarSelect(const Expr *condition, const Expr *a,
-                           const Expr *b);
+  const Expr *scalarSelect(const Expr *condition, const Expr *a, const Expr *b);
   std::optional<std::pair<int64_t, int64_t>> bounds(mlir::AffineExpr e);
 
   mlir::MLIRContext *context;
@@ -174,6 +187,12 @@ std::optional<Sum> matchSum(Reader &reader, const Expr *e);
 /// sum(dim) term / size of dim.
 std::optional<Sum> matchMean(Reader &reader, const Expr *e);
 
+/// Whether `view`'s dimension `dim` is all that its index there runs over, no
+/// more. (Sizes of linalg operands that share a loop are equal; dynamic ones
+/// are not compared again. What extracts elements is checked where it is looked
+/// through.)
+bool isWhole(Reader &reader, const Expr *view, int64_t dim);
+
 /// Among the views of `e` the first that is one vector along `dim`, with unit
 /// dimensions around it perhaps: see flatten. Null if there is none.
 mlir::Value findVector(Reader &reader, const Expr *e, mlir::AffineExpr dim,
@@ -182,10 +201,11 @@ mlir::Value findVector(Reader &reader, const Expr *e, mlir::AffineExpr dim,
 mlir::Value flatten(mlir::OpBuilder &builder, mlir::Location loc,
                     mlir::Value vector);
 
-/// Among the views of `e` the first with these indices and this type.
+/// Among the views of `e` the first with these indices, whole, and this element
+/// type.
 mlir::Value asTensor(Reader &reader, const Expr *e,
                      llvm::ArrayRef<mlir::AffineExpr> indices,
-                     mlir::RankedTensorType type);
+                     mlir::Type elementType);
 
 /// Whether `op` computes one float tensor, element by element.
 bool isElementwise(mlir::linalg::LinalgOp op);

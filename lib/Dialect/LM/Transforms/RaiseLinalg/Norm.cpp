@@ -5,8 +5,9 @@
 //   x · r · gain                    with r = 1/√(mean(x²) + eps)
 //   (x - mean(x)) · r · gain + bias with r = 1/√(mean((x - mean(x))²) + eps)
 //
-// The factors come in any order and association. r is looked for first, since it
-// says what x is and whether x is centred; then everything else must be one gain.
+// The factors come in any order and association. r is looked for first, since
+// it says what x is and whether x is centred; then everything else must be one
+// gain.
 
 #include "Matchers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -67,8 +68,7 @@ const Expr *matchSquare(Reader &reader, const Expr *e) {
 /// Whether `e` is the mean of `x` along `dim`.
 bool isMeanOf(Reader &reader, const Expr *e, const Expr *x, AffineExpr dim) {
   std::optional<Sum> mean = matchMean(reader, e);
-  return mean &&
-         reader.same(reader.substitute(mean->term, mean->dim, dim), x);
+  return mean && reader.same(reader.substitute(mean->term, mean->dim, dim), x);
 }
 
 class Norm {
@@ -95,17 +95,17 @@ public:
     eps = *number;
     std::optional<Sum> mean = matchMean(reader, variance);
     if (!mean)
-      return "no mean below the root: no sum over one dimension, or its divisor "
+      return "no mean below the root: no sum over one dimension, or its "
+             "divisor "
              "is not the dimension's size";
-    const Expr *base = matchSquare(
-        reader, reader.substitute(mean->term, mean->dim, last));
+    const Expr *base =
+        matchSquare(reader, reader.substitute(mean->term, mean->dim, last));
     if (!base)
       return "the mean below the root is not of squares";
     x = base;
     const Expr *difference = reader.value(base);
-    if (difference->is(Fn::Sub) &&
-        isMeanOf(reader, difference->operands[1], difference->operands[0],
-                 last)) {
+    if (difference->is(Fn::Sub) && isMeanOf(reader, difference->operands[1],
+                                            difference->operands[0], last)) {
       x = difference->operands[0];
       centred = true;
     }
@@ -215,8 +215,8 @@ private:
                                const Norm &norm, Value bias) {
     RankedTensorType type = root->type();
     int64_t width = type.getShape().back();
-    Value x = asTensor(reader, norm.x, root->indices, type);
-    if (!x)
+    Value x = asTensor(reader, norm.x, root->indices, type.getElementType());
+    if (!x || x.getType() != type)
       return rewriter.notifyMatchFailure(
           op, "the input is not a tensor of the result's shape, normalised "
               "along its last dimension");

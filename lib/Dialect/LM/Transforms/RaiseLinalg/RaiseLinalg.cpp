@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 // Raising in five steps. First upstream's own simplifications make one value of
-// each size and fold what follows from sizes not being negative; then the patterns
-// run from the end of the function to its start, so that a whole is seen before
-// its parts: gelu before the tanh in it, attention before its products.
+// each size and fold what follows from sizes not being negative; then the
+// patterns run from the end of the function to its start, so that a whole is
+// seen before its parts: gelu before the tanh in it, attention before its
+// products.
 
 #include "Matchers.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -69,8 +70,7 @@ struct RaiseLinalgPass
   }
 
 private:
-  LogicalResult
-  apply(function_ref<void(RewritePatternSet &)> populate) {
+  LogicalResult apply(function_ref<void(RewritePatternSet &)> populate) {
     RewritePatternSet patterns(&getContext());
     populate(patterns);
     GreedyRewriteConfig config;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 // How a tensor's element becomes a formula: see Matchers.h. One function per
-// kind of operation that can be looked through; what is not listed here is opaque.
+// kind of operation that can be looked through; what is not listed here is
+// opaque.
 
 #include "Matchers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -135,9 +136,12 @@ const Expr *Reader::scalarOp(linalg::LinalgOp op, Value value,
   if (auto index = dyn_cast<linalg::IndexOp>(def))
     if (op && index->getParentOp() == op)
       return makeIndex(loops[index.getDim()]);
+  // No index and no id is so large that 32 bits would cut it off.
+  bool cuts = isa<arith::TruncIOp>(def) && value.getType().isInteger() &&
+              value.getType().getIntOrFloatBitWidth() < 32;
   if (isa<arith::ExtFOp, arith::TruncFOp, arith::IndexCastOp, arith::ExtSIOp,
           arith::TruncIOp>(def) &&
-      !def->getOperand(0).getType().isInteger(1) &&
+      !cuts && !def->getOperand(0).getType().isInteger(1) &&
       !value.getType().isInteger(1))
     return operand(0);
   if (isa<arith::AddIOp, arith::SubIOp, arith::MulIOp>(def) &&
@@ -160,9 +164,14 @@ const Expr *Reader::scalarOp(linalg::LinalgOp op, Value value,
   }
   if (auto extract = dyn_cast<tensor::ExtractOp>(def)) {
     SmallVector<AffineExpr> indices;
-    for (Value index : extract.getIndices()) {
+    for (auto [dim, index] : llvm::enumerate(extract.getIndices())) {
       const Expr *at = this->value(scalar(op, index, loops));
       if (at->kind != Expr::Kind::Index)
+        return opaque();
+      // The tensor may be larger than what is read of it. If both sizes are
+      // dynamic nobody else would notice.
+      Size whole = traceSize(extract.getTensor(), dim);
+      if (!whole.isStatic() && !(sizeOf(at->indices[0]) == whole))
         return opaque();
       indices.push_back(at->indices[0]);
     }
@@ -247,17 +256,21 @@ const Expr *Reader::stepLinalg(OpResult result, ArrayRef<AffineExpr> indices) {
   Value yielded = op.getBlock()->getTerminator()->getOperand(number);
 
   // The body is read in dims of its own, since only those have sizes that
-  // `dim == 1 ? 0 : i` can be compared with; then the parallel ones are replaced.
+  // `dim == 1 ? 0 : i` can be compared with; then the parallel ones are
+  // replaced.
+  if (!map.isProjectedPermutation(/*allowZeroInResults=*/true))
+    return nullptr;
   SmallVector<AffineExpr> loops;
   for (unsigned loop = 0; loop < op.getNumLoops(); ++loop)
     loops.push_back(fresh(loopSize(op, loop)));
   SmallVector<std::pair<AffineExpr, AffineExpr>> outside;
-  for (auto [e, index] : llvm::zip(map.getResults(), indices)) {
+  for (auto [e, index] : llvm::zip(map.getResults(), indices))
     if (auto loop = dyn_cast<AffineDimExpr>(e))
       outside.push_back({loops[loop.getPosition()], index});
-    else if (!isa<AffineConstantExpr>(e))
+  for (auto [loop, iterator] : llvm::enumerate(op.getIteratorTypesArray()))
+    if (iterator == utils::IteratorType::parallel &&
+        isa<AffineDimExpr>(loops[loop]) && !map.isFunctionOfDim(loop))
       return nullptr;
-  }
   auto replaceOutside = [&](const Expr *e) {
     for (auto [inside, index] : outside)
       if (isa<AffineDimExpr>(inside))
@@ -312,8 +325,9 @@ const Expr *Reader::step(const Expr *e) {
         int64_t size = e->type().getDimSize(dim);
         if (ShapedType::isDynamic(size) && position != constant(0))
           return nullptr;
-        position = (ShapedType::isDynamic(size) ? constant(0) : position * size) +
-                   at[dim];
+        position =
+            (ShapedType::isDynamic(size) ? constant(0) : position * size) +
+            at[dim];
       }
       indices.push_back(position);
     }

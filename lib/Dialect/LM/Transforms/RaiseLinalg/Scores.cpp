@@ -115,11 +115,13 @@ public:
   ScoreMatcher(Reader &reader, AffineExpr token, AffineExpr keyToken)
       : reader(reader), token(token), keyToken(keyToken) {}
 
-  const char *parse(const Expr *e, Scores &into) {
+  const char *parse(const Expr *e, Scores &into, unsigned depth = 8) {
+    if (depth-- == 0)
+      return "the scores are sums of too many parts";
     Scaled scaled = peelScale(reader, e);
     if (scaled.inner != e) {
       Scores inner;
-      if (const char *why = parse(scaled.inner, inner))
+      if (const char *why = parse(scaled.inner, inner, depth))
         return why;
       if (!inner.masks.empty())
         return "the mask is scaled with the scores";
@@ -132,7 +134,7 @@ public:
       const char *why = nullptr;
       for (unsigned side : {0, 1}) {
         Scores inner;
-        if ((why = parse(v->operands[side], inner)))
+        if ((why = parse(v->operands[side], inner, depth)))
           continue;
         const Expr *mask = v->operands[1 - side];
         if (isCausalMask(mask))
@@ -145,7 +147,7 @@ public:
       return why;
     }
     if (const Expr *inner = matchCausal(v)) {
-      if (const char *why = parse(inner, into))
+      if (const char *why = parse(inner, into, depth))
         return why;
       into.causal = true;
       return nullptr;
@@ -344,8 +346,8 @@ Value raise::clearHiddenRows(OpBuilder &builder, Location loc, Value result,
                    b, l, b.getFloatAttr(floatType, 0.0));
                Value hidden = arith::CmpFOp::create(
                    b, l, arith::CmpFPredicate::OEQ, elements[0], lowest);
-               Value chosen = arith::SelectOp::create(b, l, hidden, zero,
-                                                      elements[1]);
+               Value chosen =
+                   arith::SelectOp::create(b, l, hidden, zero, elements[1]);
                linalg::YieldOp::create(b, l, chosen);
              })
       .getResult(0);

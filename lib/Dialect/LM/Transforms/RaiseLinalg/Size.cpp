@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// Where does a dynamic size come from? torch-mlir measures each tensor again, so
-// two sizes that are equal are rarely the same SSA value. Every operation that
-// hands a size on is looked through, up to a function argument if possible.
+// Where does a dynamic size come from? torch-mlir measures each tensor again,
+// so two sizes that are equal are rarely the same SSA value. Every operation
+// that hands a size on is looked through, up to a function argument if
+// possible.
 
 #include "Matchers.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -79,9 +80,9 @@ Size raise::traceSize(Value tensor, int64_t dim) {
     return here;
   }
   if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op))
-    return ::traceSize(
-        getMixedValues(expand.getStaticOutputShape(), expand.getOutputShape(),
-                       op->getContext())[dim]);
+    return ::traceSize(getMixedValues(expand.getStaticOutputShape(),
+                                      expand.getOutputShape(),
+                                      op->getContext())[dim]);
   if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op)) {
     // A group of unit dimensions and one other has the other's size.
     std::optional<int64_t> only;
@@ -95,8 +96,7 @@ Size raise::traceSize(Value tensor, int64_t dim) {
     return only ? traceSize(collapse.getSrc(), *only) : staticSize(1);
   }
   if (auto reshape = dyn_cast<tensor::ReshapeOp>(op)) {
-    if (auto shape =
-            reshape.getShape().getDefiningOp<tensor::FromElementsOp>())
+    if (auto shape = reshape.getShape().getDefiningOp<tensor::FromElementsOp>())
       return traceSize(shape.getElements()[dim]);
     return here;
   }

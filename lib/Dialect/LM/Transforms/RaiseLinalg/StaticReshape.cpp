@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// With dynamic sizes torch-mlir reshapes by `tensor.reshape` and a computed shape.
-// If each size of the one side can be told to be a size of the other, a product of
-// sizes of the other, or 1, it is really expand_shape or collapse_shape.
+// With dynamic sizes torch-mlir reshapes by `tensor.reshape` and a computed
+// shape. If each size of the one side can be told to be a size of the other, a
+// product of sizes of the other, or 1, it is really expand_shape or
+// collapse_shape.
 //
 //   %s = tensor.from_elements %c1, %c12, %n, %n
 //   tensor.reshape %x(%s) : (tensor<12x?x?xf32>, ..) -> tensor<1x12x?x?xf32>
@@ -25,8 +26,7 @@ groupSizes(ArrayRef<Size> fine, ArrayRef<Size> coarse) {
   for (const Size &size : coarse) {
     ReassociationIndices group;
     // Unit dimensions may come first, then either the same size...
-    while (next < fine.size() && fine[next].constant == 1 &&
-           size.constant != 1)
+    while (next < fine.size() && fine[next].constant == 1 && size.constant != 1)
       group.push_back(next++);
     if (next < fine.size() && fine[next] == size) {
       group.push_back(next++);
@@ -71,24 +71,23 @@ struct MakeReshapeStatic : OpRewritePattern<tensor::ReshapeOp> {
     for (int64_t dim = 0; dim < to.getRank(); ++dim)
       after.push_back(traceSize(op.getResult(), dim));
     bool expands = to.getRank() > from.getRank();
-    auto groups = expands ? groupSizes(after, before)
-                          : groupSizes(before, after);
+    auto groups =
+        expands ? groupSizes(after, before) : groupSizes(before, after);
     if (!groups)
       return rewriter.notifyMatchFailure(
           op, "the sizes before and after cannot be told to be equal");
     if (expands) {
       SmallVector<OpFoldResult> sizes =
           materializeSizes(rewriter, op.getLoc(), op.getResult());
-      rewriter.replaceOpWithNewOp<tensor::ExpandShapeOp>(
-          op, to, op.getSource(), *groups, sizes);
+      rewriter.replaceOpWithNewOp<tensor::ExpandShapeOp>(op, to, op.getSource(),
+                                                         *groups, sizes);
       return success();
     }
     // A collapsed type may be less static than the one asked for.
-    Value collapsed = tensor::CollapseShapeOp::create(
-        rewriter, op.getLoc(), op.getSource(), *groups);
+    Value collapsed = tensor::CollapseShapeOp::create(rewriter, op.getLoc(),
+                                                      op.getSource(), *groups);
     if (collapsed.getType() != to)
-      collapsed =
-          tensor::CastOp::create(rewriter, op.getLoc(), to, collapsed);
+      collapsed = tensor::CastOp::create(rewriter, op.getLoc(), to, collapsed);
     rewriter.replaceOp(op, collapsed);
     return success();
   }

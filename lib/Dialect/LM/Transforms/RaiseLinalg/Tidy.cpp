@@ -5,7 +5,8 @@
 // torch keeps a batch of one in front of everything, but everything behind this
 // pass works on [tokens, width]. So unit dimensions move from in front of each
 // raised operation to behind it, where they meet the next one's and cancel; one
-// collapse_shape at the function's entry and one expand_shape at its end remain.
+// collapse_shape at the function's entry and one expand_shape at its end
+// remain.
 //
 // Residual additions and gates are arith on tensors in a graph of lm operations
 // (see the dialect), so that is what generics become that do nothing else.
@@ -70,10 +71,10 @@ struct MoveUnitDimsBehind : RewritePattern {
     for (OpOperand *row : rows) {
       int64_t rank = cast<RankedTensorType>(row->get().getType()).getRank();
       rewriter.setInsertionPoint(smaller);
-      smaller->setOperand(row->getOperandNumber(),
-                          tensor::CollapseShapeOp::create(
-                              rewriter, op->getLoc(), row->get(),
-                              frontGroups(rank, units)));
+      smaller->setOperand(
+          row->getOperandNumber(),
+          tensor::CollapseShapeOp::create(rewriter, op->getLoc(), row->get(),
+                                          frontGroups(rank, units)));
     }
     smaller->getResult(0).setType(RankedTensorType::get(
         type.getShape().drop_front(units), type.getElementType()));
@@ -85,8 +86,8 @@ struct MoveUnitDimsBehind : RewritePattern {
   }
 };
 
-/// [T, E] where [1, T, E] is wanted, or the like: the tensor with unit dimensions
-/// put in front, if that is all that `op` does to index it.
+/// [T, E] where [1, T, E] is wanted, or the like: the tensor with unit
+/// dimensions put in front, if that is all that `op` does to index it.
 Value withUnitsInFront(linalg::LinalgOp op, OpOperand *operand,
                        OpBuilder *builder) {
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
@@ -98,8 +99,7 @@ Value withUnitsInFront(linalg::LinalgOp op, OpOperand *operand,
       from.getShape() != type.getShape().drop_front(units))
     return Value();
   for (int64_t dim = 0; dim < from.getRank(); ++dim)
-    if (map.getResult(dim) !=
-        getAffineDimExpr(dim + units, op->getContext()))
+    if (map.getResult(dim) != getAffineDimExpr(dim + units, op->getContext()))
       return Value();
   if (units == 0 || !builder)
     return operand->get();
