@@ -20,6 +20,11 @@ void quantmlir::buildRaisePipeline(OpPassManager &pm,
   pm.addPass(qt::createExternalizeConstantsPass({options.weightsOut}));
 }
 
+void quantmlir::buildQuantizePipeline(OpPassManager &pm,
+                                      const QuantizeOptions &options) {
+  pm.addPass(qt::createQuantizePass({options.recipe, options.weightsOut}));
+}
+
 void quantmlir::buildPackPipeline(OpPassManager &pm,
                                   const PackOptions &options) {
   pm.addPass(createCanonicalizerPass());

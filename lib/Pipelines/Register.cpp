@@ -26,6 +26,8 @@ void quantmlir::registerAllPasses() {
   mlir::PassPipelineRegistration<RaiseOptions>(
       "raise", "Stage: linalg written by others becomes lm",
       buildRaisePipeline);
+  mlir::PassPipelineRegistration<QuantizeOptions>(
+      "quantize", "Stage: choose schemes by a recipe", buildQuantizePipeline);
   mlir::PassPipelineRegistration<PackOptions>(
       "pack", "Stage: choose layouts for a target", buildPackPipeline);
   mlir::PassPipelineRegistration<CodegenCPUOptions>(

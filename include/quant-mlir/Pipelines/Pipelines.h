@@ -3,7 +3,7 @@
 #define QUANT_MLIR_PIPELINES_PIPELINES_H
 
 // The stages of the compiler as pass pipelines; see docs/stages.md. quant-opt
-// has them as --pack and --codegen-cpu, quantc runs them in order.
+// has them as --raise, --quantize, --pack and --codegen-cpu, quantc runs them in order.
 
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
@@ -23,6 +23,20 @@ struct RaiseOptions : mlir::PassPipelineOptions<RaiseOptions> {
       llvm::cl::init("")};
 };
 void buildRaisePipeline(mlir::OpPassManager &pm, const RaiseOptions &options);
+
+/// Stage "quantize": schemes of weights and activations by a recipe.
+struct QuantizeOptions : mlir::PassPipelineOptions<QuantizeOptions> {
+  Option<std::string> recipe{
+      *this, "recipe",
+      llvm::cl::desc("Name of a built-in recipe, or a YAML file"),
+      llvm::cl::init("as-stored")};
+  Option<std::string> weightsOut{
+      *this, "weights-out",
+      llvm::cl::desc("The safetensors file to write changed weights to"),
+      llvm::cl::init("")};
+};
+void buildQuantizePipeline(mlir::OpPassManager &pm,
+                           const QuantizeOptions &options);
 
 /// Stage "pack": layouts of weights and activations for the target.
 struct PackOptions : mlir::PassPipelineOptions<PackOptions> {
