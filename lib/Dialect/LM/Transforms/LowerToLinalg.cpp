@@ -26,7 +26,7 @@ static LinalgEmitter emitterFor(OpBuilder &builder, Operation *op) {
       getComputeType(getElementTypeOrSelf(op->getResult(0).getType())));
 }
 
-/// All dimensions but the last of a nest of `loops` loops.
+/// All dimensions but the last.
 static SmallVector<unsigned> leading(unsigned rank) {
   return llvm::to_vector(llvm::seq(rank - 1));
 }
