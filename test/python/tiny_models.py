@@ -93,7 +93,9 @@ class GGUF:
             for item in value[1]:
                 self._value(value[0], item)
         else:
-            self._put(struct.pack("<" + {U32: "I", I32: "i", F32: "f", BOOL: "?", U64: "Q"}[kind], value))
+            self._put(
+                struct.pack("<" + {U32: "I", I32: "i", F32: "f", BOOL: "?", U64: "Q"}[kind], value)
+            )
 
 
 def random_tensor(name, shape, type, seed=0) -> Tensor:
