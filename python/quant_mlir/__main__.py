@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("-o", dest="output", required=True, metavar="FILE.mlir")
 
     p = command("quantize", run_quantize, "choose the numbers of an imported model by a recipe")
+    p.epilog = "Weights that change are written beside FILE.mlir, as FILE.weights.safetensors."
     p.add_argument("model", metavar="MODEL.mlir")
     p.add_argument(
         "--recipe", required=True, help="a name (w8a8, int8, int4-g32, …) or a YAML file"
@@ -116,7 +117,9 @@ def run_import(options) -> int:
 def run_quantize(options) -> int:
     from . import tools
 
-    flag = f"--quantize=recipe={options.recipe}"
+    # Weights that the recipe changes go into a file beside the module. Quoted for pass options.
+    weights = pathlib.Path(options.output).with_suffix(".weights.safetensors")
+    flag = f"--quantize=recipe='{options.recipe}' weights-out='{weights}'"
     return tools.run("quant-opt", options.model, flag, "-o", options.output)
 
 

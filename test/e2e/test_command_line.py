@@ -94,3 +94,16 @@ def test_import_prints_the_graph(smollm2_gguf, tmp_path):
     done = run("import", smollm2_gguf, "-o", tmp_path / "m.mlir")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "m.mlir").read_text().count("lm.linear") == 30 * 7 + 1
+
+
+def test_quantize_prints_the_graph_and_writes_its_weights(smollm2_gguf, tmp_path):
+    floats, out = tmp_path / "m.mlir", tmp_path / "a folder" / "q.mlir"
+    out.parent.mkdir()
+    assert run("import", smollm2_gguf, "-o", floats).returncode == 0
+    done = run("quantize", floats, "--recipe", "int8", "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert out.read_text().count("qt.matmul") >= 30 * 7
+    assert (tmp_path / "a folder" / "q.weights.safetensors").stat().st_size > 100e6
+    done = run("quantize", floats, "--recipe", "no-such-recipe", "-o", tmp_path / "n.mlir")
+    assert done.returncode == 1 and "no-such-recipe" in done.stderr
+    assert not (tmp_path / "n.mlir").exists()

@@ -98,7 +98,8 @@ def echo_tools(tmp_path):
         ("import . -o m.mlir", "quant-translate --import-hf . -o m.mlir"),
         (
             "quantize m.mlir --recipe w8a8 -o q.mlir",
-            "quant-opt m.mlir --quantize=recipe=w8a8 -o q.mlir",
+            "quant-opt m.mlir"
+            " --quantize=recipe='w8a8' weights-out='q.weights.safetensors' -o q.mlir",
         ),
         ("compile m.gguf -o out", "quantc m.gguf -o out"),
         (
