@@ -466,7 +466,7 @@ void ConvertToKernel::runOnOperation() {
   MLIRContext *context = &getContext();
   if (batch < positionBlock || batch % positionBlock != 0) {
     module.emitError("the batch must be a positive multiple of ")
-        << positionBlock << ", not " << batch;
+        << positionBlock << ", not " << int64_t(batch);
     return signalPassFailure();
   }
   SmallVector<lm::ActivationOp> activations;

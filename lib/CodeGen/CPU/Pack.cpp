@@ -69,6 +69,20 @@ static FailureOr<int64_t> commonGroup(MatmulOp matmul, QuantTensorType x,
   return smaller;
 }
 
+/// True if `kernel.quantize` computes what the scheme says: signed bytes, with f32
+/// scales of their own for every row.
+static bool isRuntimeScheme(QuantTensorType type) {
+  LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
+  if (form.kind != LaneForm::Kind::Integer || form.codeBits != 8 ||
+      form.offset != 128 || form.hasMinimum)
+    return false;
+  ArrayRef<int64_t> rows = type.getShape().drop_back();
+  SmallVector<StoragePart> parts =
+      type.getScheme().getStorageParts(type.getShape());
+  return parts.size() == 2 && parts[1].elementType.isF32() &&
+         ArrayRef(parts[1].shape).drop_back() == rows;
+}
+
 FailureOr<int64_t> PackPass::choosePanelGroup(LoadOp load,
                                               QuantTensorType type) {
   int64_t k = type.getRowLength();
@@ -107,6 +121,7 @@ LogicalResult PackPass::packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
   if (type.getRank() != 2)
     return weight.emitOpError("is ") << type << "; only matrices can be packed";
   std::optional<int64_t> group;
+  bool multiplied = false;
   for (LoadOp load : loads) {
     FailureOr<int64_t> wanted = choosePanelGroup(load, type);
     if (failed(wanted))
@@ -115,8 +130,13 @@ LogicalResult PackPass::packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
     bool multiplies = llvm::any_of(load->getUsers(), [](Operation *user) {
       return isa<MatmulOp>(user);
     });
+    if (multiplies && multiplied && *group != *wanted)
+      return load.emitOpError("is multiplied with activations of other groups "
+                              "than another load of ")
+             << load.getWeightAttr();
     if (!group || multiplies)
       group = *wanted;
+    multiplied |= multiplies;
   }
   if (!group)
     return success();
@@ -139,6 +159,11 @@ LogicalResult PackPass::layOutActivations() {
   getOperation()->walk([&](QuantizeOp op) { quantizes.push_back(op); });
   for (QuantizeOp op : quantizes) {
     QuantTensorType type = op.getType();
+    if (!isRuntimeScheme(type))
+      return op.emitOpError("makes ")
+             << type.getScheme()
+             << " when the program runs; CPU kernels make symmetric 8-bit "
+                "integers with f32 scales per token or group";
     OpBuilder builder(op);
     // One copy of the activation for each period of sums that its readers need.
     llvm::MapVector<int64_t, SmallVector<OpOperand *>> readers;
