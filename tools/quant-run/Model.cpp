@@ -142,6 +142,8 @@ llvm::Expected<std::vector<int32_t>> quantmlir::readTokens(StringRef path) {
   if (!bytes.consume_front("\x93NUMPY") || bytes.size() < 6)
     return bad("wrong magic");
   unsigned major = uint8_t(bytes[0]);
+  if (major < 1 || major > 3)
+    return bad("version " + llvm::Twine(major) + " is not known");
   size_t width = major == 1 ? 2 : 4, length = 0;
   for (size_t i = 0; i < width; ++i)
     length |= size_t(uint8_t(bytes[2 + i])) << (8 * i);
@@ -152,11 +154,12 @@ llvm::Expected<std::vector<int32_t>> quantmlir::readTokens(StringRef path) {
   bool wide = header.contains("'<i8'");
   if (!wide && !header.contains("'<i4'"))
     return bad("expected int32 or int64 numbers");
-  if (header.count(',') < 1 || header.contains("'fortran_order': True"))
+  StringRef shape = header.split("'shape': (").second;
+  size_t size = wide ? 8 : 4, count = 0;
+  if (shape.consumeInteger(10, count) || !shape.starts_with(",)"))
     return bad("expected one dimension");
-  size_t size = wide ? 8 : 4;
-  if (data.size() % size != 0)
-    return bad("the data is cut off");
+  if (data.size() % size != 0 || data.size() / size != count)
+    return bad("the data is cut off or too long");
   std::vector<int32_t> tokens(data.size() / size);
   for (size_t i = 0; i < tokens.size(); ++i) {
     int64_t value = 0;

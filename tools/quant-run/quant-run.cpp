@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "Model.h"
+#include "Tool.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/JSON.h"
-#include "llvm/Support/WithColor.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
 #include <cmath>
@@ -23,37 +23,34 @@ namespace {
 /// LLVM has a --threads of its own.
 struct Options {
   cl::OptionCategory category{"quant-run options"};
-  cl::opt<std::string> folder{cl::Positional, cl::Required,
-                                   cl::value_desc("DIR"),
-                                   cl::desc("a folder that quantc wrote"),
-                                   cl::cat(category)};
+  cl::opt<std::string> folder{
+      cl::Positional, cl::Required, cl::value_desc("DIR"),
+      cl::desc("a folder that quantc wrote"), cl::cat(category)};
   cl::list<int32_t> tokens{"tokens", cl::CommaSeparated,
-                                cl::desc("token ids of a prompt"),
-                                cl::cat(category)};
+                           cl::desc("token ids of a prompt"),
+                           cl::cat(category)};
   cl::opt<int64_t> generate{"generate", cl::init(0),
-                                 cl::desc("tokens to generate"),
-                                 cl::cat(category)};
+                            cl::desc("tokens to generate"), cl::cat(category)};
   cl::opt<bool> greedy{"greedy", cl::init(false),
-                            cl::desc("take the likeliest token (else sample)"),
-                            cl::cat(category)};
+                       cl::desc("take the likeliest token (else sample)"),
+                       cl::cat(category)};
   cl::opt<unsigned> seed{"seed", cl::init(1), cl::desc("of sampling"),
-                              cl::cat(category)};
-  cl::opt<std::string> perplexity{"perplexity", cl::value_desc("FILE.npy"),
-               cl::desc("score the tokens of a file, in windows"),
-               cl::cat(category)};
+                         cl::cat(category)};
+  cl::opt<std::string> perplexity{
+      "perplexity", cl::value_desc("FILE.npy"),
+      cl::desc("score the tokens of a file, in windows"), cl::cat(category)};
   cl::opt<int64_t> window{"window", cl::init(512),
-                               cl::desc("tokens per window of --perplexity"),
-                               cl::cat(category)};
-  cl::opt<std::string> bench{"bench", cl::value_desc("pp=N,tg=N"),
-                                  cl::desc("measure prefill and decoding"),
-                                  cl::cat(category)};
-  cl::opt<int64_t> repeat{"repeat", cl::init(5),
-                               cl::desc("rounds of --bench"),
-                               cl::cat(category)};
-  cl::opt<int64_t> threads{"threads", cl::init(0),
-                                cl::desc("0: all cores"), cl::cat(category)};
-  cl::opt<bool> json{"json", cl::desc("print one JSON object"),
+                          cl::desc("tokens per window of --perplexity"),
                           cl::cat(category)};
+  cl::opt<std::string> bench{"bench", cl::value_desc("pp=N,tg=N"),
+                             cl::desc("measure prefill and decoding"),
+                             cl::cat(category)};
+  cl::opt<int64_t> repeat{"repeat", cl::init(5), cl::desc("rounds of --bench"),
+                          cl::cat(category)};
+  cl::opt<int64_t> threads{"threads", cl::init(0), cl::desc("0: all cores"),
+                           cl::cat(category)};
+  cl::opt<bool> json{"json", cl::desc("print one JSON object"),
+                     cl::cat(category)};
 };
 
 } // namespace
@@ -73,8 +70,7 @@ static void forgetLibraryOptions() {
 
 static double now() {
   using clock = std::chrono::steady_clock;
-  return std::chrono::duration<double>(clock::now().time_since_epoch())
-      .count();
+  return std::chrono::duration<double>(clock::now().time_since_epoch()).count();
 }
 
 static void print(const llvm::json::Object &result) {
@@ -156,10 +152,11 @@ static llvm::Error runPerplexity(Model &model) {
     scored += options().window - 1;
   }
   if (!scored)
-    return llvm::createStringError(options().perplexity + ": has fewer tokens than a "
-                                                "window");
+    return llvm::createStringError(options().perplexity +
+                                   ": has fewer tokens than a "
+                                   "window");
   print(llvm::json::Object{{"perplexity", std::exp(total / double(scored))},
-                          {"tokens", scored}});
+                           {"tokens", scored}});
   return llvm::Error::success();
 }
 
@@ -208,7 +205,8 @@ static llvm::Error runBench(Model &model) {
     };
     if (prefill) {
       std::vector<int32_t> prompt(prefill);
-      std::generate(prompt.begin(), prompt.end(), [&] { return anyToken(random); });
+      std::generate(prompt.begin(), prompt.end(),
+                    [&] { return anyToken(random); });
       if (llvm::Error error = time(
               [&] { return model.feed(prompt, 1).takeError(); }, prefillTimes))
         return error;
@@ -234,12 +232,14 @@ static llvm::Error runBench(Model &model) {
 }
 
 static llvm::Error run() {
-  llvm::Expected<Model> model = Model::open(options().folder, /*context=*/0, options().threads);
+  llvm::Expected<Model> model =
+      Model::open(options().folder, /*context=*/0, options().threads);
   if (!model)
     return model.takeError();
   if (StringRef(model->descriptor().task) != "causal-lm")
     return llvm::createStringError(
-        options().folder + ": is no language model; python -m quant_mlir runs it");
+        options().folder +
+        ": is no language model; python -m quant_mlir runs it");
   if (!options().bench.empty())
     return runBench(*model);
   if (!options().perplexity.empty())
@@ -251,23 +251,14 @@ int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   forgetLibraryOptions();
   options();
-  if (!cl::ParseCommandLineOptions(argc, argv, "Runs compiled models on token ids\n",
-                                   &llvm::errs()))
+  if (!parseOptions(argc, argv, "Runs compiled models on token ids\n"))
     return 2;
-  if (options().tokens.empty() && options().bench.empty() && options().perplexity.empty()) {
-    llvm::WithColor::error(llvm::errs(), "quant-run")
-        << "one of --tokens, --perplexity and --bench is needed\n";
-    return 2;
-  }
-  if (options().window < 2 || options().repeat < 1) {
-    llvm::WithColor::error(llvm::errs(), "quant-run")
-        << "--window is at least 2, --repeat at least 1\n";
-    return 2;
-  }
-  if (llvm::Error error = run()) {
-    llvm::WithColor::error(llvm::errs(), "quant-run")
-        << llvm::toString(std::move(error)) << "\n";
-    return 1;
-  }
-  return 0;
+  if (options().tokens.empty() && options().bench.empty() &&
+      options().perplexity.empty())
+    return usageError("quant-run",
+                      "one of --tokens, --perplexity and --bench is needed");
+  if (options().window < 2 || options().repeat < 1)
+    return usageError("quant-run",
+                      "--window is at least 2, --repeat at least 1");
+  return finish("quant-run", run());
 }

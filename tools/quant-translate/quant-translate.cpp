@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "FirstError.h"
+#include "Tool.h"
 #include "mlir/IR/MLIRContext.h"
 #include "quant-mlir/Import/ImportModel.h"
 #include "quant-mlir/Pipelines/Pipelines.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
-#include "llvm/Support/WithColor.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -27,36 +28,29 @@ static llvm::Error run() {
   DialectRegistry registry;
   registerAllDialects(registry);
   MLIRContext context(registry);
+  FirstError diagnostics(&context, gguf.empty() ? hf : gguf);
   llvm::Expected<OwningOpRef<ModuleOp>> module =
       gguf.empty() ? importHF(hf, &context) : importGGUF(gguf, &context);
   if (!module)
-    return module.takeError();
+    return diagnostics.explain(module.takeError());
   llvm::Error error = llvm::writeToOutput(output, [&](llvm::raw_ostream &os) {
     (*module)->print(os);
     os << "\n";
     return llvm::Error::success();
   });
   if (error)
-    return llvm::createStringError(output + ": cannot be written: " +
-                                   llvm::toString(std::move(error)));
+    return llvm::createStringError(
+        output + ": cannot be written: " + llvm::toString(std::move(error)));
   return llvm::Error::success();
 }
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::HideUnrelatedOptions(category);
-  if (!cl::ParseCommandLineOptions(argc, argv, "Reads models as MLIR\n",
-                                   &llvm::errs()))
+  if (!parseOptions(argc, argv, "Reads models as MLIR\n"))
     return 2;
-  if (gguf.empty() == hf.empty()) {
-    llvm::WithColor::error(llvm::errs(), "quant-translate")
-        << "one of --import-gguf and --import-hf is needed\n";
-    return 2;
-  }
-  if (llvm::Error error = run()) {
-    llvm::WithColor::error(llvm::errs(), "quant-translate")
-        << llvm::toString(std::move(error)) << "\n";
-    return 1;
-  }
-  return 0;
+  if (gguf.empty() == hf.empty())
+    return usageError("quant-translate",
+                      "one of --import-gguf and --import-hf is needed");
+  return finish("quant-translate", run());
 }

@@ -110,8 +110,8 @@ static llvm::Error run(const char *program) {
   llvm::Expected<OutputFolder> output = OutputFolder::create(folder);
   if (!output)
     return output.takeError();
-  // Beside the files that stay, because both may be as large as the model.
-  llvm::Expected<OutputFolder> scratch = OutputFolder::create(output->path());
+  // Never committed. On the same disk, because it may be as large as the model.
+  llvm::Expected<OutputFolder> scratch = OutputFolder::create(folder);
   if (!scratch)
     return scratch.takeError();
 
@@ -139,7 +139,8 @@ static llvm::Error run(const char *program) {
 
 static bool isIdentifier(StringRef text) {
   return !text.empty() && !llvm::isDigit(text.front()) &&
-         llvm::all_of(text, [](char c) { return llvm::isAlnum(c) || c == '_'; });
+         llvm::all_of(text,
+                      [](char c) { return llvm::isAlnum(c) || c == '_'; });
 }
 
 int main(int argc, char **argv) {
