@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A scheme says twice what its bits mean: `unpackRows` on numbers, which weights
-// are packed from, and `emitElement` as a program, which optimised code is tested
-// against. Here they have to agree, bit by bit, for every scheme in Schemes.def.
-// No program is run: the parts and the indices are constants, so that the emitted
-// operations fold to the number.
+// A scheme says twice what its bits mean: `unpackRows` on numbers, which
+// weights are packed from, and `emitElement` as a program, which optimised code
+// is tested against. Here they have to agree, bit by bit, for every scheme in
+// Schemes.def. No program is run: the parts and the indices are constants, so
+// that the emitted operations fold to the number.
 
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -96,7 +96,8 @@ protected:
       if (failed(scheme.verifyTensor(quiet, {n, k}, f32)))
         return;
     }
-    auto type = QuantTensorType::get(RankedTensorType::get({n, k}, f32), scheme);
+    auto type =
+        QuantTensorType::get(RankedTensorType::get({n, k}, f32), scheme);
 
     std::mt19937 random(7);
     std::normal_distribution<float> normal;
@@ -116,8 +117,7 @@ protected:
       }
     }
 
-    OwningOpRef<ModuleOp> module =
-        ModuleOp::create(UnknownLoc::get(&context));
+    OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(&context));
     OpBuilder builder(module->getBodyRegion());
     SmallVector<Value> parts;
     SmallVector<ArrayRef<uint8_t>> views;
@@ -137,8 +137,8 @@ protected:
     for (int64_t row = 0; row < n; ++row)
       for (int64_t column = 0; column < k; ++column) {
         std::optional<float> actual = fold(builder, type, parts, row, column);
-        ASSERT_TRUE(actual) << "element " << row << ", " << column
-                            << " does not fold";
+        ASSERT_TRUE(actual)
+            << "element " << row << ", " << column << " does not fold";
         ASSERT_EQ(llvm::bit_cast<uint32_t>(*actual),
                   llvm::bit_cast<uint32_t>((*expected)[row * k + column]))
             << "element " << row << ", " << column << ": " << *actual << " and "
