@@ -126,7 +126,7 @@ QuantSchemeInterface QuantizePass::parseScheme(const RecipeText &text) {
         parseAttribute(text.text, &getContext()));
   }
   if (!entry->second)
-    getOperation().emitError(rules.where(text))
+    emitError(getOperation().getLoc(), rules.where(text))
         << "'" << text.text << "' is not a scheme" << why;
   return entry->second;
 }
@@ -134,7 +134,7 @@ QuantSchemeInterface QuantizePass::parseScheme(const RecipeText &text) {
 LogicalResult QuantizePass::loadRecipe() {
   llvm::Expected<Recipe> loaded = Recipe::load(recipe);
   if (!loaded)
-    return getOperation().emitError(llvm::toString(loaded.takeError()));
+    return emitError(getOperation().getLoc(), llvm::toString(loaded.takeError()));
   rules = std::move(*loaded);
   for (const RecipeRule &rule : rules.rules) {
     if (rule.weights.text != "keep" && !parseScheme(rule.weights))
@@ -151,7 +151,7 @@ LogicalResult QuantizePass::decide(Decision &decision) {
   WeightOp weight = decision.weight;
   RankedTensorType logical = decision.logicalType();
   if (logical.getRank() != 2)
-    return weight.emitError("weight '")
+    return emitError(weight.getLoc(), "weight '")
            << weight.getSymName() << "' is not a matrix: " << logical;
   if (auto stored = dyn_cast<QuantTensorType>(weight.getType()))
     decision.scheme = stored.getScheme();
@@ -174,7 +174,7 @@ LogicalResult QuantizePass::decide(Decision &decision) {
   decision.scheme = scheme;
   return scheme.verifyTensor(
       [&] {
-        return weight.emitError(rules.where(rule->weights))
+        return emitError(weight.getLoc(), rules.where(rule->weights))
                << "does not fit weight '" << weight.getSymName() << "': ";
       },
       logical.getShape(), logical.getElementType());
@@ -198,8 +198,9 @@ LogicalResult QuantizePass::decide() {
     ops.push_back({op, weight});
   });
   if (first)
-    first->emitWarning("stays float: its weight is not in a file "
-                       "(--qt-externalize-constants moves constants there)");
+    emitWarning(first.getLoc(), "'")
+        << first->getName() << "' stays float: its weight is not in a file "
+        << "(--qt-externalize-constants moves constants there)";
   for (auto &[op, decision] : decisions)
     if (failed(decide(decision)))
       return failure();
@@ -216,7 +217,7 @@ void QuantizePass::warnAboutIdleTargets() {
         if (matchTarget(target.text, layerClass(reader),
                         decision.weight.getSymName()) != TargetMatch::None)
           return;
-    getOperation().emitWarning(rules.where(target))
+    emitWarning(getOperation().getLoc(), rules.where(target))
         << "'" << target.text << "' names no layer of this model";
   };
   llvm::for_each(rules.ignore, check);
@@ -243,7 +244,7 @@ LogicalResult QuantizePass::chooseFile() {
     if (checked.insert(weight.getFile()).second &&
         (weight.getFile() == file ||
          llvm::sys::fs::equivalent(weight.getFile(), file)))
-      return weight.emitError(file)
+      return emitError(weight.getLoc(), file)
              << ": weights-out would overwrite the file that weight '"
              << weight.getSymName() << "' is in";
   return success();
@@ -325,7 +326,7 @@ LogicalResult QuantizePass::writeChanged() {
   auto writer =
       SafetensorsWriter::create(file, entries, {{"recipe", rules.name}});
   if (!writer)
-    return getOperation().emitError(llvm::toString(writer.takeError()));
+    return emitError(getOperation().getLoc(), llvm::toString(writer.takeError()));
   WeightSource source;
   auto writeOne = [&](Decision &decision) -> llvm::Error {
     llvm::Expected<std::vector<float>> values =
@@ -347,9 +348,9 @@ LogicalResult QuantizePass::writeChanged() {
   };
   for (Decision *decision : changed)
     if (llvm::Error error = writeOne(*decision))
-      return decision->weight.emitError(llvm::toString(std::move(error)));
+      return emitError(decision->weight.getLoc(), llvm::toString(std::move(error)));
   if (llvm::Error error = (*writer)->finish())
-    return getOperation().emitError(llvm::toString(std::move(error)));
+    return emitError(getOperation().getLoc(), llvm::toString(std::move(error)));
   return success();
 }
 

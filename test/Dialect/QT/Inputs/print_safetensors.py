@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""The float tensors of a safetensors file, one a line: name, type, shape, numbers."""
+"""The tensors of a safetensors file, one a line: name, type, shape, numbers."""
 
 import json
 import struct
@@ -12,6 +12,7 @@ header = json.loads(data[8 : 8 + length])
 header.pop("__metadata__", None)
 for name, info in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
     begin, end = info["data_offsets"]
-    code, size = {"F64": ("d", 8), "F32": ("f", 4), "F16": ("e", 2)}[info["dtype"]]
+    code = {"F64": "d", "F32": "f", "F16": "e", "I8": "b", "U8": "B"}[info["dtype"]]
+    size = struct.calcsize(code)
     numbers = struct.unpack_from(f"<{(end - begin) // size}{code}", data, 8 + length + begin)
     print(name, info["dtype"], info["shape"], list(numbers))

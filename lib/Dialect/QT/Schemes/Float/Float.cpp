@@ -11,6 +11,7 @@
 #include "quant-mlir/Dialect/Utils/LinalgEmitter.h"
 #include "quant-mlir/Quantize/FloatConversion.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace quantmlir;
@@ -73,19 +74,25 @@ llvm::Error FloatSchemeAttr::unpackRows(ArrayRef<ArrayRef<uint8_t>> parts,
 }
 
 llvm::Error FloatSchemeAttr::quantizeMatrix(
-    ArrayRef<float> values, int64_t, int64_t,
+    ArrayRef<float> values, int64_t, int64_t k,
     MutableArrayRef<std::vector<uint8_t>> parts) const {
   int64_t bytes = getType().getWidth() / 8;
   parts[0].resize(values.size() * bytes);
   uint8_t *target = parts[0].data();
-  for (float value : values) {
-    if (bytes == 4) {
-      std::memcpy(target, &value, 4);
-    } else {
-      uint16_t half = getType().isF16() ? f32ToF16(value) : f32ToBF16(value);
-      std::memcpy(target, &half, 2);
-    }
-    target += bytes;
+  if (bytes == 4) {
+    std::memcpy(target, values.data(), values.size() * 4);
+    return llvm::Error::success();
+  }
+  for (auto [index, value] : llvm::enumerate(values)) {
+    uint16_t half = getType().isF16() ? f32ToF16(value) : f32ToBF16(value);
+    uint16_t infinity = getType().isF16() ? 0x7C00 : 0x7F80;
+    if ((half & 0x7FFF) == infinity && std::isfinite(value))
+      return llvm::createStringError(
+          std::errc::result_out_of_range,
+          "row %lld, column %lld is %g, too large for %s",
+          (long long)(index / k), (long long)(index % k), value,
+          getType().isF16() ? "f16" : "bf16");
+    std::memcpy(target + index * 2, &half, 2);
   }
   return llvm::Error::success();
 }

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Writes a safetensors file of what is given as NAME:TYPE:ROWSxCOLUMNS:NUMBER,NUMBER,...
+
+Numbers are repeated until the tensor is full.
+"""
+
+import itertools
+import json
+import math
+import struct
+import sys
+
+header, data = {}, b""
+for argument in sys.argv[2:]:
+    name, dtype, shape, numbers = argument.split(":")
+    shape = [int(size) for size in shape.split("x")]
+    code = {"F32": "f", "F16": "e", "I8": "b"}[dtype]
+    convert = int if code == "b" else float
+    values = itertools.cycle(map(convert, numbers.split(",")))
+    raw = b"".join(struct.pack(f"<{code}", next(values)) for _ in range(math.prod(shape)))
+    header[name] = {
+        "dtype": dtype,
+        "shape": shape,
+        "data_offsets": [len(data), len(data) + len(raw)],
+    }
+    data += raw
+text = json.dumps(header).encode()
+with open(sys.argv[1], "wb") as file:
+    file.write(struct.pack("<Q", len(text)) + text + data)
