@@ -132,6 +132,19 @@ Value KernelBuilder::toF32(Value value) {
     return arith::SIToFPOp::create(*this, wanted, value);
   if (element.isF64())
     return arith::TruncFOp::create(*this, wanted, value);
+  if (element.isBF16()) {
+    // As integers: where a target has no bf16, LLVM carries a lone one as f32
+    // and calls __truncsfbf2 to get at its bits, which no C library has.
+    auto like = [&](unsigned width) -> Type {
+      Type integer = getIntegerType(width);
+      auto vector = dyn_cast<VectorType>(type);
+      return vector ? Type(vector.clone(integer)) : integer;
+    };
+    Value bits = arith::BitcastOp::create(*this, like(16), value);
+    bits = arith::ExtUIOp::create(*this, like(32), bits);
+    bits = arith::ShLIOp::create(*this, bits, constant(like(32), 16));
+    return arith::BitcastOp::create(*this, wanted, bits);
+  }
   return arith::ExtFOp::create(*this, wanted, value);
 }
 
