@@ -5,13 +5,13 @@
 //   config_groups:
 //     group_0:
 //       targets: [Linear]
-//       weights: {num_bits: 4, strategy: group, group_size: 32, scale_dtype: float16}
-//       input_activations: {num_bits: 8, strategy: token}
+//       weights: {num_bits: 4, strategy: group, group_size: 32, scale_dtype:
+//       float16} input_activations: {num_bits: 8, strategy: token}
 //   ignore: [lm_head, "re:.*embed_tokens"]
 //
-// `weights` and `input_activations` may also be a scheme as in the IR, "keep" or
-// "float". What is not understood is an error: a setting that is silently dropped
-// would only be noticed by the quality of the model.
+// `weights` and `input_activations` may also be a scheme as in the IR, "keep"
+// or "float". What is not understood is an error: a setting that is silently
+// dropped would only be noticed by the quality of the model.
 
 #include "RecipeFile.h"
 #include "llvm/ADT/SmallString.h"
@@ -165,8 +165,8 @@ bool RecipeReader::targets(yaml::Node *node, std::vector<RecipeText> &values) {
     StringRef pattern = name;
     if (pattern.consume_front("re:"))
       if (std::string why = regexProblem(pattern); !why.empty())
-        return fail(&item, "'" + pattern + "' is not a regular expression: " +
-                               why);
+        return fail(&item,
+                    "'" + pattern + "' is not a regular expression: " + why);
     values.push_back({std::move(name), lineOf(&item)});
   }
   return problem.empty();
@@ -236,8 +236,10 @@ bool RecipeReader::scheme(yaml::Node *node, bool isWeight, RecipeText &text) {
       return false;
     StringRef special = isWeight ? "keep" : "float";
     return text.text == special || StringRef(text.text).starts_with("#") ||
-           fail(node, "'" + text.text + "' is neither a scheme such as "
-                      "\"#qt.int<8, channel>\" nor " + special);
+           fail(node, "'" + text.text +
+                          "' is neither a scheme such as "
+                          "\"#qt.int<8, channel>\" nor " +
+                          special);
   }
   SchemeFields given;
   if (!fields(node, given))
@@ -247,9 +249,9 @@ bool RecipeReader::scheme(yaml::Node *node, bool isWeight, RecipeText &text) {
   if (std::string why = fieldsProblem(given, isWeight); !why.empty())
     return fail(node, why);
   if (given.type == "float") {
-    text.text = !isWeight           ? "float"
-                : given.bits == 16  ? "#qt.float<f16>"
-                                    : "#qt.float<f32>";
+    text.text = !isWeight          ? "float"
+                : given.bits == 16 ? "#qt.float<f16>"
+                                   : "#qt.float<f32>";
     return true;
   }
   StringRef scale = given.scale;

@@ -61,8 +61,9 @@ struct Recipe {
 /// How narrowly a target names a layer.
 enum class TargetMatch { None, Class, Pattern, Name };
 
-/// How `target` (see RecipeRule::targets) names a layer of this class and weight
-/// name. A bad regular expression names nothing; `Recipe::load` refuses it.
+/// How `target` (see RecipeRule::targets) names a layer of this class and
+/// weight name. A bad regular expression names nothing; `Recipe::load` refuses
+/// it.
 TargetMatch matchTarget(llvm::StringRef target, llvm::StringRef layerClass,
                         llvm::StringRef weight);
 

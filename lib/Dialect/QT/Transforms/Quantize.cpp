@@ -116,12 +116,11 @@ QuantSchemeInterface QuantizePass::parseScheme(const RecipeText &text) {
   // The parser knows nothing of the recipe: what it says is reported as ours.
   std::string why;
   {
-    ScopedDiagnosticHandler handler(
-        &getContext(), [&](Diagnostic &diagnostic) {
-          if (why.empty())
-            why = ": " + diagnostic.str();
-          return success();
-        });
+    ScopedDiagnosticHandler handler(&getContext(), [&](Diagnostic &diagnostic) {
+      if (why.empty())
+        why = ": " + diagnostic.str();
+      return success();
+    });
     entry->second = dyn_cast_or_null<QuantSchemeInterface>(
         parseAttribute(text.text, &getContext()));
   }
@@ -134,7 +133,8 @@ QuantSchemeInterface QuantizePass::parseScheme(const RecipeText &text) {
 LogicalResult QuantizePass::loadRecipe() {
   llvm::Expected<Recipe> loaded = Recipe::load(recipe);
   if (!loaded)
-    return emitError(getOperation().getLoc(), llvm::toString(loaded.takeError()));
+    return emitError(getOperation().getLoc(),
+                     llvm::toString(loaded.takeError()));
   rules = std::move(*loaded);
   for (const RecipeRule &rule : rules.rules) {
     if (rule.weights.text != "keep" && !parseScheme(rule.weights))
@@ -261,8 +261,7 @@ static StringRef storageName(QuantSchemeInterface scheme, int64_t k,
     return "F16";
   if (part.elementType.isBF16())
     return "BF16";
-  bool isSigned =
-      part.suffix == ".codes" && !scheme.getLaneForm(k).hasMinimum;
+  bool isSigned = part.suffix == ".codes" && !scheme.getLaneForm(k).hasMinimum;
   return isSigned ? "I8" : "U8";
 }
 
@@ -276,8 +275,8 @@ static llvm::Expected<std::vector<float>> readFloats(WeightOp weight,
   int64_t k;
   if (auto type = dyn_cast<QuantTensorType>(weight.getType())) {
     k = type.getRowLength();
-    auto rows = dequantizeRows(type.getScheme(), data->parts,
-                               type.getNumRows(), k, 0, type.getNumRows());
+    auto rows = dequantizeRows(type.getScheme(), data->parts, type.getNumRows(),
+                               k, 0, type.getNumRows());
     if (!rows)
       return rows.takeError();
     values = std::move(*rows);
@@ -326,7 +325,8 @@ LogicalResult QuantizePass::writeChanged() {
   auto writer =
       SafetensorsWriter::create(file, entries, {{"recipe", rules.name}});
   if (!writer)
-    return emitError(getOperation().getLoc(), llvm::toString(writer.takeError()));
+    return emitError(getOperation().getLoc(),
+                     llvm::toString(writer.takeError()));
   WeightSource source;
   auto writeOne = [&](Decision &decision) -> llvm::Error {
     llvm::Expected<std::vector<float>> values =
@@ -348,7 +348,8 @@ LogicalResult QuantizePass::writeChanged() {
   };
   for (Decision *decision : changed)
     if (llvm::Error error = writeOne(*decision))
-      return emitError(decision->weight.getLoc(), llvm::toString(std::move(error)));
+      return emitError(decision->weight.getLoc(),
+                       llvm::toString(std::move(error)));
   if (llvm::Error error = (*writer)->finish())
     return emitError(getOperation().getLoc(), llvm::toString(std::move(error)));
   return success();
@@ -443,7 +444,8 @@ void QuantizePass::runOnOperation() {
   if (failed(loadRecipe()) || failed(decide()) || failed(writeChanged()))
     return signalPassFailure();
   warnAboutIdleTargets();
-  // In the program's order, so that an activation is final when it is asked for.
+  // In the program's order, so that an activation is final when it is asked
+  // for.
   for (auto [op, weight] : ops)
     replace(op, decisions[weight]);
   SmallVector<LoadOp> loads;

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "quant-mlir/Quantize/Recipe.h"
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/SmallString.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+#include "gtest/gtest.h"
+
+using namespace quantmlir;
+
+namespace {
+
+/// The recipe, or what is wrong with it.
+struct Result {
+  Recipe recipe;
+  std::string error;
+
+  Result(llvm::Expected<Recipe> loaded) {
+    if (loaded)
+      recipe = std::move(*loaded);
+    else
+      error = llvm::toString(loaded.takeError());
+  }
+  /// "WEIGHTS with ACTIVATIONS", or "kept".
+  std::string at(llvm::StringRef layerClass, llvm::StringRef weight) const {
+    const RecipeRule *rule = recipe.find(layerClass, weight);
+    return rule ? rule->weights.text + " with " + rule->activations.text
+                : "kept";
+  }
+};
+
+Result named(llvm::StringRef name) { return Result(Recipe::load(name)); }
+
+/// A recipe file with this text; its path in messages is "FILE".
+Result yaml(llvm::StringRef text) {
+  llvm::SmallString<128> path;
+  int descriptor;
+  EXPECT_FALSE(llvm::sys::fs::createTemporaryFile("recipe", "yaml", descriptor,
+                                                  path));
+  auto remove = llvm::make_scope_exit([&] { llvm::sys::fs::remove(path); });
+  llvm::raw_fd_ostream(descriptor, /*shouldClose=*/true) << text;
+  Result result = named(path);
+  if (llvm::StringRef(result.error).starts_with(path))
+    result.error = "FILE" + result.error.substr(path.size());
+  return result;
+}
+
+/// A recipe whose one rule has these weights, or what is wrong with it.
+std::string weights(llvm::StringRef fields) {
+  Result result =
+      yaml(("config_groups: {a: {targets: [Linear], weights: " + fields + "}}")
+               .str());
+  return result.error.empty() ? result.recipe.rules.at(0).weights.text
+                              : result.error;
+}
+
+std::string activations(llvm::StringRef fields) {
+  Result result = yaml(
+      ("config_groups: {a: {targets: [Linear], input_activations: " + fields +
+       "}}")
+          .str());
+  return result.error.empty() ? result.recipe.rules.at(0).activations.text
+                              : result.error;
+}
+
+} // namespace
+
+TEST(Recipe, BuiltInNames) {
+  EXPECT_TRUE(named("as-stored").recipe.rules.empty());
+  struct {
+    const char *name, *scheme;
+  } cases[] = {
+      {"f32", "#qt.float<f32> with float"},
+      {"bf16", "#qt.float<bf16> with float"},
+      {"w8a8", "#qt.int<8, channel> with #qt.int<8, token>"},
+      {"int8", "#qt.int<8, channel> with auto"},
+      {"int2", "#qt.int<2, channel> with auto"},
+      {"int4-g32", "#qt.int<4, group = 32, scale = f16> with auto"},
+      {"int3-g128-asym",
+       "#qt.int<3, group = 128, scale = f16, zero = i3> with auto"},
+      {"int5-asym", "#qt.int<5, channel, zero = i5> with auto"},
+      {"q4_0", "#qt.q4_0 with auto"},
+  };
+  for (auto &[name, scheme] : cases) {
+    EXPECT_EQ(named(name).at("Linear", "blk.0.ffn_up.weight"), scheme) << name;
+    EXPECT_EQ(named(name).recipe.name, name);
+  }
+}
+
+TEST(Recipe, UnknownNames) {
+  for (const char *name :
+       {"", "int1", "int9", "int", "int4-", "int4-g", "int4-g0", "int4-g-1",
+        "int4-g99999999999999999999", "int4-g32-", "int4-g32-asymm", "w4a16",
+        "INT8", "f64"}) {
+    std::string error = named(name).error;
+    EXPECT_NE(error.find("is neither a file nor one of"), std::string::npos)
+        << name << ": " << error;
+    EXPECT_EQ(error.find('\n'), std::string::npos);
+  }
+}
+
+TEST(Recipe, BuiltInRecipesKeepTablesAndHeads) {
+  Result w8a8 = named("w8a8");
+  EXPECT_EQ(w8a8.at("Embedding", "token_embd.weight"), "kept");
+  EXPECT_EQ(w8a8.at("Embedding", "anything"), "kept");
+  for (const char *head :
+       {"output.weight", "lm_head.weight", "token_embd.weight",
+        "model.embed_tokens.weight", "embed_tokens.weight",
+        "bert.embeddings.word_embeddings.weight"})
+    EXPECT_EQ(w8a8.at("Linear", head), "kept") << head;
+  for (const char *linear :
+       {"blk.0.attn_output.weight", "encoder.layer.0.output.dense.weight",
+        "model.layers.0.mlp.down_proj.weight"})
+    EXPECT_NE(w8a8.at("Linear", linear), "kept") << linear;
+  // Conversions convert everything.
+  EXPECT_EQ(named("f16").at("Embedding", "token_embd.weight"),
+            "#qt.float<f16> with float");
+}
+
+TEST(Recipe, Targets) {
+  auto match = [](llvm::StringRef target) {
+    return matchTarget(target, "Linear", "blk.10.ffn_down.weight");
+  };
+  EXPECT_EQ(match("Linear"), TargetMatch::Class);
+  EXPECT_EQ(match("linear"), TargetMatch::None);
+  EXPECT_EQ(match("blk.10.ffn_down.weight"), TargetMatch::Name);
+  EXPECT_EQ(match("blk.10.ffn_down"), TargetMatch::Name);
+  EXPECT_EQ(match("ffn_down"), TargetMatch::None);
+  EXPECT_EQ(match("re:.*ffn_down"), TargetMatch::Pattern);
+  EXPECT_EQ(match("re:.*ffn_down$"), TargetMatch::Pattern);
+  EXPECT_EQ(match("re:.*down\\.weight$"), TargetMatch::Pattern);
+  // From the start, also with alternatives.
+  EXPECT_EQ(match("re:ffn_down"), TargetMatch::None);
+  EXPECT_EQ(match("re:x|ffn_down"), TargetMatch::None);
+  EXPECT_EQ(match("re:blk\\.1\\."), TargetMatch::None);
+  EXPECT_EQ(match("re:("), TargetMatch::None);
+}
+
+TEST(Recipe, NarrowestTargetWins) {
+  Result recipe = yaml(R"(
+config_groups:
+  all: {targets: [Linear], weights: "#all"}
+  down: {targets: ["re:.*down"], weights: "#down"}
+  also: {targets: ["re:.*"], weights: "#also"}
+  one: {targets: [c.down], weights: "#one"}
+ignore: ["d", "re:.*head"]
+)");
+  ASSERT_EQ(recipe.error, "");
+  EXPECT_EQ(recipe.at("Linear", "a.down.weight"), "#down with auto");
+  EXPECT_EQ(recipe.at("Linear", "a.up.weight"), "#also with auto");
+  EXPECT_EQ(recipe.at("Linear", "c.down.weight"), "#one with auto");
+  EXPECT_EQ(recipe.at("Embedding", "table"), "#also with auto");
+  // Ignoring is stronger than any rule.
+  EXPECT_EQ(recipe.at("Linear", "d.weight"), "kept");
+  EXPECT_EQ(recipe.at("Linear", "lm_head"), "kept");
+}
+
+TEST(Recipe, Fields) {
+  EXPECT_EQ(weights("{num_bits: 4, group_size: 32, scale_dtype: float16}"),
+            "#qt.int<4, group = 32, scale = f16>");
+  EXPECT_EQ(weights("{num_bits: 3, strategy: group, group_size: 64, "
+                    "symmetric: false, type: int, dynamic: false}"),
+            "#qt.int<3, group = 64, zero = i3>");
+  EXPECT_EQ(weights("{strategy: tensor, scale_dtype: bfloat16}"),
+            "#qt.int<8, tensor, scale = bf16>");
+  EXPECT_EQ(weights("{num_bits: 8, group_size: null, scale_dtype: ~}"),
+            "#qt.int<8, channel>");
+  EXPECT_EQ(weights("{type: float, num_bits: 16}"), "#qt.float<f16>");
+  EXPECT_EQ(weights("'#qt.q8_0'"), "#qt.q8_0");
+  EXPECT_EQ(weights("keep"), "keep");
+  EXPECT_EQ(weights("null"), "keep");
+
+  EXPECT_EQ(activations("{num_bits: 8, dynamic: true}"), "#qt.int<8, token>");
+  EXPECT_EQ(activations("{num_bits: 8, strategy: group, group_size: 32}"),
+            "#qt.int<8, group = 32>");
+  EXPECT_EQ(activations("float"), "float");
+  EXPECT_EQ(activations("null"), "auto");
+}
+
+TEST(Recipe, BadFields) {
+  struct {
+    std::string error;
+    const char *reason;
+  } cases[] = {
+      {weights("{num_bits: 9}"), "integers have num_bits 2 to 8, not 9"},
+      {weights("{num_bits: 0}"), "expected a positive number, not '0'"},
+      {weights("{num_bits: four}"), "expected a positive number, not 'four'"},
+      {weights("{num_bits: 99999999999999999999}"), "expected a positive"},
+      {weights("{num_bit: 4}"), "unknown key 'num_bit'"},
+      {weights("{num_bits: 4, num_bits: 8}"), "'num_bits' is there twice"},
+      {weights("{num_bits: [4]}"), "expected a word or a number"},
+      {weights("{type: float, num_bits: 8}"), "num_bits 16 or 32, not 8"},
+      {weights("{type: codebook}"), "type 'codebook' is neither int nor float"},
+      {weights("{strategy: block}"), "is none of tensor, channel, group"},
+      {weights("{strategy: token}"), "is none of tensor, channel, group"},
+      {weights("{strategy: group}"), "group and group_size go together"},
+      {weights("{strategy: channel, group_size: 32}"), "go together"},
+      {weights("{symmetric: maybe}"), "expected true or false, not 'maybe'"},
+      {weights("{scale_dtype: int8}"), "scale_dtype is float32, float16 or"},
+      {weights("{dynamic: true}"), "weights cannot be dynamic"},
+      {weights("int4"), "'int4' is neither a scheme"},
+      {weights("float"), "nor keep"},
+      {weights("[4]"), "a scheme must be a mapping"},
+      {activations("{dynamic: false}"), "computed when the program runs"},
+      {activations("{strategy: tensor}"), "strategy token or group"},
+      {activations("{symmetric: false}"), "quantized symmetrically"},
+      {activations("{strategy: channel}"), "neither token nor group"},
+      {activations("keep"), "nor float"},
+  };
+  for (auto &[error, reason] : cases) {
+    EXPECT_EQ(error.rfind("FILE:1: ", 0), 0u) << error;
+    EXPECT_NE(error.find(reason), std::string::npos) << error;
+    EXPECT_EQ(error.find('\n'), std::string::npos) << error;
+  }
+}
+
+TEST(Recipe, BadFiles) {
+  auto expectError = [](llvm::StringRef text, llvm::StringRef error) {
+    EXPECT_EQ(yaml(text).error, error);
+  };
+  expectError("", "FILE:1: is empty");
+  expectError("# nothing\n", "FILE:1: is empty");
+  expectError("- a\n", "FILE:1: a recipe must be a mapping");
+  expectError("ignore: [a]\n", "FILE:1: has no config_groups");
+  expectError("\nconfig: {}\n", "FILE:2: unknown key 'config'");
+  expectError("config_groups:\n  a:\n    weights: keep\n",
+              "FILE:3: a config group needs targets");
+  expectError("config_groups:\n  a:\n    targets: Linear\n",
+              "FILE:3: expected a list of layers");
+  expectError("config_groups:\n  a:\n    targets:\n      - Linear\n"
+              "      - \"re:(\"\n",
+              "FILE:5: '(' is not a regular expression: parentheses not "
+              "balanced");
+  expectError("config_groups:\n  a:\n    targets: ['re:blk\\.\\d+']\n",
+              "FILE:3: 'blk\\.\\d+' is not a regular expression: \\d is not "
+              "POSIX; write a class such as [0-9]");
+  expectError("config_groups:\n  a:\n    targets: [Linear]\n    outputs: 1\n",
+              "FILE:4: unknown key 'outputs'");
+}
+
+/// Garbage ends in an error, without a crash.
+TEST(Recipe, HostileFiles) {
+  for (std::string text :
+       {std::string(60000, '['), std::string(60000, '{'),
+        std::string(100000, 'a'), std::string("\0\0\0\0", 4),
+        std::string("\xff\xfe\xff\xff"), std::string("a: *b"),
+        std::string("&a [*a]"), std::string("%YAML 9"), std::string("\t- :"),
+        std::string("config_groups: {a: {targets: [\"\\q\"]}}")})
+    EXPECT_NE(yaml(text).error, "") << text.substr(0, 40);
+}
+
+/// The examples of the documentation.
+TEST(Recipe, Examples) {
+  llvm::SmallString<128> folder(QUANT_TEST_GOLDEN_DIR);
+  llvm::sys::path::append(folder, "..", "..", "docs", "recipes");
+  int count = 0;
+  std::error_code code;
+  for (llvm::sys::fs::directory_iterator file(folder, code), end;
+       file != end && !code; file.increment(code), ++count) {
+    Result result = named(file->path());
+    EXPECT_EQ(result.error, "");
+    EXPECT_FALSE(result.recipe.rules.empty()) << file->path();
+  }
+  EXPECT_GE(count, 2);
+}
