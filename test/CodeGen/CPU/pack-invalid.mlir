@@ -89,3 +89,68 @@ func.func @half_gain() -> tensor<16xf16> {
   %w = qt.load @gain : tensor<16xf16>
   return %w : tensor<16xf16>
 }
+
+// -----
+
+// ... even when it is loaded twice.
+qt.weight @w : !qt.tensor<16x64xf32, #qt.int<8, channel>> in "m.safetensors"
+func.func @token(%x: tensor<?x64xf32>) -> tensor<?x16xf32> {
+  %q = qt.quantize %x : tensor<?x64xf32> -> !qt.tensor<?x64xf32, #qt.int<8, token>>
+  // expected-error @below {{is multiplied with activations of other groups than another load of @w}}
+  %w = qt.load @w : !qt.tensor<16x64xf32, #qt.int<8, channel>>
+  %y = qt.matmul %q, %w : !qt.tensor<?x64xf32, #qt.int<8, token>>, !qt.tensor<16x64xf32, #qt.int<8, channel>> -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
+func.func @groups(%x: tensor<?x64xf32>) -> tensor<?x16xf32> {
+  %q = qt.quantize %x : tensor<?x64xf32> -> !qt.tensor<?x64xf32, #qt.int<8, group = 32>>
+  %w = qt.load @w : !qt.tensor<16x64xf32, #qt.int<8, channel>>
+  %y = qt.matmul %q, %w : !qt.tensor<?x64xf32, #qt.int<8, group = 32>>, !qt.tensor<16x64xf32, #qt.int<8, channel>> -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
+
+// -----
+
+// kernel.quantize makes bytes: four bits would silently become eight.
+qt.weight @w : !qt.tensor<16x64xf32, #qt.int<8, channel>> in "m.safetensors"
+func.func @four_bits(%x: tensor<?x64xf32>) -> tensor<?x16xf32> {
+  // expected-error @below {{makes #qt.int<4, token> when the program runs; CPU kernels make symmetric 8-bit integers with f32 scales per token or group}}
+  %q = qt.quantize %x : tensor<?x64xf32> -> !qt.tensor<?x64xf32, #qt.int<4, token>>
+  %w = qt.load @w : !qt.tensor<16x64xf32, #qt.int<8, channel>>
+  %y = qt.matmul %q, %w : !qt.tensor<?x64xf32, #qt.int<4, token>>, !qt.tensor<16x64xf32, #qt.int<8, channel>> -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
+
+// -----
+
+// One scale for all tokens would need to see all of them first.
+qt.weight @w : !qt.tensor<16x64xf32, #qt.int<8, channel>> in "m.safetensors"
+func.func @one_scale(%x: tensor<?x64xf32>) -> tensor<?x16xf32> {
+  // expected-error @below {{makes #qt.int<8, tensor> when the program runs}}
+  %q = qt.quantize %x : tensor<?x64xf32> -> !qt.tensor<?x64xf32, #qt.int<8, tensor>>
+  %w = qt.load @w : !qt.tensor<16x64xf32, #qt.int<8, channel>>
+  %y = qt.matmul %q, %w : !qt.tensor<?x64xf32, #qt.int<8, tensor>>, !qt.tensor<16x64xf32, #qt.int<8, channel>> -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
+
+// -----
+
+qt.weight @w : !qt.tensor<16x64xf32, #qt.int<8, channel>> in "m.safetensors"
+func.func @zero_points(%x: tensor<?x64xf32>) -> tensor<?x16xf32> {
+  // expected-error @below {{makes #qt.int<8, token, zero = i8> when the program runs}}
+  %q = qt.quantize %x : tensor<?x64xf32> -> !qt.tensor<?x64xf32, #qt.int<8, token, zero = i8>>
+  %w = qt.load @w : !qt.tensor<16x64xf32, #qt.int<8, channel>>
+  %y = qt.matmul %q, %w : !qt.tensor<?x64xf32, #qt.int<8, token, zero = i8>>, !qt.tensor<16x64xf32, #qt.int<8, channel>> -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
+
+// -----
+
+// Scales are not rounded to half precision when they are made.
+qt.weight @w : !qt.tensor<16x64xf32, #qt.int<8, channel>> in "m.safetensors"
+func.func @half_scales(%x: tensor<?x64xf32>) -> tensor<?x16xf32> {
+  // expected-error @below {{makes #qt.int<8, token, scale = f16> when the program runs}}
+  %q = qt.quantize %x : tensor<?x64xf32> -> !qt.tensor<?x64xf32, #qt.int<8, token, scale = f16>>
+  %w = qt.load @w : !qt.tensor<16x64xf32, #qt.int<8, channel>>
+  %y = qt.matmul %q, %w : !qt.tensor<?x64xf32, #qt.int<8, token, scale = f16>>, !qt.tensor<16x64xf32, #qt.int<8, channel>> -> tensor<?x16xf32>
+  return %y : tensor<?x16xf32>
+}
