@@ -91,9 +91,7 @@ def integer_product(case, x):
         scale = weight.scales[:, start // weight.group]
         minimum = weight.minimums[:, start // weight.group]
         total = total + xscale * (scale * products + minimum * sums)
-        magnitude = magnitude + np.abs(xscale) * (
-            np.abs(scale * products) + np.abs(minimum * sums)
-        )
+        magnitude = magnitude + np.abs(xscale) * (np.abs(scale * products) + np.abs(minimum * sums))
         # With scales of 1/2 and 1 these are whole numbers of halves.
         whole = whole + 2 * (np.abs(scale * products) + np.abs(minimum * sums))
     groups = -(-case.k // group)
