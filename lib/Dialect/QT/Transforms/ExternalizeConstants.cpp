@@ -87,8 +87,8 @@ private:
     return weight;
   }
 
-  /// The numbers of a constant, little-endian, row-major. Empty if the resource
-  /// was left out of the text.
+  /// The numbers of a constant, little-endian, row-major; of a splat just one.
+  /// Empty if the resource was left out of the text.
   static ArrayRef<char> dataOf(ElementsAttr numbers) {
     if (auto dense = dyn_cast<DenseElementsAttr>(numbers))
       return dense.getRawData();
@@ -97,20 +97,47 @@ private:
     return blob ? blob->getData() : ArrayRef<char>();
   }
 
+  /// Whether some operation has this value for its weight.
+  static bool isWeight(Value value) {
+    return llvm::any_of(value.getUses(), [](OpOperand &use) {
+      auto op = dyn_cast<QuantizableOpInterface>(use.getOwner());
+      return op && &op.getWeightOperand() == &use;
+    });
+  }
+
+  /// The transposition that an operation is, if it is one of `value`.
+  static linalg::TransposeOp asTranspose(Operation *op, Value value) {
+    auto transpose = dyn_cast<linalg::TransposeOp>(op);
+    return transpose && transpose.getInput() == value &&
+                   transpose.getPermutation() == ArrayRef<int64_t>{1, 0} &&
+                   transpose->getNumResults() == 1
+               ? transpose
+               : linalg::TransposeOp();
+  }
+
+  /// Weights are moved whatever their size, other numbers if they are many.
+  bool isToMove(arith::ConstantOp op, uint64_t bytes) {
+    if (isWeight(op) || llvm::any_of(op->getUsers(), [&](Operation *user) {
+          auto transpose = asTranspose(user, op);
+          return transpose && isWeight(transpose->getResult(0));
+        }))
+      return true;
+    return bytes >= minBytes && !isa<SplatElementsAttr>(op.getValue());
+  }
+
   LogicalResult collect() {
     WalkResult result = getOperation().walk([&](arith::ConstantOp op) {
       auto type = dyn_cast<RankedTensorType>(op.getType());
       auto numbers = dyn_cast<ElementsAttr>(op.getValue());
-      // A splat is no weight: it takes no space.
       if (!type || !numbers || fileType(type.getElementType()).empty() ||
-          !isa<DenseElementsAttr, DenseResourceElementsAttr>(numbers) ||
-          isa<SplatElementsAttr>(numbers))
+          !isa<DenseElementsAttr, DenseResourceElementsAttr>(numbers))
         return WalkResult::advance();
-      uint64_t bytes =
-          uint64_t(type.getNumElements()) * (type.getElementTypeBitWidth() / 8);
-      if (bytes == 0 || bytes < minBytes)
+      uint64_t size = type.getElementTypeBitWidth() / 8;
+      uint64_t bytes = uint64_t(type.getNumElements()) * size;
+      if (bytes == 0 || !isToMove(op, bytes))
         return WalkResult::advance();
-      if (dataOf(numbers).size() != bytes) {
+      bool isSplat = isa<SplatElementsAttr>(numbers);
+      if (dataOf(numbers).size() != (isSplat ? size : bytes)) {
         op.emitOpError() << "has " << dataOf(numbers).size()
                          << " bytes of numbers, its type needs " << bytes;
         return WalkResult::interrupt();
@@ -118,10 +145,7 @@ private:
       constants.push_back(op);
       bool elsewhere = false;
       for (Operation *user : op->getUsers()) {
-        auto transpose = dyn_cast<linalg::TransposeOp>(user);
-        if (transpose && transpose.getInput() == op &&
-            transpose.getPermutation() == ArrayRef<int64_t>{1, 0} &&
-            transpose->getNumResults() == 1)
+        if (auto transpose = asTranspose(user, op))
           weightOf(numbers,
                    cast<RankedTensorType>(transpose->getResult(0).getType()),
                    /*transposed=*/true)
@@ -163,6 +187,12 @@ private:
       return writer.takeError();
     for (const auto &[key, weight] : weights) {
       ArrayRef<char> data = dataOf(weight.numbers);
+      std::vector<char> repeated;
+      if (data.size() != weight.bytes()) {
+        for (uint64_t i = 0; i < weight.bytes(); ++i)
+          repeated.push_back(data[i % data.size()]);
+        data = repeated;
+      }
       ArrayRef<uint8_t> bytes(reinterpret_cast<const uint8_t *>(data.data()),
                               data.size());
       if (llvm::Error error = weight.transposed

@@ -51,12 +51,13 @@ def ExternalizeConstantsPass
     : Pass<"qt-externalize-constants", "::mlir::ModuleOp"> {
   let summary = "Move weights from constants into a safetensors file";
   let description = [{
-    Writes float constants (f64, f32, f16, bf16; no splats) of at least `min-bytes`
-    into one file, in the order in which they appear, and loads them from there:
-    what the quantizer and the packer work on. A weight is called what its
-    `dense_resource` is called. Constants with the same attribute become one
-    weight; a constant that is transposed, [K, N] for a linear, is written as
-    [N, K].
+    Writes float constants (f64, f32, f16, bf16) into one file, in the order in
+    which they appear, and loads them from there: what the quantizer and the
+    packer work on. Weights of operations that can be quantized always move,
+    other constants if they take at least `min-bytes` and are no splats. A weight
+    is called what its `dense_resource` is called. Constants with the same
+    attribute become one weight; a constant that is transposed, [K, N] for a
+    linear, is written as [N, K].
 
     Before:   weights are `arith.constant`s, such as `--lm-raise-linalg` leaves.
     After:    they are `qt.weight` and `qt.load`; the file has all of them.
@@ -67,7 +68,7 @@ def ExternalizeConstantsPass
     Option<"file", "file", "std::string", "\"\"",
            "The safetensors file to write; required">,
     Option<"minBytes", "min-bytes", "uint64_t", "1024",
-           "Constants smaller than this stay in the IR">,
+           "Constants smaller than this stay in the IR, but for weights">,
   ];
   let statistics = [
     Statistic<"numWeights", "weights", "Weights written">,
