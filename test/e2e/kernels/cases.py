@@ -134,7 +134,7 @@ def _covering_rows() -> Dict[Tuple, Tuple]:
     generator, seen, rows = random.Random(1), set(), {}
     for fixed in itertools.product(BITS, (False, True), GRANULARITIES):
 
-        def new_pairs(choice, fixed=fixed):
+        def new_pairs(choice, fixed=fixed, seen=seen):
             return set(itertools.combinations(enumerate(fixed + choice), 2)) - seen
 
         choices = [tuple(map(generator.choice, FACTORS.values())) for _ in range(60)]

@@ -217,7 +217,9 @@ func.func @{kind}(%x: tensor<?x33xf32>) -> tensor<?x33xf32> {{
         with np.errstate(over="ignore"):
             expected = ACTIVATIONS[kind](x.astype(np.float64))
         # 1 + erf and 1 + tanh cancel below zero, so the error is relative to x, not to the result.
-        close(run(kind, x), expected, 16 * UNIT * np.maximum(np.abs(x), np.abs(expected)) + UNIT / 8)
+        close(
+            run(kind, x), expected, 16 * UNIT * np.maximum(np.abs(x), np.abs(expected)) + UNIT / 8
+        )
 
 
 # Elementwise ops between kernels are fused; a value that is used twice, an operand that is
