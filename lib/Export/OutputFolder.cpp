@@ -21,23 +21,21 @@ static std::string firstMissing(StringRef folder) {
 
 Expected<OutputFolder> OutputFolder::create(StringRef target) {
   OutputFolder folder;
-  // What is removed in the end must be the same if the program moves about.
-  SmallString<256> absolute(target);
-  fs::make_absolute(absolute);
-  path::remove_dots(absolute);
-  std::string made = firstMissing(absolute);
-  if (std::error_code code = fs::create_directories(absolute))
+  SmallString<256> clean(target);
+  path::remove_dots(clean);
+  folder.target = clean.empty() ? "." : clean.str().str();
+  std::string made = firstMissing(folder.target);
+  if (std::error_code code = fs::create_directories(folder.target))
     return fileError(target, "cannot be made: " + code.message());
   folder.made = std::move(made);
-  folder.target = absolute.str().str();
-  if (!fs::is_directory(absolute))
+  if (!fs::is_directory(folder.target))
     return fileError(target, "is not a folder");
-  path::append(absolute, ".quantc-%%%%%%.tmp");
-  SmallString<256> staging;
+  SmallString<256> model(folder.target), staging;
+  path::append(model, ".quantc-%%%%%%.tmp");
   std::error_code code;
   // Only a name that is taken is worth another try.
   do {
-    fs::createUniquePath(absolute, staging, /*MakeAbsolute=*/false);
+    fs::createUniquePath(model, staging, /*MakeAbsolute=*/false);
     code = fs::create_directory(staging, /*IgnoreExisting=*/false);
   } while (code == std::errc::file_exists);
   if (code)

@@ -70,6 +70,16 @@ static llvm::Error runPipeline(ModuleOp module,
   return llvm::Error::success();
 }
 
+/// The translation warns about attributes of arguments that it does not know;
+/// ours have been read by then.
+static void dropOwnAttributes(ModuleOp module) {
+  for (FunctionOpInterface function : module.getOps<FunctionOpInterface>())
+    for (unsigned i = 0; i < function.getNumArguments(); ++i)
+      for (NamedAttribute attr : llvm::to_vector(function.getArgAttrs(i)))
+        if (!isa_and_nonnull<LLVM::LLVMDialect>(attr.getNameDialect()))
+          function.removeArgAttr(i, attr.getName());
+}
+
 llvm::Error quantmlir::compileModel(ModuleOp module,
                                     const CompileOptions &given) {
   CompileOptions options = given;
@@ -118,6 +128,7 @@ llvm::Error quantmlir::compileModel(ModuleOp module,
           "codegen-cpu"))
     return error;
 
+  dropOwnAttributes(module);
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> translated =
       translateModuleToLLVMIR(module, context, options.name);

@@ -5,6 +5,7 @@
 #include "llvm/Object/Archive.h"
 #include "llvm/Object/ArchiveWriter.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
 
@@ -51,23 +52,32 @@ static llvm::Error writeArchive(StringRef object, StringRef runtime,
 /// Links with the system's C compiler, which knows where its libraries are.
 static llvm::Error linkShared(StringRef object, StringRef runtime,
                               StringRef path) {
-  llvm::ErrorOr<std::string> compiler = std::make_error_code(
-      std::errc::no_such_file_or_directory);
+  llvm::ErrorOr<std::string> compiler =
+      std::make_error_code(std::errc::no_such_file_or_directory);
   for (StringRef name : {"cc", "gcc", "clang"})
     if ((compiler = llvm::sys::findProgramByName(name)))
       break;
   if (!compiler)
     return llvm::createStringError(
-        "no C compiler (cc, gcc or clang) is on the PATH to link " + path);
+        "no C compiler (cc, gcc or clang) is on the PATH to link " +
+        llvm::sys::path::filename(path));
   std::string temporary = (path + ".tmp").str();
-  std::vector<StringRef> arguments = {*compiler, "-shared", "-o", temporary,
-                                      object, "-Wl,--whole-archive", runtime,
-                                      "-Wl,--no-whole-archive", "-lpthread"};
+  // What it has to say, in many lines, becomes part of our one.
+  std::string log = (path + ".log").str();
+  llvm::FileRemover remover(log);
+  std::vector<StringRef> arguments = {*compiler,  "-shared",
+                                      "-o",       temporary,
+                                      object,     "-Wl,--whole-archive",
+                                      runtime,    "-Wl,--no-whole-archive",
+                                      "-lpthread"};
   std::string message;
-  int status = llvm::sys::ExecuteAndWait(*compiler, arguments, std::nullopt, {},
-                                         0, 0, &message);
+  int status = llvm::sys::ExecuteAndWait(
+      *compiler, arguments, std::nullopt,
+      {std::nullopt, std::nullopt, StringRef(log)}, 0, 0, &message);
   if (status != 0) {
     llvm::sys::fs::remove(temporary);
+    if (auto said = llvm::MemoryBuffer::getFile(log); said && message.empty())
+      message = (*said)->getBuffer().take_front(1000).str();
     return fileError(path, "linking failed" +
                                (message.empty() ? "" : ": " + message));
   }

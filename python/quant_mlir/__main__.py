@@ -120,7 +120,7 @@ def run_quantize(options) -> int:
     # Weights that the recipe changes go into a file beside the module. Quoted for pass options.
     weights = pathlib.Path(options.output).with_suffix(".weights.safetensors")
     flag = f"--quantize=recipe='{options.recipe}' weights-out='{weights}'"
-    return tools.run("quant-opt", options.model, flag, "-o", options.output)
+    return tools.run_opt(options.model, flag, "-o", options.output)
 
 
 def run_compile(options) -> int:

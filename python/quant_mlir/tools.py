@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 from .errors import InputError
 
@@ -30,3 +31,14 @@ def find(name: str) -> str:
 def run(name: str, *arguments) -> int:
     """Runs a tool with our stdout and stderr; returns its exit code."""
     return subprocess.run([find(name), *map(str, arguments)]).returncode
+
+
+def run_opt(*arguments) -> int:
+    """quant-opt, of whose report of an error, many lines of IR, the first says what it is."""
+    command = [find("quant-opt"), *map(str, arguments)]
+    done = subprocess.run(command, stderr=subprocess.PIPE, encoding="utf-8", errors="replace")
+    if done.returncode != 0:
+        lines = done.stderr.splitlines() or [f"quant-opt failed with code {done.returncode}"]
+        raise InputError(next((line for line in lines if "error: " in line), lines[0]))
+    sys.stderr.write(done.stderr)
+    return 0

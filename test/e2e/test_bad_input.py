@@ -66,7 +66,7 @@ def test_config(tmp_path, key, value, reason):
         ("[]", "is not a JSON object"),
         ('{"model_type": "llama"', "is not JSON"),
         ('{"model_type":\n"llama",\n}', "is not JSON"),
-        ('{"a": ' * 200, "nested more than 100 levels"),
+        ('{"a": ' * 200, "is nested more than 100 levels"),
         (b"\xff\xfe{}", "is not JSON"),
         ('{"rms_norm_eps": NaN}', "is not JSON"),
     ],
@@ -120,7 +120,7 @@ HEADER = struct.unpack("<Q", WHOLE[:8])[0]
         (struct.pack("<Q", 5) + b"[1,2]", "does not start with '{'"),
         (safetensors([], b'{"a": {}}'), "has no 'dtype'"),
         (safetensors([], b'{"\xff": {}}'), "is not UTF-8"),
-        (safetensors([], b'{"a": ' * 1000), "header, byte"),
+        (safetensors([], b'{"a": ' * 1000), "tensor 'a': has the unknown field 'a'"),
         (header_with(dtype="F8_WHAT"), "unknown type 'F8_WHAT'"),
         (header_with(dtype="F16"), "its data has 256 bytes, its shape of type F16 takes 128"),
         (header_with(shape=[2**40, 2**40]), "shape is too large"),
@@ -130,7 +130,7 @@ HEADER = struct.unpack("<Q", WHOLE[:8])[0]
         (header_with(data_offsets=[256, 0]), "ends before it"),
         (header_with(data_offsets=[2**62, 2**62 + 256]), "behind the end of the data"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_safetensors(tmp_path, content, reason):
     folder = llama_folder(tmp_path / "bad")
@@ -239,8 +239,8 @@ def test_recipe_files(tiny, text):
 @pytest.mark.parametrize(
     "tool, arguments, reason",
     [
-        ("quantc", [], "(?i)positional|-o"),
-        ("quantc", ["tiny.gguf"], "-o"),
+        ("quantc", [], "MODEL and -o DIR"),
+        ("quantc", ["tiny.gguf"], "-o DIR"),
         ("quantc", ["tiny.gguf", "-o", "out", "--no-such-option"], "no-such-option"),
         ("quantc", ["tiny.gguf", "-o", "out", "--batch", "many"], "many"),
         ("quantc", ["tiny.gguf", "-o", "out", "--batch", "0"], "--batch 0"),

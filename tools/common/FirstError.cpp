@@ -22,13 +22,6 @@ FirstError::FirstError(MLIRContext *context, llvm::StringRef input)
   });
 }
 
-FirstError::~FirstError() {
-  if (!first.empty())
-    return;
-  for (const std::string &warning : warnings)
-    llvm::WithColor::warning() << warning << "\n";
-}
-
 std::string FirstError::describe(Diagnostic &diagnostic) const {
   std::string message = diagnostic.str();
   // A message about a file begins with its name.
@@ -39,6 +32,9 @@ std::string FirstError::describe(Diagnostic &diagnostic) const {
 }
 
 llvm::Error FirstError::explain(llvm::Error error) const {
+  if (!error)
+    for (const std::string &warning : warnings)
+      llvm::WithColor::warning() << warning << "\n";
   if (!error || first.empty())
     return error;
   llvm::consumeError(std::move(error));

@@ -19,11 +19,10 @@ class FirstError : mlir::ScopedDiagnosticHandler {
 public:
   /// input: the file that errors without a place are about.
   FirstError(mlir::MLIRContext *context, llvm::StringRef input);
-  /// Prints the warnings unless there was an error.
-  ~FirstError();
 
-  /// The error that a diagnostic reported, if one did: it came before `error`
-  /// and knows more. Success stays success.
+  /// For the end of the tool's work. Of an error: the one that a diagnostic
+  /// reported instead, if one did, for it came before and knows more. Success
+  /// stays success; then the warnings are printed.
   llvm::Error explain(llvm::Error error) const;
 
 private:

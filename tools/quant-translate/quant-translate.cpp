@@ -41,7 +41,7 @@ static llvm::Error run() {
   if (error)
     return llvm::createStringError(
         output + ": cannot be written: " + llvm::toString(std::move(error)));
-  return llvm::Error::success();
+  return diagnostics.explain(llvm::Error::success());
 }
 
 int main(int argc, char **argv) {

@@ -24,10 +24,10 @@ namespace cl = llvm::cl;
 
 static cl::OptionCategory category("quantc options");
 static cl::opt<std::string>
-    input(cl::Positional, cl::Required, cl::value_desc("MODEL"),
+    input(cl::Positional, cl::value_desc("MODEL"),
           cl::desc("a .gguf file, a Hugging Face folder or an .mlir file"),
           cl::cat(category));
-static cl::opt<std::string> folder("o", cl::Required, cl::value_desc("DIR"),
+static cl::opt<std::string> folder("o", cl::value_desc("DIR"),
                                    cl::desc("folder to write"),
                                    cl::cat(category));
 static cl::opt<std::string> recipe("recipe", cl::init("as-stored"),
@@ -134,7 +134,7 @@ static llvm::Error run(const char *program) {
   options.runtimeFolder = findRuntime(program);
   if (llvm::Error error = compileModel(**module, options))
     return diagnostics.explain(std::move(error));
-  return output->commit();
+  return diagnostics.explain(output->commit());
 }
 
 static bool isIdentifier(StringRef text) {
@@ -150,6 +150,8 @@ int main(int argc, char **argv) {
                     "quant-mlir compiler: a model becomes an object, a header "
                     "and packed weights\n"))
     return 2;
+  if (input.empty() || folder.empty())
+    return usageError("quantc", "a MODEL and -o DIR are needed");
   if (!name.empty() && !isIdentifier(name))
     return usageError("quantc", "--name '" + name + "' is not an identifier");
   if (batch < 16 || batch > 4096 || batch % 16 != 0)
