@@ -41,14 +41,16 @@ def RaiseLinalgPass : Pass<"lm-raise-linalg", "::mlir::func::FuncOp"> {
 
     Before:   linalg on tensors, weights as constants, `qt.load` or arguments.
     After:    what was recognised is an lm operation, without a batch of one in
-              front; additions and products of equal shapes are arith on
+              front; lookups of known rows (positions, one token type) are slices
+              of their table; additions and products of equal shapes are arith on
               tensors; sizes are simplified. Everything else is the linalg that
               it was, up to canonicalization. A softmax over keys that weighs
               values but is no `lm.attention` leaves a remark that says why.
     Numerics: equal over the reals; rounds differently. (Sums that were in f64
               are in the type of the tensor; torch-mlir's inexact constant in
-              gelu_tanh becomes the exact one, 2e-5 at most.) Assertions that an
-              id lies within its table are dropped with the lookup.
+              gelu_tanh becomes the exact one, 6e-05 at most.) Where PyTorch sets
+              rows to 0 of which a mask hides all keys, that stays. Assertions
+              that an id lies within its table are dropped with the lookup.
     Example:  test/Dialect/LM/raise-*.mlir
   }];
   let dependentDialects = [
