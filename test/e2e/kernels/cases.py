@@ -167,6 +167,25 @@ def block_cases() -> List[Case]:
     return cases
 
 
+def odd_cases() -> List[Case]:
+    """Shapes that no model has, but that are allowed."""
+    token, group = FACTORS["activation"]
+    rows = [
+        (Int(4, False, "group = 32", "f16"), token, 1, 96),  # one row
+        (Int(8, False, "channel", "f32"), token, 5, 100),  # K is padded to 128
+        (Int(4, True, "channel", "bf16"), token, 40, 36),
+        (Int(5, True, "group = 24", "f32"), token, 17, 100),  # groups are no power of two
+        (Int(3, False, "group = 4", "f32"), token, 17, 64),  # the smallest group
+        (Int(8, False, "channel", "f32"), group, 17, 100),  # a short group of activations
+        (Int(7, True, "group = 64", "f32"), group, 17, 100),  # of both
+        (Int(2, False, "tensor", "f32"), token, 19, 4),  # the shortest row
+        (Float("bf16"), "", 1, 7),
+        (Float("f16"), "", 19, 1),
+        (Float("f32"), "", 130, 33),
+    ]
+    return [Case(*row, i % 2 == 0, i % 3 == 0, f"odd_{i}") for i, row in enumerate(rows)]
+
+
 def float_cases() -> List[Case]:
     shapes = list(itertools.product(ROWS, COLUMNS))
     cases = []
@@ -183,6 +202,7 @@ def modules() -> Dict[str, List[Case]]:
     result = {f"int{bits}": integer_cases(bits) for bits in BITS}
     result["blocks"] = block_cases()
     result["floats"] = float_cases()
+    result["odd"] = odd_cases()
     split = {}
     for name, cases in result.items():
         for start in range(0, len(cases), 40):

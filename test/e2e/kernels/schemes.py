@@ -69,7 +69,7 @@ def random_scales(rng, n: int, groups: int) -> np.ndarray:
 
 def random_codes(rng, n: int, k: int, low: int, high: int) -> np.ndarray:
     codes = rng.integers(low, high, (n, k), endpoint=True)
-    codes[0], codes[1] = high, low
+    codes[0], codes[1:2] = high, low
     return codes
 
 

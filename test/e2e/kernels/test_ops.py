@@ -304,6 +304,43 @@ def check_transposed(run):
     assert np.array_equal(run("transposed", x), x.T)
 
 
+# Raised to a lm.linear, whose weight is no weight.
+@function("""
+#left = affine_map<(i, j, k) -> (i, k)>
+#right = affine_map<(i, j, k) -> (j, k)>
+#out = affine_map<(i, j, k) -> (i, j)>
+func.func @product(%x: tensor<?x20xf32>, %y: tensor<?x20xf32>) -> tensor<?x?xf32> {
+  %c0 = arith.constant 0 : index
+  %zero = arith.constant 0.0 : f32
+  %n = tensor.dim %x, %c0 : tensor<?x20xf32>
+  %m = tensor.dim %y, %c0 : tensor<?x20xf32>
+  %e = tensor.empty(%n, %m) : tensor<?x?xf32>
+  %zeros = linalg.fill ins(%zero : f32) outs(%e : tensor<?x?xf32>) -> tensor<?x?xf32>
+  %z = linalg.matmul indexing_maps = [#left, #right, #out]
+       ins(%x, %y : tensor<?x20xf32>, tensor<?x20xf32>) outs(%zeros : tensor<?x?xf32>)
+       -> tensor<?x?xf32>
+  return %z : tensor<?x?xf32>
+}""")
+def check_product(run):
+    x, y = normal(5, 20, seed=1), normal(3, 20, seed=2)
+    wide = x.astype(np.float64)
+    close(run("product", x, y), wide @ y.T, 21 * UNIT * (np.abs(wide) @ np.abs(y).T))
+
+
+@function("""
+func.func @linear(%x: tensor<1x?x20xf32>, %w: tensor<6x20xf32>, %b: tensor<6xf32>)
+    -> tensor<1x?x6xf32> {
+  %y = lm.linear %x, %w bias %b
+      : tensor<1x?x20xf32>, tensor<6x20xf32>, tensor<6xf32> -> tensor<1x?x6xf32>
+  return %y : tensor<1x?x6xf32>
+}""")
+def check_linear(run):
+    x, w, b = normal(1, 5, 20, seed=1), normal(6, 20, seed=2), normal(6, seed=3)
+    wide = x.astype(np.float64)
+    bound = 22 * UNIT * (np.abs(wide) @ np.abs(w).T + np.abs(b))
+    close(run("linear", x, w, b), wide @ w.T + b, bound)
+
+
 # Results in every odd form: twice the same, an input as it is, whole numbers.
 @function("""
 func.func @results(%x: tensor<?x8xf32>, %i: tensor<?xi32>)
