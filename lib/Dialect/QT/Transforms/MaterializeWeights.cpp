@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
@@ -19,16 +20,30 @@ using namespace quantmlir::qt;
 /// What is larger becomes a resource: attributes are hashed and kept for ever.
 static constexpr size_t readableBytes = 1024;
 
-static TypedAttr makeConstant(RankedTensorType type, ArrayRef<uint8_t> bytes,
-                              StringRef name) {
+static Value makeConstant(OpBuilder &builder, Location loc,
+                          RankedTensorType type, ArrayRef<uint8_t> bytes,
+                          StringRef name) {
   ArrayRef<char> raw(reinterpret_cast<const char *>(bytes.data()),
                      bytes.size());
   if (bytes.size() <= readableBytes)
-    return DenseElementsAttr::getFromRawBuffer(type, raw);
+    return arith::ConstantOp::create(
+        builder, loc, DenseElementsAttr::getFromRawBuffer(type, raw));
   // The file is not mapped for as long as the program lives: a copy.
   AsmResourceBlob blob = HeapAsmResourceBlob::allocateAndCopyWithAlign(
       raw, /*align=*/64, /*dataIsMutable=*/false);
-  return DenseResourceElementsAttr::get(type, name, std::move(blob));
+  // One dimension: LLVM would make a constant of every innermost row, millions
+  // of them for a model.
+  auto flatType =
+      RankedTensorType::get(type.getNumElements(), type.getElementType());
+  Value flat = arith::ConstantOp::create(
+      builder, loc,
+      DenseResourceElementsAttr::get(flatType, name, std::move(blob)));
+  if (type.getRank() == 1)
+    return flat;
+  ReassociationIndices all =
+      llvm::to_vector(llvm::seq<int64_t>(type.getRank()));
+  return tensor::ExpandShapeOp::create(builder, loc, type, flat,
+                                       ArrayRef<ReassociationIndices>(all));
 }
 
 namespace {
@@ -65,9 +80,8 @@ struct MaterializeWeightsPass
     OpBuilder builder(load);
     StringRef name = weight.getSymName();
     if (plain) {
-      Value value = arith::ConstantOp::create(
-          builder, load.getLoc(),
-          makeConstant(plain, data->parts.front(), name));
+      Value value = makeConstant(builder, load.getLoc(), plain,
+                                 data->parts.front(), name);
       load.getResult().replaceAllUsesWith(value);
       load.erase();
       return success();
@@ -81,9 +95,8 @@ struct MaterializeWeightsPass
     for (auto [part, bytes] : llvm::zip_equal(
              type.getScheme().getStorageParts(type.getShape()), data->parts)) {
       auto partType = RankedTensorType::get(part.shape, part.elementType);
-      parts.push_back(arith::ConstantOp::create(
-          builder, load.getLoc(),
-          makeConstant(partType, bytes, (name + part.suffix).str())));
+      parts.push_back(makeConstant(builder, load.getLoc(), partType, bytes,
+                                   (name + part.suffix).str()));
     }
     Value value = AssembleOp::create(builder, load.getLoc(), type, parts);
     load.getResult().replaceAllUsesWith(value);

@@ -44,7 +44,9 @@ def MaterializeWeightsPass
     Numerics: unchanged.
     Example:  test/Dialect/QT/materialize-weights.mlir
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"
+  ];
 }
 
 def ExternalizeConstantsPass
