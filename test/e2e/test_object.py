@@ -67,7 +67,7 @@ def instructions(path):
         if header:
             function = header[1]
         elif line.startswith((" ", "\t")) and line.split():
-            counts[function][line.split()[0]] += 1
+            counts[function][line.replace("{vex}", "").split()[0]] += 1
     return counts
 
 
