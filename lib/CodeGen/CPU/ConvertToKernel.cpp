@@ -13,9 +13,11 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/DialectConversion.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "quant-mlir/CodeGen/CPU/PanelLayout.h"
 #include "quant-mlir/CodeGen/CPU/Passes.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
+#include "quant-mlir/Dialect/LM/Transforms/Passes.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace quantmlir::cpu {
@@ -174,7 +176,7 @@ struct QuantizePattern : KernelPattern<qt::QuantizeOp> {
                   ConversionPatternRewriter &rewriter) const override {
     SmallVector<Type> types;
     if (failed(activationBuffers(op.getType(), types)))
-      return rewriter.notifyMatchFailure(op, "activation without a layout");
+      return op.emitOpError("makes an activation without a layout (--cpu-pack)");
     auto layout = cast<qt::RowsAttr>(op.getType().getLayout());
     Value x = asRows(rewriter, op.getLoc(), adaptor.getInput());
     SmallVector<Value> buffers;
@@ -416,6 +418,29 @@ static void lowerActivation(lm::ActivationOp op) {
   op.erase();
 }
 
+/// A product whose weight is computed by the program, not stored, has nothing to
+/// pack: it becomes plain loops.
+static LogicalResult lowerUnpackedLinears(ModuleOp module) {
+  SmallVector<Operation *> linears;
+  module.walk([&](lm::LinearOp op) { linears.push_back(op); });
+  if (linears.empty())
+    return success();
+  RewritePatternSet patterns(module.getContext());
+  lm::populateLowerToLinalgPatterns(patterns);
+  GreedyRewriteConfig config;
+  config.setStrictness(GreedyRewriteStrictness::ExistingOps);
+  return applyOpPatternsGreedily(linears, std::move(patterns), config);
+}
+
+/// Results are buffers that the caller reads; there is no place for a number.
+static LogicalResult checkResults(func::FuncOp function) {
+  for (Type type : function.getResultTypes())
+    if (!isa<RankedTensorType>(type))
+      return function.emitOpError("returns ")
+             << type << "; compiled functions return tensors";
+  return success();
+}
+
 /// If `buffer` is a fresh allocation that one matmul fills and `use` alone
 /// reads, that matmul.
 static Operation *soleWriter(Value buffer, Operation *use) {
@@ -472,10 +497,14 @@ void ConvertToKernel::runOnOperation() {
   SmallVector<lm::ActivationOp> activations;
   module.walk([&](lm::ActivationOp op) { activations.push_back(op); });
   llvm::for_each(activations, lowerActivation);
+  if (failed(lowerUnpackedLinears(module)))
+    return signalPassFailure();
 
   auto bytes = MemRefType::get({ShapedType::kDynamic},
                                IntegerType::get(context, 8));
   for (auto function : module.getOps<func::FuncOp>()) {
+    if (failed(checkResults(function)))
+      return signalPassFailure();
     function->setAttr(KernelDialect::batchAttrName,
                       IntegerAttr::get(IntegerType::get(context, 64), batch));
     for (auto [index, type] : llvm::enumerate(function.getArgumentTypes()))
