@@ -61,10 +61,23 @@ static bool isRowLocal(Operation *op) {
 
 namespace {
 
+/// Equal if the program says so: one value, or the size of one buffer twice.
+static bool sameSize(Value a, Value b) {
+  if (a == b)
+    return true;
+  auto dimA = a.getDefiningOp<memref::DimOp>();
+  auto dimB = b.getDefiningOp<memref::DimOp>();
+  return dimA && dimB && dimA.getSource() == dimB.getSource() &&
+         dimA.getConstantIndex() &&
+         dimA.getConstantIndex() == dimB.getConstantIndex();
+}
+
 /// The memory that a view shows: an argument, or a stretch of the workspace.
 struct Root {
   Value base;
   int64_t begin = 0, end = 0; ///< bytes; equal if not known
+  /// The stretch of the workspace, if it is one.
+  memref::ViewOp stretch;
   /// False if rows of the view are other rows of the root.
   bool sameRows = true;
 
@@ -76,13 +89,31 @@ struct Root {
   }
   bool sameView(const Root &other) const {
     return base == other.base && begin == other.begin && end == other.end &&
-           sameRows && other.sameRows;
+           sameRows && other.sameRows && sameCount(other);
+  }
+
+private:
+  /// Buffers that take turns in one stretch may have different numbers of rows,
+  /// which threads share differently.
+  bool sameCount(const Root &other) const {
+    memref::ViewOp mine = stretch, theirs = other.stretch;
+    if (mine == theirs)
+      return true;
+    if (!mine || !theirs)
+      return false;
+    MemRefType a = mine.getType(), b = theirs.getType();
+    if (a.getRank() == 0 || b.getRank() == 0 ||
+        a.getDimSize(0) != b.getDimSize(0))
+      return false;
+    return !a.isDynamicDim(0) ||
+           sameSize(mine.getSizes().front(), theirs.getSizes().front());
   }
 };
 
 struct Access {
   Root root;
   bool writes;
+  bool byRows; ///< row r is touched by the thread that has row r
 };
 
 /// What the threads have done since they last met.
@@ -99,11 +130,7 @@ private:
   SmallVector<Access> accesses(Operation *op) const;
   Root rootOf(Value value) const;
 
-  struct Done {
-    Access access;
-    bool rowLocal;
-  };
-  SmallVector<Done> done;
+  SmallVector<Access> done;
   int64_t batch;
 };
 
@@ -115,13 +142,15 @@ Root Epoch::rootOf(Value value) const {
     auto view = dyn_cast<ViewLikeOpInterface>(producer);
     if (!view)
       break;
-    if (isa<memref::SubViewOp, memref::ReinterpretCastOp,
-            memref::CollapseShapeOp, memref::ExpandShapeOp>(producer))
+    if (!isa<memref::ViewOp, memref::CastOp>(producer))
       root.sameRows = false;
     if (auto bytes = dyn_cast<memref::ViewOp>(producer)) {
+      root.stretch = bytes;
       APInt offset;
       if (matchPattern(bytes.getByteShift(), m_ConstantInt(&offset))) {
-        int64_t size = bytes.getType().getElementTypeBitWidth() / 8;
+        Type element = bytes.getType().getElementType();
+        int64_t size =
+            element.isIndex() ? 8 : element.getIntOrFloatBitWidth() / 8;
         for (int64_t dim : bytes.getType().getShape())
           size *= ShapedType::isDynamic(dim) ? batch : dim;
         root.begin = offset.getSExtValue();
@@ -142,28 +171,36 @@ SmallVector<Access> Epoch::accesses(Operation *op) const {
   if (!effects) {
     for (Value operand : op->getOperands())
       if (isa<MemRefType>(operand.getType()))
-        result.push_back({rootOf(operand), true});
+        result.push_back({rootOf(operand), /*writes=*/true, /*byRows=*/false});
     return result;
   }
+  bool rowLocal = isRowLocal(op);
+  auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
+  auto byRows = [&](OpOperand *operand) {
+    if (!rowLocal || !operand)
+      return false;
+    // What all rows share may be made by any thread.
+    return !linalgOp ||
+           linalgOp.getMatchingIndexingMap(operand).isFunctionOfDim(0);
+  };
   for (auto &effect : *effects)
     if (Value value = effect.getValue();
         value && isa<MemRefType>(value.getType()) &&
         isa<MemoryEffects::Read, MemoryEffects::Write>(effect.getEffect()))
-      result.push_back(
-          {rootOf(value), isa<MemoryEffects::Write>(effect.getEffect())});
+      result.push_back({rootOf(value),
+                        isa<MemoryEffects::Write>(effect.getEffect()),
+                        byRows(effect.getEffectValue<OpOperand *>())});
   return result;
 }
 
 bool Epoch::conflicts(Operation *op) const {
-  bool rowLocal = isRowLocal(op);
   for (const Access &access : accesses(op))
-    for (const Done &before : done) {
-      if (!(access.writes || before.access.writes) ||
-          !access.root.overlaps(before.access.root))
+    for (const Access &before : done) {
+      if (!(access.writes || before.writes) ||
+          !access.root.overlaps(before.root))
         continue;
       // The thread that made these rows is the one that reads them.
-      if (rowLocal && before.rowLocal &&
-          access.root.sameView(before.access.root))
+      if (access.byRows && before.byRows && access.root.sameView(before.root))
         continue;
       return true;
     }
@@ -171,8 +208,7 @@ bool Epoch::conflicts(Operation *op) const {
 }
 
 void Epoch::record(Operation *op) {
-  for (const Access &access : accesses(op))
-    done.push_back({access, isRowLocal(op)});
+  llvm::append_range(done, accesses(op));
 }
 
 //===----------------------------------------------------------------------===//
@@ -294,6 +330,9 @@ LogicalResult Distribute::outline(Operation *op, Value thread, Value threads) {
   OpBuilder builder(op);
   if (op->getNumResults() != 0)
     return op->emitOpError("is on tensors, not on buffers");
+  if (!isa<func::FuncOp>(op->getParentOp()))
+    return op->emitOpError("is inside a loop or branch, where threads cannot "
+                           "share it");
   for (Region &region : op->getRegions()) {
     llvm::SetVector<Value> captured;
     for (Operation &inner : region.getOps())

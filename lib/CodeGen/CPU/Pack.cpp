@@ -69,8 +69,8 @@ static FailureOr<int64_t> commonGroup(MatmulOp matmul, QuantTensorType x,
   return smaller;
 }
 
-/// True if `kernel.quantize` computes what the scheme says: signed bytes, with f32
-/// scales of their own for every row.
+/// True if `kernel.quantize` computes what the scheme says: signed bytes, with
+/// f32 scales of their own for every row.
 static bool isRuntimeScheme(QuantTensorType type) {
   LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
   if (form.kind != LaneForm::Kind::Integer || form.codeBits != 8 ||

@@ -89,8 +89,11 @@ def KernelDistributePass : Pass<"kernel-distribute", "::mlir::ModuleOp"> {
     Numerics: unchanged.
     Example:  test/CodeGen/CPU/distribute.mlir
   }];
-  let dependentDialects = ["::mlir::func::FuncDialect", "::mlir::scf::SCFDialect",
-                           "::mlir::LLVM::LLVMDialect"];
+  let dependentDialects = [
+    "::mlir::func::FuncDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::scf::SCFDialect",
+    "::quantmlir::kernel::KernelDialect"
+  ];
   let statistics = [
     Statistic<"numBarriers", "barriers", "Barriers inserted">,
     Statistic<"numKernels", "kernels", "Distinct kernels">,

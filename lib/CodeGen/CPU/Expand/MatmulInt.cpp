@@ -268,6 +268,10 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::MatmulIntOp op) {
   PanelLayout layout(cast<qt::QuantTensorType>(op.getType()));
   if (layout.form.codeBits == 0)
     return op.emitOpError("has a weight without integer lanes");
+  if (layout.lanes != b.target.lanes)
+    return op.emitOpError("has a weight packed for registers of ")
+           << layout.lanes << " lanes, but cpu:" << b.target.name << " has "
+           << b.target.lanes << " (--cpu-pack for the same target)";
   bool grouped = layout.numGroups > 1;
   int64_t rows = op.getRows().value_or(grouped ? b.target.rowsIntGroups
                                                : b.target.rowsInt);
