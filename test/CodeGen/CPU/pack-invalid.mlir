@@ -96,13 +96,13 @@ func.func @half_gain() -> tensor<16xf16> {
 qt.weight @w : !qt.tensor<16x64xf32, #qt.int<8, channel>> in "m.safetensors"
 func.func @token(%x: tensor<?x64xf32>) -> tensor<?x16xf32> {
   %q = qt.quantize %x : tensor<?x64xf32> -> !qt.tensor<?x64xf32, #qt.int<8, token>>
-  // expected-error @below {{is multiplied with activations of other groups than another load of @w}}
   %w = qt.load @w : !qt.tensor<16x64xf32, #qt.int<8, channel>>
   %y = qt.matmul %q, %w : !qt.tensor<?x64xf32, #qt.int<8, token>>, !qt.tensor<16x64xf32, #qt.int<8, channel>> -> tensor<?x16xf32>
   return %y : tensor<?x16xf32>
 }
 func.func @groups(%x: tensor<?x64xf32>) -> tensor<?x16xf32> {
   %q = qt.quantize %x : tensor<?x64xf32> -> !qt.tensor<?x64xf32, #qt.int<8, group = 32>>
+  // expected-error @below {{is multiplied with activations of other groups than another load of @w}}
   %w = qt.load @w : !qt.tensor<16x64xf32, #qt.int<8, channel>>
   %y = qt.matmul %q, %w : !qt.tensor<?x64xf32, #qt.int<8, group = 32>>, !qt.tensor<16x64xf32, #qt.int<8, channel>> -> tensor<?x16xf32>
   return %y : tensor<?x16xf32>

@@ -1,0 +1,44 @@
+// RUN: quant-opt %s --kernel-expand=target=cpu:x86-64-v3 --split-input-file --verify-diagnostics
+
+func.func @gather_of_odd_rows(%ids: memref<?xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x6xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{has rows of 6 values; CPU kernels need a multiple of 4}}
+  kernel.gather %ids, %weights[%offset] into %out {type = !qt.tensor<16x6xf32, #qt.int<8, channel>, #qt.panels<lanes = 8, vectors = 2, depth = 4, group = 32>>} : memref<?xi32>, memref<?xi8>, index, memref<?x6xf32>
+  return
+}
+
+// -----
+
+func.func @quantize_of_odd_rows(%x: memref<?x6xf32>, %codes: memref<?x16xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %thread: index, %threads: index) {
+  // expected-error @below {{has rows of 6 values in groups of 32; CPU kernels need multiples of 4}}
+  kernel.quantize %x into %codes, %scales, %sums {group = 32, sumGroup = 32} : memref<?x6xf32> into memref<?x16xi32>, memref<?x1xf32>, memref<?x1xi32>
+  return
+}
+
+// -----
+
+func.func @floats_as_integers(%codes: memref<?x8xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{has a weight without integer lanes}}
+  kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 32, type = !qt.tensor<16x32xf32, #qt.float<f16>, #qt.panels<lanes = 8, vectors = 2, depth = 1, group = 32>>} : memref<?x8xi32>, memref<?x1xf32>, memref<?x1xi32>, memref<?xi8>, index, memref<?x16xf32>
+  return
+}
+
+// -----
+
+// Registers of AVX2 hold 8 lanes.
+func.func @packed_for_another_target(%codes: memref<?x8xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{has a weight packed for registers of 16 lanes, but cpu:x86-64-v3 has 8 (--cpu-pack for the same target)}}
+  kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 32, type = !qt.tensor<16x32xf32, #qt.q8_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x8xi32>, memref<?x1xf32>, memref<?x1xi32>, memref<?xi8>, index, memref<?x16xf32>
+  return
+}
+
+// -----
+
+func.func @one_element(%x: memref<f32>, %thread: index, %threads: index) {
+  // expected-error @below {{has no loop that threads could share}}
+  linalg.generic {indexing_maps = [affine_map<() -> ()>], iterator_types = []} outs(%x : memref<f32>) {
+  ^bb0(%a: f32):
+    %0 = arith.negf %a : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
