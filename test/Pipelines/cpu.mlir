@@ -14,19 +14,19 @@
 
 // Nothing of this project is left, nor of the dialects in between. The function's
 // descriptors come before the runtime's arguments: weights, workspace, and what a
-// thread has to know. 32 tokens of 32 floats are 4 KiB: the plan is a few of those.
+// thread has to know.
 // LLVM: module attributes {{.*}}kernel.target
 // LLVM: llvm.func @qm_barrier(!llvm.ptr, i64)
 // LLVM: llvm.func @forward(
+// LLVM: llvm.call @kernel_rms_norm_0(
+// LLVM: llvm.call @qm_barrier(
+// LLVM: llvm.func @_mlir_ciface_forward(
 // LLVM-SAME: kernel.role = "weights"
 // LLVM-SAME: kernel.role = "workspace"
 // LLVM-SAME: kernel.role = "thread_id"
 // LLVM-SAME: kernel.role = "thread_count"
 // LLVM-SAME: kernel.role = "barrier"
 // LLVM-SAME: kernel.workspace_bytes = {{[0-9]+}} : i64
-// LLVM: llvm.call @kernel_rms_norm_0(
-// LLVM: llvm.call @qm_barrier(
-// LLVM: llvm.func @_mlir_ciface_forward(
 // LLVM: llvm.func {{.*}}@kernel_matmul_int_
 // VNNI: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
 // NEON: llvm.call_intrinsic "llvm.aarch64.neon.sdot.v4i32.v16i8"

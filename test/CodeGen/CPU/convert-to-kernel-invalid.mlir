@@ -90,3 +90,10 @@ func.func @heads_of_24(%x: tensor<?x48xf32>) -> tensor<?x48xf32> {
   %0 = lm.attention %x, %x, %x {heads = 2, kv_heads = 2, scale = 0.125} : tensor<?x48xf32>, tensor<?x48xf32>, tensor<?x48xf32>
   return %0 : tensor<?x48xf32>
 }
+
+// -----
+
+// expected-error @below {{returns 'f32'; compiled functions return tensors}}
+func.func @returns_a_number(%x: f32) -> f32 {
+  return %x : f32
+}
