@@ -58,9 +58,9 @@ def undefined_symbols(path):
     return {line.split()[-1] for line in lines if line.strip()}
 
 
-def instructions(path):
-    """{function: {mnemonic: how often}} of an object."""
-    flags = ["--disassemble", "--no-show-raw-insn", "--no-leading-addr"]
+def instructions(path, *flags):
+    """{function: {mnemonic: how often}} of an object; flags: more of llvm-objdump's."""
+    flags = [*flags, "--disassemble", "--no-show-raw-insn", "--no-leading-addr"]
     counts, function = collections.defaultdict(collections.Counter), None
     for line in output_of(llvm_tool("llvm-objdump"), *flags, str(path)).splitlines():
         header = re.match(r"[0-9a-f]* ?<(.+)>:$", line)
@@ -85,7 +85,9 @@ def gguf(tmp_path_factory):
 
 def check(path, dot, integers):
     assert undefined_symbols(path) <= ALLOWED
-    total = sum(instructions(path).values(), collections.Counter())
+    # Older versions do not know these instructions unless told.
+    flags = ["--mattr=+dotprod"] if dot == "sdot" else []
+    total = sum(instructions(path, *flags).values(), collections.Counter())
     assert sum(total.values()) > 1000, "the disassembly is empty"
     used = {name for name in DOTS if total[name]}
     if integers:
