@@ -37,8 +37,8 @@ Result named(llvm::StringRef name) { return Result(Recipe::load(name)); }
 Result yaml(llvm::StringRef text) {
   llvm::SmallString<128> path;
   int descriptor;
-  EXPECT_FALSE(llvm::sys::fs::createTemporaryFile("recipe", "yaml", descriptor,
-                                                  path));
+  EXPECT_FALSE(
+      llvm::sys::fs::createTemporaryFile("recipe", "yaml", descriptor, path));
   auto remove = llvm::make_scope_exit([&] { llvm::sys::fs::remove(path); });
   llvm::raw_fd_ostream(descriptor, /*shouldClose=*/true) << text;
   Result result = named(path);
