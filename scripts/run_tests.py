@@ -48,7 +48,9 @@ def count_fuzz(text: str) -> tuple:
 
 
 # What GTest says about each test, and ctest about itself: not for the terminal.
-NOISE = re.compile(r"\d+: (\[( RUN|       OK|-----|=====)|Test (command|timeout)|Working|$)|UpdateC")
+NOISE = re.compile(
+    r"\d+: (\[( RUN|       OK|-----|=====)|Test (command|timeout)|Working|$)|UpdateC"
+)
 
 
 def run(command: list) -> tuple:
