@@ -39,6 +39,7 @@ def run_opt(*arguments) -> int:
     done = subprocess.run(command, stderr=subprocess.PIPE, encoding="utf-8", errors="replace")
     if done.returncode != 0:
         lines = done.stderr.splitlines() or [f"quant-opt failed with code {done.returncode}"]
-        raise InputError(next((line for line in lines if "error: " in line), lines[0]))
+        first = next((line for line in lines if "error: " in line), lines[0])
+        raise InputError(first.removeprefix("error: "))
     sys.stderr.write(done.stderr)
     return 0

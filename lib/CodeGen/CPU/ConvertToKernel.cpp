@@ -432,6 +432,24 @@ static LogicalResult lowerUnpackedLinears(ModuleOp module) {
   return applyOpPatternsGreedily(linears, std::move(patterns), config);
 }
 
+/// Attention that kernels do not take, of several sequences or with heads of an odd
+/// size, becomes plain loops.
+static LogicalResult lowerOtherAttentions(ModuleOp module) {
+  MLIRContext *context = module.getContext();
+  TypeConverter converter;
+  converter.addConversion([](Type type) { return type; });
+  RewritePatternSet patterns(context);
+  lm::populateLowerAttentionPatterns(patterns, converter);
+  ConversionTarget target(*context);
+  target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
+  target.addDynamicallyLegalOp<lm::AttentionOp>([](lm::AttentionOp op) {
+    return op.getCache() ||
+           (cast<RankedTensorType>(op.getType()).getRank() == 2 &&
+            op.getHeadSize() % 16 == 0);
+  });
+  return applyPartialConversion(module, target, std::move(patterns));
+}
+
 /// Results are buffers that the caller reads; there is no place for a number.
 static LogicalResult checkResults(func::FuncOp function) {
   for (Type type : function.getResultTypes())
@@ -497,7 +515,8 @@ void ConvertToKernel::runOnOperation() {
   SmallVector<lm::ActivationOp> activations;
   module.walk([&](lm::ActivationOp op) { activations.push_back(op); });
   llvm::for_each(activations, lowerActivation);
-  if (failed(lowerUnpackedLinears(module)))
+  if (failed(lowerUnpackedLinears(module)) ||
+      failed(lowerOtherAttentions(module)))
     return signalPassFailure();
 
   auto bytes = MemRefType::get({ShapedType::kDynamic},

@@ -53,6 +53,10 @@ private:
 
 FailureOr<int64_t> PlanWorkspace::boundBytes(memref::AllocOp alloc) {
   MemRefType type = alloc.getType();
+  // Upstream's lowering of loads and stores takes whole bytes only.
+  if (type.getElementType().isInteger(1))
+    return alloc.emitOpError("holds single bits between two loops; tensors of "
+                             "i1 that cannot be fused are not supported yet");
   int64_t bits = type.getElementType().isIndex()
                      ? 64
                      : type.getElementTypeBitWidth();
