@@ -75,19 +75,20 @@ func.func @batched_rope(%x: tensor<2x?x64xf32>, %position: index) -> tensor<2x?x
 
 // -----
 
-func.func @batched_attention(%x: tensor<2x?x64xf32>) -> tensor<2x?x64xf32> {
+// Without a cache this becomes plain loops.
+func.func @batched_attention(%x: tensor<2x?x64xf32>, %cache: !lm.kv_cache<1 x 1 x 64 x f32>, %position: index) -> tensor<2x?x64xf32> {
   // expected-error @below {{is batched; CPU kernels take one sequence}}
   // expected-error @below {{failed to legalize}}
-  %0 = lm.attention %x, %x, %x {heads = 1, kv_heads = 1, scale = 0.125} : tensor<2x?x64xf32>, tensor<2x?x64xf32>, tensor<2x?x64xf32>
+  %0 = lm.attention %x, %x, %x cache %cache[0] at %position {heads = 1, kv_heads = 1, scale = 0.125} : tensor<2x?x64xf32>, tensor<2x?x64xf32>, tensor<2x?x64xf32>, !lm.kv_cache<1 x 1 x 64 x f32>
   return %0 : tensor<2x?x64xf32>
 }
 
 // -----
 
-func.func @heads_of_24(%x: tensor<?x48xf32>) -> tensor<?x48xf32> {
+func.func @heads_of_24(%x: tensor<?x48xf32>, %cache: !lm.kv_cache<1 x 2 x 24 x f32>, %position: index) -> tensor<?x48xf32> {
   // expected-error @below {{has heads of 24; CPU kernels need a multiple of 16}}
   // expected-error @below {{failed to legalize}}
-  %0 = lm.attention %x, %x, %x {heads = 2, kv_heads = 2, scale = 0.125} : tensor<?x48xf32>, tensor<?x48xf32>, tensor<?x48xf32>
+  %0 = lm.attention %x, %x, %x cache %cache[0] at %position {heads = 2, kv_heads = 2, scale = 0.125} : tensor<?x48xf32>, tensor<?x48xf32>, tensor<?x48xf32>, !lm.kv_cache<1 x 2 x 24 x f32>
   return %0 : tensor<?x48xf32>
 }
 
