@@ -63,8 +63,7 @@ static Value addEmbeddings(GraphBuilder &graph, const BertConfig &config,
              b, init.getType(), ValueRange{words, own, segment}, init, maps,
              iterators,
              [](OpBuilder &body, Location loc, ValueRange args) {
-               Value sum =
-                   arith::AddFOp::create(body, loc, args[0], args[1]);
+               Value sum = arith::AddFOp::create(body, loc, args[0], args[1]);
                sum = arith::AddFOp::create(body, loc, sum, args[2]);
                linalg::YieldOp::create(body, loc, sum);
              })
@@ -74,8 +73,7 @@ static Value addEmbeddings(GraphBuilder &graph, const BertConfig &config,
 void quantmlir::buildBert(GraphBuilder &graph, const BertConfig &config,
                           StringRef prefix) {
   ImplicitLocOpBuilder &b = graph.builder();
-  auto tokensType =
-      RankedTensorType::get(ShapedType::kDynamic, b.getI32Type());
+  auto tokensType = RankedTensorType::get(ShapedType::kDynamic, b.getI32Type());
   auto rows = RankedTensorType::get({ShapedType::kDynamic, config.hidden},
                                     b.getF32Type());
   func::FuncOp function = graph.startFunction(tokensType, rows);
@@ -88,10 +86,10 @@ void quantmlir::buildBert(GraphBuilder &graph, const BertConfig &config,
 
   auto name = [&](const llvm::Twine &rest) { return (prefix + rest).str(); };
   auto norm = [&](Value x, const std::string &at) -> Value {
-    return lm::LayerNormOp::create(
-        b, x, graph.plain(at + ".weight", config.hidden),
-        graph.plain(at + ".bias", config.hidden),
-        b.getF64FloatAttr(config.eps));
+    return lm::LayerNormOp::create(b, x,
+                                   graph.plain(at + ".weight", config.hidden),
+                                   graph.plain(at + ".bias", config.hidden),
+                                   b.getF64FloatAttr(config.eps));
   };
   auto linear = [&](Value x, const std::string &at, int64_t size) {
     return graph.linear(x, at + ".weight", at + ".bias", size);
@@ -104,12 +102,12 @@ void quantmlir::buildBert(GraphBuilder &graph, const BertConfig &config,
       b, rows, tokens,
       graph.matrix(embeddings + "word_embeddings.weight", config.vocabulary,
                    config.hidden));
-  Value x = addEmbeddings(
-      graph, config, words, count,
-      graph.plain(embeddings + "position_embeddings.weight",
-                  {config.positions, config.hidden}),
-      graph.plain(embeddings + "token_type_embeddings.weight",
-                  {config.segments, config.hidden}));
+  Value x =
+      addEmbeddings(graph, config, words, count,
+                    graph.plain(embeddings + "position_embeddings.weight",
+                                {config.positions, config.hidden}),
+                    graph.plain(embeddings + "token_type_embeddings.weight",
+                                {config.segments, config.hidden}));
   x = norm(x, embeddings + "LayerNorm");
   for (int64_t layer = 0; layer < config.layers; ++layer) {
     std::string at = name("encoder.layer." + llvm::Twine(layer) + ".");
@@ -133,7 +131,7 @@ void quantmlir::buildBert(GraphBuilder &graph, const BertConfig &config,
   }
   func::ReturnOp::create(b, x);
   // Heads and tables that the hidden states do not need.
-  for (StringRef rest : {"embeddings.position_ids", "pooler.dense.weight",
-                         "pooler.dense.bias"})
+  for (StringRef rest :
+       {"embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias"})
     graph.ignore(name(rest));
 }

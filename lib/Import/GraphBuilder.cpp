@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "GraphBuilder.h"
+#include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Errc.h"
@@ -30,8 +30,8 @@ void GraphBuilder::setInteger(StringRef name, int64_t value) {
 
 func::FuncOp GraphBuilder::startFunction(TypeRange inputs, Type result) {
   b.setInsertionPointToEnd(module().getBody());
-  auto function = func::FuncOp::create(b, "forward",
-                                       b.getFunctionType(inputs, result));
+  auto function =
+      func::FuncOp::create(b, "forward", b.getFunctionType(inputs, result));
   b.setInsertionPointToStart(function.addEntryBlock());
   return function;
 }

@@ -8,25 +8,20 @@
 using namespace mlir;
 using namespace quantmlir;
 
-static constexpr LlamaNames llamaNames = {"token_embd.weight",
-                                          "output_norm.weight",
-                                          "output.weight",
-                                          "blk.{0}.attn_norm.weight",
-                                          "blk.{0}.attn_q.weight",
-                                          "blk.{0}.attn_k.weight",
-                                          "blk.{0}.attn_v.weight",
-                                          "blk.{0}.attn_output.weight",
-                                          "blk.{0}.ffn_norm.weight",
-                                          "blk.{0}.ffn_gate.weight",
-                                          "blk.{0}.ffn_up.weight",
-                                          "blk.{0}.ffn_down.weight"};
+static constexpr LlamaNames llamaNames = {
+    "token_embd.weight",       "output_norm.weight",
+    "output.weight",           "blk.{0}.attn_norm.weight",
+    "blk.{0}.attn_q.weight",   "blk.{0}.attn_k.weight",
+    "blk.{0}.attn_v.weight",   "blk.{0}.attn_output.weight",
+    "blk.{0}.ffn_norm.weight", "blk.{0}.ffn_gate.weight",
+    "blk.{0}.ffn_up.weight",   "blk.{0}.ffn_down.weight"};
 
 /// Features that would change the graph and are not built.
 static llvm::Error refuseUnsupported(const GGUFFile &file) {
   if (auto type = file.getString("llama.rope.scaling.type");
       type && *type != "none")
-    return fileError(file.path(), "rope scaling '" + *type +
-                                      "' is not supported yet");
+    return fileError(file.path(),
+                     "rope scaling '" + *type + "' is not supported yet");
   if (file.getInt("llama.expert_count").value_or(0) > 0)
     return fileError(file.path(), "mixtures of experts are not supported yet");
   if (file.find("rope_freqs.weight"))
@@ -59,10 +54,9 @@ static llvm::Expected<LlamaConfig> readConfig(const GGUFFile &file) {
   config.kvHeads =
       file.getInt("llama.attention.head_count_kv").value_or(config.heads);
   config.ropeBase = file.getFloat("llama.rope.freq_base").value_or(10000);
-  config.headSize = file.getInt("llama.attention.key_length")
-                        .value_or(config.heads > 0
-                                      ? config.hidden / config.heads
-                                      : 0);
+  config.headSize =
+      file.getInt("llama.attention.key_length")
+          .value_or(config.heads > 0 ? config.hidden / config.heads : 0);
   if (file.getInt("llama.attention.value_length").value_or(config.headSize) !=
       config.headSize)
     return fileError(file.path(), "keys and values of different sizes are not "
@@ -87,7 +81,8 @@ quantmlir::importGGUF(StringRef path, MLIRContext *context) {
   if (!opened)
     return opened.takeError();
   const GGUFFile &file = **opened;
-  std::optional<StringRef> architecture = file.getString("general.architecture");
+  std::optional<StringRef> architecture =
+      file.getString("general.architecture");
   if (!architecture)
     return fileError(path, "has no key 'general.architecture'");
   if (*architecture != "llama")

@@ -47,8 +47,8 @@ public:
     value = *found;
     return llvm::Error::success();
   }
-  llvm::Error readIntegers(
-      ArrayRef<std::pair<const char *, int64_t *>> items) const {
+  llvm::Error
+  readIntegers(ArrayRef<std::pair<const char *, int64_t *>> items) const {
     for (auto [key, value] : items)
       if (llvm::Error error = readInteger(key, *value))
         return error;
@@ -111,8 +111,9 @@ static llvm::Expected<LlamaConfig> readLlama(const Config &file,
   const Object &object = file.get();
   config.kvHeads =
       object.getInteger("num_key_value_heads").value_or(config.heads);
-  config.headSize = object.getInteger("head_dim").value_or(
-      config.heads > 0 ? config.hidden / config.heads : 0);
+  config.headSize =
+      object.getInteger("head_dim")
+          .value_or(config.heads > 0 ? config.hidden / config.heads : 0);
   config.rotary = config.headSize;
   config.ropeBase = object.getNumber("rope_theta").value_or(10000);
   if (const Object *rope = object.getObject("rope_parameters"))

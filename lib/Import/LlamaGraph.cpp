@@ -64,11 +64,9 @@ void quantmlir::buildLlama(GraphBuilder &graph, const LlamaConfig &config,
   auto rows = [&](int64_t columns) {
     return RankedTensorType::get({ShapedType::kDynamic, columns}, f32);
   };
-  auto cacheType =
-      lm::KVCacheType::get(b.getContext(), config.layers, config.kvHeads,
-                           config.headSize, f32);
-  auto tokensType =
-      RankedTensorType::get(ShapedType::kDynamic, b.getI32Type());
+  auto cacheType = lm::KVCacheType::get(b.getContext(), config.layers,
+                                        config.kvHeads, config.headSize, f32);
+  auto tokensType = RankedTensorType::get(ShapedType::kDynamic, b.getI32Type());
   func::FuncOp function = graph.startFunction(
       {tokensType, b.getIndexType(), b.getIndexType(), cacheType},
       rows(config.vocabulary));
@@ -96,8 +94,7 @@ void quantmlir::buildLlama(GraphBuilder &graph, const LlamaConfig &config,
         lm::RopeStyleAttr::get(b.getContext(), config.ropeStyle), rotary);
   };
 
-  Value table =
-      graph.matrix(names.embedding, config.vocabulary, config.hidden);
+  Value table = graph.matrix(names.embedding, config.vocabulary, config.hidden);
   Value x = lm::EmbeddingOp::create(b, rows(config.hidden), tokens, table);
   for (int64_t layer = 0; layer < config.layers; ++layer) {
     auto linear = [&](Value input, StringRef pattern, int64_t size) {
@@ -115,10 +112,11 @@ void quantmlir::buildLlama(GraphBuilder &graph, const LlamaConfig &config,
         b, x, linear(attended, names.attentionOutput, config.hidden));
     h = norm(x, layerName(names.feedForwardNorm, layer));
     Value gate = lm::ActivationOp::create(
-        b, lm::ActivationKindAttr::get(b.getContext(), lm::ActivationKind::Silu),
+        b,
+        lm::ActivationKindAttr::get(b.getContext(), lm::ActivationKind::Silu),
         linear(h, names.gate, config.feedForward));
-    Value gated = arith::MulFOp::create(
-        b, gate, linear(h, names.up, config.feedForward));
+    Value gated =
+        arith::MulFOp::create(b, gate, linear(h, names.up, config.feedForward));
     x = arith::AddFOp::create(b, x, linear(gated, names.down, config.hidden));
   }
 

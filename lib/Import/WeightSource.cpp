@@ -38,9 +38,8 @@ static bool holds(const TensorInfo &tensor, const qt::StoragePart &part,
   }
 }
 
-static llvm::Expected<WeightData> readPlain(WeightFile &file,
-                                            const TensorInfo &tensor,
-                                            RankedTensorType type) {
+static llvm::Expected<WeightData>
+readPlain(WeightFile &file, const TensorInfo &tensor, RankedTensorType type) {
   if (ArrayRef<int64_t>(tensor.shape) != type.getShape())
     return tensorError(file.path(), tensor.name,
                        "has another shape than the program's weight");
@@ -58,8 +57,7 @@ static llvm::Expected<WeightData> readPlain(WeightFile &file,
   for (size_t i = 0; i < bytes.size(); i += 2) {
     uint16_t half;
     std::memcpy(&half, bytes.data() + i, 2);
-    float value =
-        tensor.type == DType::F16 ? f16ToF32(half) : bf16ToF32(half);
+    float value = tensor.type == DType::F16 ? f16ToF32(half) : bf16ToF32(half);
     std::memcpy(data.widened.data() + 2 * i, &value, 4);
   }
   data.parts.push_back(data.widened);

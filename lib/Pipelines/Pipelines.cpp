@@ -73,8 +73,7 @@ static void addLLVMPasses(OpPassManager &pm) {
 
 void quantmlir::buildExpansionPipeline(OpPassManager &pm,
                                        const CodegenCPUOptions &options) {
-  pm.addNestedPass<func::FuncOp>(
-      cpu::createKernelExpandPass({options.target}));
+  pm.addNestedPass<func::FuncOp>(cpu::createKernelExpandPass({options.target}));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   addLLVMPasses(pm);

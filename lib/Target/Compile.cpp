@@ -8,12 +8,12 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "quant-mlir/Dialect/LM/IR/LM.h"
 #include "quant-mlir/Import/WeightFile.h"
-#include "llvm/Support/FormatVariadic.h"
-#include "llvm/Support/MathExtras.h"
 #include "quant-mlir/Pipelines/Pipelines.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/TargetParser/Host.h"
@@ -45,7 +45,7 @@ static ModelInfo describeModel(ModuleOp module, const CompileOptions &options) {
   model.batch = options.batch;
   bool hasCache = false;
   module.walk([&](lm::AttentionOp op) { hasCache |= !!op.getCache(); });
-  model.task = hasCache                  ? "causal-lm"
+  model.task = hasCache                     ? "causal-lm"
                : model.architecture.empty() ? "graph"
                                             : "encoder";
   return model;
@@ -86,8 +86,7 @@ llvm::Error quantmlir::compileModel(ModuleOp module,
   llvm::Expected<cpu::CPUTarget> target = cpu::parseCPUTarget(options.target);
   if (!target)
     return target.takeError();
-  if (std::error_code code =
-          llvm::sys::fs::create_directories(options.folder))
+  if (std::error_code code = llvm::sys::fs::create_directories(options.folder))
     return fileError(options.folder, "cannot be made: " + code.message());
   auto path = [&](const llvm::Twine &name) {
     llvm::SmallString<256> result(options.folder);
@@ -117,14 +116,12 @@ llvm::Error quantmlir::compileModel(ModuleOp module,
   codegen.target = options.target;
   codegen.batch = options.batch;
   if (llvm::Error error = runPipeline(
-          module,
-          [&](PassManager &pm) { buildKernelPipeline(pm, codegen); },
+          module, [&](PassManager &pm) { buildKernelPipeline(pm, codegen); },
           "codegen-cpu"))
     return error;
   model.functions = describeFunctions(module);
   if (llvm::Error error = runPipeline(
-          module,
-          [&](PassManager &pm) { buildExpansionPipeline(pm, codegen); },
+          module, [&](PassManager &pm) { buildExpansionPipeline(pm, codegen); },
           "codegen-cpu"))
     return error;
 
@@ -143,8 +140,8 @@ llvm::Error quantmlir::compileModel(ModuleOp module,
       writeTokenizer(model.source, options.folder);
   if (!tokenizer)
     return tokenizer.takeError();
-  auto runtimeHeader = llvm::MemoryBuffer::getFile(
-      options.runtimeFolder + "/quant_runtime.h");
+  auto runtimeHeader =
+      llvm::MemoryBuffer::getFile(options.runtimeFolder + "/quant_runtime.h");
   if (!runtimeHeader)
     return fileError(options.runtimeFolder + "/quant_runtime.h",
                      runtimeHeader.getError().message());
@@ -159,9 +156,8 @@ llvm::Error quantmlir::compileModel(ModuleOp module,
   for (auto &[file, content] : outputs)
     if (llvm::Error error = writeFile(file, content))
       return error;
-  if (llvm::Error error =
-          writeFile(path(options.name + ".h"),
-                    makeHeader(model, options.target)))
+  if (llvm::Error error = writeFile(path(options.name + ".h"),
+                                    makeHeader(model, options.target)))
     return error;
   // Other architectures are for their own linkers.
   llvm::Triple host(llvm::sys::getProcessTriple());

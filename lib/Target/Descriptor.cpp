@@ -105,18 +105,17 @@ private:
     return hidden(llvm::ConstantDataArray::getString(context, value), "text");
   }
   Constant *hidden(Constant *value, const llvm::Twine &name) {
-    return new llvm::GlobalVariable(module, value->getType(),
-                                    /*isConstant=*/true,
-                                    llvm::GlobalValue::PrivateLinkage, value,
-                                    name);
+    return new llvm::GlobalVariable(
+        module, value->getType(),
+        /*isConstant=*/true, llvm::GlobalValue::PrivateLinkage, value, name);
   }
   /// A struct laid out as C would.
   static Constant *record(ArrayRef<Constant *> fields) {
     return llvm::ConstantStruct::getAnon(fields);
   }
   Constant *table(ArrayRef<Constant *> records, const llvm::Twine &name) {
-    auto type = llvm::ArrayType::get(records.front()->getType(),
-                                     records.size());
+    auto type =
+        llvm::ArrayType::get(records.front()->getType(), records.size());
     return hidden(llvm::ConstantArray::get(type, records), name);
   }
   Constant *argument(const FunctionValue &value);
@@ -131,8 +130,8 @@ private:
 
 /// qm_arg
 llvm::Constant *DescriptorEmitter::argument(const FunctionValue &value) {
-  Constant *dims = llvm::ConstantPointerNull::get(
-      llvm::PointerType::getUnqual(context));
+  Constant *dims =
+      llvm::ConstantPointerNull::get(llvm::PointerType::getUnqual(context));
   uint32_t rank = 0;
   if (auto type = dyn_cast<MemRefType>(value.type)) {
     rank = type.getRank();
@@ -154,11 +153,11 @@ llvm::Function *DescriptorEmitter::entry(StringRef name,
                                          const FunctionInfo &function) {
   llvm::Function *target =
       module.getFunction(("_mlir_ciface_" + function.name));
-  auto *type = llvm::FunctionType::get(llvm::Type::getVoidTy(context),
-                                       {pointer}, false);
-  auto *wrapper = llvm::Function::Create(
-      type, llvm::GlobalValue::ExternalLinkage, name + "_" + function.name,
-      module);
+  auto *type =
+      llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer}, false);
+  auto *wrapper =
+      llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage,
+                             name + "_" + function.name, module);
   llvm::IRBuilder<> b(llvm::BasicBlock::Create(context, "", wrapper));
   llvm::Value *array = wrapper->getArg(0);
   auto argumentAt = [&](unsigned index) {
@@ -212,18 +211,17 @@ void DescriptorEmitter::emit(const ModelInfo &model) {
     SmallVector<Constant *> arguments;
     for (const FunctionValue &value : function.values)
       arguments.push_back(argument(value));
-    functions.push_back(record({text(function.name),
-                                entry(model.name, function),
-                                number32(arguments.size()),
-                                table(arguments, "arguments"),
-                                number64(function.workspaceBytes)}));
+    functions.push_back(
+        record({text(function.name), entry(model.name, function),
+                number32(arguments.size()), table(arguments, "arguments"),
+                number64(function.workspaceBytes)}));
   }
-  Constant *descriptor = record(
-      {number32(QM_ABI_VERSION), text(model.name), text(model.task),
-       number64(model.weightsBytes), number64(model.weightsHash),
-       number64(model.vocabulary), number64(model.hidden),
-       number64(model.context), number64(model.batch),
-       number32(functions.size()), table(functions, "functions")});
+  Constant *descriptor =
+      record({number32(QM_ABI_VERSION), text(model.name), text(model.task),
+              number64(model.weightsBytes), number64(model.weightsHash),
+              number64(model.vocabulary), number64(model.hidden),
+              number64(model.context), number64(model.batch),
+              number32(functions.size()), table(functions, "functions")});
   new llvm::GlobalVariable(module, descriptor->getType(), /*isConstant=*/true,
                            llvm::GlobalValue::ExternalLinkage, descriptor,
                            model.name + "_descriptor");

@@ -5,7 +5,8 @@
 
 using namespace quantmlir;
 
-static constexpr const char *headerTemplate = R"header(/* The model @name@, compiled by quant-mlir @version@ for @target@.
+static constexpr const char *headerTemplate =
+    R"header(/* The model @name@, compiled by quant-mlir @version@ for @target@.
  *
  *     cc program.c -IDIR DIR/@name@.a -lpthread
  *

@@ -89,8 +89,8 @@ llvm::Error quantmlir::writeFile(StringRef path, StringRef content) {
     return llvm::Error::success();
   });
   if (error)
-    return fileError(path, "cannot be written: " +
-                               llvm::toString(std::move(error)));
+    return fileError(path,
+                     "cannot be written: " + llvm::toString(std::move(error)));
   return llvm::Error::success();
 }
 
@@ -127,8 +127,7 @@ llvm::Expected<std::string> quantmlir::writeTokenizer(StringRef source,
   if (!gguf || !gguf->findKey("tokenizer.ggml.tokens"))
     return "";
   std::string text;
-  llvm::raw_string_ostream(text)
-      << llvm::json::Value(Object(gguf->metadata()));
+  llvm::raw_string_ostream(text) << llvm::json::Value(Object(gguf->metadata()));
   if (llvm::Error error =
           writeFile(inFolder(folder, "tokenizer.gguf.json"), text))
     return std::move(error);

@@ -35,27 +35,27 @@ static llvm::Error packPanels(qt::QuantTensorType type,
     int64_t first = panel * layout.panelRows;
     int64_t count = std::min(layout.panelRows, layout.n - first);
     qt::UnpackedRows rows;
-    if (llvm::Error error = layout.scheme.unpackRows(
-            parts, layout.n, layout.k, first, count, rows)) {
+    if (llvm::Error error = layout.scheme.unpackRows(parts, layout.n, layout.k,
+                                                     first, count, rows)) {
       std::lock_guard<std::mutex> lock(mutex);
       failure = llvm::joinErrors(std::move(failure), std::move(error));
       return;
     }
-    layout.packPanel(panel, rows,
-                     target.slice(panel * layout.panelBytes,
-                                  layout.panelBytes));
+    layout.packPanel(
+        panel, rows,
+        target.slice(panel * layout.panelBytes, layout.panelBytes));
   });
   return failure;
 }
 
-llvm::Expected<PackedWeights>
-quantmlir::writePackedWeights(ModuleOp module, StringRef path) {
+llvm::Expected<PackedWeights> quantmlir::writePackedWeights(ModuleOp module,
+                                                            StringRef path) {
   PackedWeights packed;
   SmallVector<SafetensorsWriter::Entry> entries;
   for (auto weight : module.getOps<qt::WeightOp>()) {
     int64_t bytes = llvm::alignTo(packedBytes(weight), alignment);
-    entries.push_back({weight.getSymName().str(), "U8", {bytes},
-                       uint64_t(bytes)});
+    entries.push_back(
+        {weight.getSymName().str(), "U8", {bytes}, uint64_t(bytes)});
     PackedTensor tensor;
     tensor.name = weight.getSymName();
     tensor.bytes = bytes;

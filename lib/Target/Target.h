@@ -57,8 +57,8 @@ llvm::Expected<PackedWeights> writePackedWeights(mlir::ModuleOp module,
 /// Reads the public functions' signatures; call after kernel-distribute.
 llvm::SmallVector<FunctionInfo> describeFunctions(mlir::ModuleOp module);
 
-/// Adds NAME_descriptor, and for each function an entry that takes its arguments
-/// as an array of pointers.
+/// Adds NAME_descriptor, and for each function an entry that takes its
+/// arguments as an array of pointers.
 void emitDescriptor(llvm::Module &module, const ModelInfo &model);
 
 /// Optimizes and compiles to an object file in memory.

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-// Three models by hand with the interface of compiled ones, so that the Python package is tested
-// without the compiler.
+// Three models by hand with the interface of compiled ones, so that the Python
+// package is tested without the compiler.
 //
-// "lm" is a language model: after token t at position p the token t + 1 has the logit p + 1; all
-// logits have a thousandth of the first token of the context added, which is in the cache.
-// "encoder" has the hidden state (t, 1) for token t.
-// "graph" has one function: doubled[i][j] = 2 * x[i][j], and count = the number of elements.
+// "lm" is a language model: after token t at position p the token t + 1 has the
+// logit p + 1; all logits have a thousandth of the first token of the context
+// added, which is in the cache. "encoder" has the hidden state (t, 1) for token
+// t. "graph" has one function: doubled[i][j] = 2 * x[i][j], and count = the
+// number of elements.
 
 #include "quant-mlir/Runtime/quant_runtime.h"
 
@@ -24,7 +25,8 @@ typedef struct {
   int64_t offset, sizes[2], strides[2];
 } memref2;
 
-static void set_result(memref2 *result, float *data, int64_t rows, int64_t columns) {
+static void set_result(memref2 *result, float *data, int64_t rows,
+                       int64_t columns) {
   *result = (memref2){data, data, 0, {rows, columns}, {columns, 1}};
 }
 
@@ -33,7 +35,8 @@ static void forward(void **args) {
   const int32_t *ids = (const int32_t *)tokens->aligned + tokens->offset;
   int64_t n = tokens->sizes[0];
   int64_t position = *(int64_t *)args[2], outputs = *(int64_t *)args[3];
-  float *cache = ((memref1 *)args[4])->aligned; // [1][2][1][-1][1]: the keys come first
+  float *cache =
+      ((memref1 *)args[4])->aligned; // [1][2][1][-1][1]: the keys come first
   float *logits = ((memref1 *)args[5])->aligned;
   int64_t thread = *(int64_t *)args[6], threads = *(int64_t *)args[7];
 
@@ -69,7 +72,8 @@ static const qm_function lm_functions[] = {
     {"forward", forward, 9, forward_args, BATCH * VOCAB * 4},
 };
 const qm_descriptor lm_descriptor = {
-    QM_ABI_VERSION, "lm", "causal-lm", 0, 0, VOCAB, 1, CONTEXT, BATCH, 1, lm_functions,
+    QM_ABI_VERSION, "lm", "causal-lm",  0, 0, VOCAB, 1, CONTEXT,
+    BATCH,          1,    lm_functions,
 };
 
 static void doubled(void **args) {
@@ -124,9 +128,11 @@ static const qm_function encoder_functions[] = {
     {"encode", encode, 3, encoder_args, 2 * BATCH * 4},
 };
 const qm_descriptor encoder_descriptor = {
-    QM_ABI_VERSION, "encoder", "encoder", 0, 0, VOCAB, 2, BATCH, BATCH, 1, encoder_functions,
+    QM_ABI_VERSION, "encoder", "encoder",         0, 0, VOCAB, 2, BATCH,
+    BATCH,          1,         encoder_functions,
 };
 
 const qm_descriptor future_descriptor = {
-    QM_ABI_VERSION + 1, "future", "graph", 0, 0, 0, 3, 0, BATCH, 1, graph_functions,
+    QM_ABI_VERSION + 1, "future", "graph", 0, 0, 0, 3, 0, BATCH, 1,
+    graph_functions,
 };

@@ -14,8 +14,8 @@ namespace quantmlir {
 ///   @forward(%tokens: tensor<?xi32>, %position: index, %outputs: index,
 ///            %cache: !lm.kv_cache<...>) -> tensor<?xVOCABxf32>
 ///
-/// which appends the tokens to the cache at `position` and returns the logits of
-/// the last `outputs` of them. Weights stay in the file. Errors are one line
+/// which appends the tokens to the cache at `position` and returns the logits
+/// of the last `outputs` of them. Weights stay in the file. Errors are one line
 /// that names the file and what is wrong or not supported.
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 importGGUF(llvm::StringRef path, mlir::MLIRContext *context);

@@ -3,7 +3,8 @@
 #define QUANT_MLIR_PIPELINES_PIPELINES_H
 
 // The stages of the compiler as pass pipelines; see docs/stages.md. quant-opt
-// has them as --raise, --quantize, --pack and --codegen-cpu, quantc runs them in order.
+// has them as --raise, --quantize, --pack and --codegen-cpu, quantc runs them
+// in order.
 
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
@@ -59,15 +60,15 @@ struct CodegenCPUOptions : mlir::PassPipelineOptions<CodegenCPUOptions> {
 };
 void buildCodegenCPUPipeline(mlir::OpPassManager &pm,
                              const CodegenCPUOptions &options);
-/// Its two halves: to functions of kernels, each function's signature final; and
-/// from there to the LLVM dialect.
+/// Its two halves: to functions of kernels, each function's signature final;
+/// and from there to the LLVM dialect.
 void buildKernelPipeline(mlir::OpPassManager &pm,
                          const CodegenCPUOptions &options);
 void buildExpansionPipeline(mlir::OpPassManager &pm,
                             const CodegenCPUOptions &options);
 
-/// Registers all dialects, passes, pipelines and interface models that the tools
-/// use.
+/// Registers all dialects, passes, pipelines and interface models that the
+/// tools use.
 void registerAllDialects(mlir::DialectRegistry &registry);
 void registerAllPasses();
 

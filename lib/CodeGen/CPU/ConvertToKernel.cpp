@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // From values to buffers. The ops of a model's graph are large and few, so each
-// gets a buffer of its own here and kernel-plan-workspace lets them share memory;
-// the general machinery of bufferization is only needed for the linalg between
-// them, which stays on tensors until after this pass.
+// gets a buffer of its own here and kernel-plan-workspace lets them share
+// memory; the general machinery of bufferization is only needed for the linalg
+// between them, which stays on tensors until after this pass.
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -70,15 +70,16 @@ struct BufferTypeConverter : TypeConverter {
       return MemRefType::get(type.getShape(), type.getElementType());
     });
     addConversion([](lm::KVCacheType type) { return cacheBuffer(type); });
-    addConversion([](qt::QuantTensorType type, SmallVectorImpl<Type> &results)
-                      -> std::optional<LogicalResult> {
-      // A packed weight is its offset.
-      if (isa_and_nonnull<qt::PanelsAttr>(type.getLayout())) {
-        results.push_back(IndexType::get(type.getContext()));
-        return success();
-      }
-      return activationBuffers(type, results);
-    });
+    addConversion(
+        [](qt::QuantTensorType type,
+           SmallVectorImpl<Type> &results) -> std::optional<LogicalResult> {
+          // A packed weight is its offset.
+          if (isa_and_nonnull<qt::PanelsAttr>(type.getLayout())) {
+            results.push_back(IndexType::get(type.getContext()));
+            return success();
+          }
+          return activationBuffers(type, results);
+        });
     addTargetMaterialization([](OpBuilder &builder, MemRefType type,
                                 ValueRange inputs, Location loc) -> Value {
       return bufferization::ToBufferOp::create(builder, loc, type,
@@ -176,7 +177,8 @@ struct QuantizePattern : KernelPattern<qt::QuantizeOp> {
                   ConversionPatternRewriter &rewriter) const override {
     SmallVector<Type> types;
     if (failed(activationBuffers(op.getType(), types)))
-      return op.emitOpError("makes an activation without a layout (--cpu-pack)");
+      return op.emitOpError(
+          "makes an activation without a layout (--cpu-pack)");
     auto layout = cast<qt::RowsAttr>(op.getType().getLayout());
     Value x = asRows(rewriter, op.getLoc(), adaptor.getInput());
     SmallVector<Value> buffers;
@@ -274,12 +276,11 @@ struct RMSNormPattern : KernelPattern<lm::RMSNormOp> {
   matchAndRewrite(lm::RMSNormOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
-    Value out = allocate(rewriter, loc, bufferType(op.getType()),
-                         adaptor.getX());
-    kernel::RMSNormOp::create(rewriter, loc,
-                              asRows(rewriter, loc, adaptor.getX()),
-                              adaptor.getGain(), asRows(rewriter, loc, out),
-                              op.getEpsAttr());
+    Value out =
+        allocate(rewriter, loc, bufferType(op.getType()), adaptor.getX());
+    kernel::RMSNormOp::create(
+        rewriter, loc, asRows(rewriter, loc, adaptor.getX()), adaptor.getGain(),
+        asRows(rewriter, loc, out), op.getEpsAttr());
     rewriter.replaceOp(op, out);
     return success();
   }
@@ -292,12 +293,11 @@ struct LayerNormPattern : KernelPattern<lm::LayerNormOp> {
   matchAndRewrite(lm::LayerNormOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
-    Value out = allocate(rewriter, loc, bufferType(op.getType()),
-                         adaptor.getX());
+    Value out =
+        allocate(rewriter, loc, bufferType(op.getType()), adaptor.getX());
     kernel::LayerNormOp::create(
-        rewriter, loc, asRows(rewriter, loc, adaptor.getX()),
-        adaptor.getGain(), adaptor.getBias(), asRows(rewriter, loc, out),
-        op.getEpsAttr());
+        rewriter, loc, asRows(rewriter, loc, adaptor.getX()), adaptor.getGain(),
+        adaptor.getBias(), asRows(rewriter, loc, out), op.getEpsAttr());
     rewriter.replaceOp(op, out);
     return success();
   }
@@ -313,13 +313,13 @@ struct RopePattern : KernelPattern<lm::RopeOp> {
     for (int64_t size : op.getType().getShape().drop_back(2))
       if (size != 1)
         return op.emitOpError("is batched; CPU kernels take one sequence");
-    Value out = allocate(rewriter, loc, bufferType(op.getType()),
-                         adaptor.getX());
-    kernel::RopeOp::create(
-        rewriter, loc, asRows(rewriter, loc, adaptor.getX()),
-        adaptor.getPosition(), asRows(rewriter, loc, out),
-        op.getHeadSizeAttr(), rewriter.getI64IntegerAttr(op.getRotated()),
-        op.getBaseAttr(), op.getStyleAttr());
+    Value out =
+        allocate(rewriter, loc, bufferType(op.getType()), adaptor.getX());
+    kernel::RopeOp::create(rewriter, loc, asRows(rewriter, loc, adaptor.getX()),
+                           adaptor.getPosition(), asRows(rewriter, loc, out),
+                           op.getHeadSizeAttr(),
+                           rewriter.getI64IntegerAttr(op.getRotated()),
+                           op.getBaseAttr(), op.getStyleAttr());
     rewriter.replaceOp(op, out);
     return success();
   }
@@ -338,8 +338,8 @@ struct AttentionPattern : KernelPattern<lm::AttentionOp> {
     if (op.getHeadSize() % 16 != 0)
       return op.emitOpError("has heads of ")
              << op.getHeadSize() << "; CPU kernels need a multiple of 16";
-    Value out = allocate(rewriter, loc, bufferType(op.getType()),
-                         adaptor.getQuery());
+    Value out =
+        allocate(rewriter, loc, bufferType(op.getType()), adaptor.getQuery());
     Value query = asRows(rewriter, loc, adaptor.getQuery());
     Value key = asRows(rewriter, loc, adaptor.getKey());
     Value value = asRows(rewriter, loc, adaptor.getValue());
@@ -370,16 +370,15 @@ private:
     SmallVector<Value> sizes;
     if (keyType.isDynamicDim(0)) {
       Value count = memref::DimOp::create(builder, loc, key, 0);
-      Value block =
-          arith::ConstantIndexOp::create(builder, loc, positionBlock);
+      Value block = arith::ConstantIndexOp::create(builder, loc, positionBlock);
       Value blocks = arith::CeilDivUIOp::create(builder, loc, count, block);
       sizes.push_back(arith::MulIOp::create(builder, loc, blocks, block));
     } else {
       tokens = llvm::alignTo(tokens, positionBlock);
     }
-    auto type = MemRefType::get(
-        {1, 2, op.getKvHeads(), tokens, op.getHeadSize()},
-        keyType.getElementType());
+    auto type =
+        MemRefType::get({1, 2, op.getKvHeads(), tokens, op.getHeadSize()},
+                        keyType.getElementType());
     return memref::AllocOp::create(builder, loc, type, sizes);
   }
 };
@@ -418,8 +417,8 @@ static void lowerActivation(lm::ActivationOp op) {
   op.erase();
 }
 
-/// A product whose weight is computed by the program, not stored, has nothing to
-/// pack: it becomes plain loops.
+/// A product whose weight is computed by the program, not stored, has nothing
+/// to pack: it becomes plain loops.
 static LogicalResult lowerUnpackedLinears(ModuleOp module) {
   SmallVector<Operation *> linears;
   module.walk([&](lm::LinearOp op) { linears.push_back(op); });
@@ -432,8 +431,8 @@ static LogicalResult lowerUnpackedLinears(ModuleOp module) {
   return applyOpPatternsGreedily(linears, std::move(patterns), config);
 }
 
-/// Attention that kernels do not take, of several sequences or with heads of an odd
-/// size, becomes plain loops.
+/// Attention that kernels do not take, of several sequences or with heads of an
+/// odd size, becomes plain loops.
 static LogicalResult lowerOtherAttentions(ModuleOp module) {
   MLIRContext *context = module.getContext();
   TypeConverter converter;
@@ -473,9 +472,8 @@ static Operation *soleWriter(Value buffer, Operation *use) {
 
 /// x + x·Wᵀ: the addition moves into the matmul's last step.
 static void foldResidual(arith::AddFOp add) {
-  for (auto [matmulSide, otherSide] :
-       {std::pair(add.getLhs(), add.getRhs()),
-        std::pair(add.getRhs(), add.getLhs())}) {
+  for (auto [matmulSide, otherSide] : {std::pair(add.getLhs(), add.getRhs()),
+                                       std::pair(add.getRhs(), add.getLhs())}) {
     auto toTensor = matmulSide.getDefiningOp<bufferization::ToTensorOp>();
     if (!toTensor || !toTensor->hasOneUse())
       continue;
@@ -519,8 +517,8 @@ void ConvertToKernel::runOnOperation() {
       failed(lowerOtherAttentions(module)))
     return signalPassFailure();
 
-  auto bytes = MemRefType::get({ShapedType::kDynamic},
-                               IntegerType::get(context, 8));
+  auto bytes =
+      MemRefType::get({ShapedType::kDynamic}, IntegerType::get(context, 8));
   for (auto function : module.getOps<func::FuncOp>()) {
     if (failed(checkResults(function)))
       return signalPassFailure();

@@ -2,8 +2,8 @@
 //
 // A decode step of a small model takes about a millisecond and has some 200
 // kernels; a fork and join for each would cost a tenth of that. So the threads
-// run the whole function side by side, each takes its share of every kernel, and
-// they meet at a barrier only where one reads what another wrote.
+// run the whole function side by side, each takes its share of every kernel,
+// and they meet at a barrier only where one reads what another wrote.
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -207,9 +207,7 @@ bool Epoch::conflicts(Operation *op) const {
   return false;
 }
 
-void Epoch::record(Operation *op) {
-  llvm::append_range(done, accesses(op));
-}
+void Epoch::record(Operation *op) { llvm::append_range(done, accesses(op)); }
 
 //===----------------------------------------------------------------------===//
 // The pass
@@ -365,9 +363,9 @@ LogicalResult Distribute::distribute(func::FuncOp function) {
   insertBarriers(function);
   auto addArgument = [&](Type type, StringRef role) {
     auto attrs = DictionaryAttr::get(
-        context, NamedAttribute(StringAttr::get(context,
-                                                KernelDialect::roleAttrName),
-                                StringAttr::get(context, role)));
+        context,
+        NamedAttribute(StringAttr::get(context, KernelDialect::roleAttrName),
+                       StringAttr::get(context, role)));
     (void)function.insertArgument(function.getNumArguments(), type, attrs,
                                   function.getLoc());
     return function.getArguments().back();
@@ -393,8 +391,7 @@ LogicalResult Distribute::distribute(func::FuncOp function) {
 
 void Distribute::runOnOperation() {
   kernels.clear();
-  for (auto function :
-       llvm::to_vector(getOperation().getOps<func::FuncOp>()))
+  for (auto function : llvm::to_vector(getOperation().getOps<func::FuncOp>()))
     if (!function.isExternal() && function.isPublic() &&
         failed(distribute(function)))
       return signalPassFailure();

@@ -6,11 +6,11 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
-#include "llvm/ADT/MapVector.h"
-#include "llvm/ADT/TypeSwitch.h"
 #include "quant-mlir/CodeGen/CPU/PanelLayout.h"
 #include "quant-mlir/CodeGen/CPU/Passes.h"
 #include "quant-mlir/CodeGen/CPU/Target.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace quantmlir::cpu {
@@ -127,9 +127,8 @@ LogicalResult PackPass::packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
     if (failed(wanted))
       return failure();
     // A lookup takes whatever group the matmul on the same weight needs.
-    bool multiplies = llvm::any_of(load->getUsers(), [](Operation *user) {
-      return isa<MatmulOp>(user);
-    });
+    bool multiplies = llvm::any_of(
+        load->getUsers(), [](Operation *user) { return isa<MatmulOp>(user); });
     if (multiplies && multiplied && *group != *wanted)
       return load.emitOpError("is multiplied with activations of other groups "
                               "than another load of ")
@@ -182,12 +181,12 @@ LogicalResult PackPass::layOutActivations() {
       int64_t k = type.getRowLength();
       int64_t group = activationGroup(type) == k ? llvm::alignTo(k, sums)
                                                  : activationGroup(type);
-      int64_t stride = llvm::alignTo(llvm::alignTo(k, std::max(group, sums)),
-                                     rowAlignment);
-      auto packed = type.withLayout(
-          RowsAttr::get(&getContext(), stride, group, sums));
-      Value copy = QuantizeOp::create(builder, op.getLoc(), packed,
-                                      op.getInput());
+      int64_t stride =
+          llvm::alignTo(llvm::alignTo(k, std::max(group, sums)), rowAlignment);
+      auto packed =
+          type.withLayout(RowsAttr::get(&getContext(), stride, group, sums));
+      Value copy =
+          QuantizeOp::create(builder, op.getLoc(), packed, op.getInput());
       for (OpOperand *use : uses)
         use->set(copy);
     }
@@ -222,7 +221,8 @@ void PackPass::runOnOperation() {
 
   int64_t offset = 0;
   Builder builder(&getContext());
-  for (WeightOp weight : llvm::make_early_inc_range(module.getOps<WeightOp>())) {
+  for (WeightOp weight :
+       llvm::make_early_inc_range(module.getOps<WeightOp>())) {
     ArrayRef<LoadOp> users = loads[weight.getSymName()];
     if (users.empty()) {
       weight.erase();
@@ -236,8 +236,9 @@ void PackPass::runOnOperation() {
     } else {
       auto tensor = cast<RankedTensorType>(weight.getType());
       if (!tensor.getElementType().isF32()) {
-        weight.emitOpError("is ") << tensor << "; CPU kernels read unquantized "
-                                               "weights as f32";
+        weight.emitOpError("is ") << tensor
+                                  << "; CPU kernels read unquantized "
+                                     "weights as f32";
         return signalPassFailure();
       }
       bytes = tensor.getNumElements() * 4;

@@ -44,8 +44,8 @@ PanelLayout::PanelLayout(QuantTensorType type)
   for (unsigned width : planes)
     codeBytes += planeRegisters(width) * vectors * registerBytes();
   groupBytes = codeBytes + (groupScales ? scaleBytes + minimumBytes : 0);
-  panelBytes = numGroups * groupBytes +
-               (groupScales ? 0 : scaleBytes + minimumBytes);
+  panelBytes =
+      numGroups * groupBytes + (groupScales ? 0 : scaleBytes + minimumBytes);
   totalBytes = numPanels * panelBytes;
 }
 

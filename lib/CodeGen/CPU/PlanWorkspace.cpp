@@ -37,8 +37,7 @@ struct Buffer {
   }
 };
 
-struct PlanWorkspace
-    : cpu::impl::KernelPlanWorkspacePassBase<PlanWorkspace> {
+struct PlanWorkspace : cpu::impl::KernelPlanWorkspacePassBase<PlanWorkspace> {
   void runOnOperation() override;
 
 private:
@@ -57,12 +56,11 @@ FailureOr<int64_t> PlanWorkspace::boundBytes(memref::AllocOp alloc) {
   if (type.getElementType().isInteger(1))
     return alloc.emitOpError("holds single bits between two loops; tensors of "
                              "i1 that cannot be fused are not supported yet");
-  int64_t bits = type.getElementType().isIndex()
-                     ? 64
-                     : type.getElementTypeBitWidth();
+  int64_t bits =
+      type.getElementType().isIndex() ? 64 : type.getElementTypeBitWidth();
   int64_t bytes = llvm::divideCeil(bits, 8);
-  auto batch = getOperation()->getAttrOfType<IntegerAttr>(
-      KernelDialect::batchAttrName);
+  auto batch =
+      getOperation()->getAttrOfType<IntegerAttr>(KernelDialect::batchAttrName);
   for (int64_t size : type.getShape()) {
     if (ShapedType::isDynamic(size)) {
       if (!batch)
@@ -159,9 +157,9 @@ void PlanWorkspace::runOnOperation() {
     OpBuilder at(buffer.alloc);
     Location loc = buffer.alloc.getLoc();
     Value offset = arith::ConstantIndexOp::create(at, loc, buffer.offset);
-    Value view = memref::ViewOp::create(at, loc, buffer.alloc.getType(),
-                                        workspace, offset,
-                                        buffer.alloc.getDynamicSizes());
+    Value view =
+        memref::ViewOp::create(at, loc, buffer.alloc.getType(), workspace,
+                               offset, buffer.alloc.getDynamicSizes());
     buffer.alloc.replaceAllUsesWith(view);
     buffer.alloc.erase();
   }

@@ -30,8 +30,8 @@ static llvm::Error unknownTarget(llvm::StringRef spec) {
   for (const CPUTarget &target : targets)
     known += ", cpu:" + target.name;
   return llvm::createStringError(llvm::errc::invalid_argument,
-                                 "unknown target '" + spec +
-                                     "'; known are " + known);
+                                 "unknown target '" + spec + "'; known are " +
+                                     known);
 }
 
 /// The best row of the table for this machine, with its own CPU name so that

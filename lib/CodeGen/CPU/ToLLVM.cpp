@@ -56,8 +56,8 @@ struct KernelToLLVM : cpu::impl::KernelToLLVMPassBase<KernelToLLVM> {
         return signalPassFailure();
       }
       OpBuilder builder(op);
-      Value count = arith::IndexCastOp::create(builder, op.getLoc(), i64,
-                                               threads);
+      Value count =
+          arith::IndexCastOp::create(builder, op.getLoc(), i64, threads);
       LLVM::CallOp::create(builder, op.getLoc(), TypeRange(), barrierFunction,
                            ValueRange{barrier, count});
       op.erase();

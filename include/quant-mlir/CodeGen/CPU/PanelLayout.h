@@ -14,13 +14,13 @@
 // the last group instead of one in each.
 //
 // A dot product instruction multiplies, in each of its 32-bit lanes, four
-// bytes. So four consecutive values of a row form a *word*, a register holds one
-// word of each of `lanes` rows, and word j of a group needs the operand register
-// j. Codes of 8 bits are stored like that. Narrower codes are cut into bit
-// planes of 4, 2 and 1 bits: a stored register of a plane of p bits holds the
-// plane's bits of 8/p consecutive words, word j at bit p * (j mod 8/p) of each
-// byte, so that one shift and one mask make an operand. For 4-bit codes and
-// lanes = 16:
+// bytes. So four consecutive values of a row form a *word*, a register holds
+// one word of each of `lanes` rows, and word j of a group needs the operand
+// register j. Codes of 8 bits are stored like that. Narrower codes are cut into
+// bit planes of 4, 2 and 1 bits: a stored register of a plane of p bits holds
+// the plane's bits of 8/p consecutive words, word j at bit p * (j mod 8/p) of
+// each byte, so that one shift and one mask make an operand. For 4-bit codes
+// and lanes = 16:
 //
 //   byte:    0..3                4..7              ...  60..63
 //   low  4:  row 0, k = 0..3     row 1, k = 0..3        row 15, k = 0..3

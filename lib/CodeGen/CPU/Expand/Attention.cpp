@@ -3,8 +3,9 @@
 // Attention over the cache, one query row and head at a time, with the softmax
 // computed online: a block of 16 keys gives 16 scores in one vector, because
 // keys are stored element by element; the block's values are then weighted row
-// by row. What was summed before is scaled down whenever a larger score turns up
-// (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018).
+// by row. What was summed before is scaled down whenever a larger score turns
+// up (Milakov and Gimelshein, "Online normalizer calculation for softmax",
+// 2018).
 
 #include "Expand.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -61,7 +62,8 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
     Value end = b.add(op.getPosition(), tokens);
     Value blockEnd = b.mul(b.div(b.add(end, block - 1), block), block);
     b.loop(end, blockEnd, 1, [&](Value position) {
-      b.loop(0, size, 1, [&](Value i) { write(head, position, i, zero, zero); });
+      b.loop(0, size, 1,
+             [&](Value i) { write(head, position, i, zero, zero); });
     });
   });
   return success();
@@ -99,7 +101,8 @@ private:
 
 void AttentionEmitter::emit() {
   cache = flatten(b, op.getCache());
-  weights = memref::AllocaOp::create(b, MemRefType::get({block}, b.getF32Type()));
+  weights =
+      memref::AllocaOp::create(b, MemRefType::get({block}, b.getF32Type()));
   Value tokens = b.size(op.getQuery(), 0);
   total = b.add(op.getPosition(), tokens);
   // Later rows of a causal prompt see more keys, so threads take turns.
@@ -115,20 +118,20 @@ Value AttentionEmitter::scores(Value row, Value head, Value kvHead,
   // Independent sums hide the latency of the multiply-add.
   constexpr int64_t chains = 4;
   SmallVector<Value> zeros(chains, b.constant(f32, 0));
-  SmallVector<Value> sums = b.loop(
-      b.index(0), b.index(size), 2 * chains, zeros,
-      [&](Value i, ValueRange carried) {
-        SmallVector<Value> acc(carried);
-        for (int64_t j = 0; j < 2 * chains; ++j) {
-          Value element = b.add(i, j);
-          Value q =
-              b.loadScalar(op.getQuery(), {row, b.add(column, element)});
-          Value k = cacheVector(b.index(0), kvHead,
-                                b.add(start, b.mul(element, block)));
-          acc[j % chains] = b.fma(b.splat(q, block), k, acc[j % chains]);
-        }
-        return acc;
-      });
+  SmallVector<Value> sums =
+      b.loop(b.index(0), b.index(size), 2 * chains, zeros,
+             [&](Value i, ValueRange carried) {
+               SmallVector<Value> acc(carried);
+               for (int64_t j = 0; j < 2 * chains; ++j) {
+                 Value element = b.add(i, j);
+                 Value q =
+                     b.loadScalar(op.getQuery(), {row, b.add(column, element)});
+                 Value k = cacheVector(b.index(0), kvHead,
+                                       b.add(start, b.mul(element, block)));
+                 acc[j % chains] = b.fma(b.splat(q, block), k, acc[j % chains]);
+               }
+               return acc;
+             });
   Value sum = b.addF(b.addF(sums[0], sums[1]), b.addF(sums[2], sums[3]));
   sum = b.mulF(sum, b.constant(f32, op.getScale().convertToDouble()));
   if (auto cap = op.getSoftcap()) {
@@ -145,9 +148,8 @@ Value AttentionEmitter::scores(Value row, Value head, Value kvHead,
 Value AttentionEmitter::hide(Value scores, Value row, Value firstKey,
                              Value keys) {
   auto predicate = b.vec(block, b.getI1Type());
-  Value visible = vector::CreateMaskOp::create(b, predicate,
-                                               arith::SubIOp::create(b, keys, firstKey)
-                                                   .getResult());
+  Value visible = vector::CreateMaskOp::create(
+      b, predicate, arith::SubIOp::create(b, keys, firstKey).getResult());
   Value never = b.constant(f32, -1e30);
   if (Value mask = op.getMask()) {
     Value added = vector::MaskedLoadOp::create(
@@ -168,14 +170,13 @@ Value AttentionEmitter::hide(Value scores, Value row, Value firstKey,
 
 void AttentionEmitter::emitRow(Value row, Value head) {
   Value kvHead = b.div(head, groupSize);
-  Value keys = op.getCausal()
-                   ? b.add(b.add(op.getPosition(), row), 1)
-                   : total;
+  Value keys = op.getCausal() ? b.add(b.add(op.getPosition(), row), 1) : total;
   Value first = b.index(0);
   if (auto window = op.getWindow()) {
     Value seen = b.index(*window);
     Value start = arith::MaxSIOp::create(
-        b, arith::SubIOp::create(b, b.add(b.add(op.getPosition(), row), 1), seen),
+        b,
+        arith::SubIOp::create(b, b.add(b.add(op.getPosition(), row), 1), seen),
         b.index(0));
     first = b.mul(b.div(start, block), block);
   }
@@ -187,19 +188,16 @@ void AttentionEmitter::emitRow(Value row, Value head) {
   SmallVector<Value> result = b.loop(
       first, keys, block, initial,
       [&](Value firstKey, ValueRange carried) -> SmallVector<Value> {
-        Value score = hide(scores(row, head, kvHead, firstKey), row, firstKey,
-                           keys);
+        Value score =
+            hide(scores(row, head, kvHead, firstKey), row, firstKey, keys);
         Value largest = arith::MaximumFOp::create(
-            b, carried[0],
-            b.reduce(vector::CombiningKind::MAXIMUMF, score));
-        Value weight = math::ExpOp::create(
-            b, b.subF(score, b.splat(largest, block)));
-        Value shrink =
-            math::ExpOp::create(b, b.subF(carried[0], largest));
+            b, carried[0], b.reduce(vector::CombiningKind::MAXIMUMF, score));
+        Value weight =
+            math::ExpOp::create(b, b.subF(score, b.splat(largest, block)));
+        Value shrink = math::ExpOp::create(b, b.subF(carried[0], largest));
         SmallVector<Value> next = {
-            largest,
-            b.addF(b.mulF(carried[1], shrink),
-                   b.reduce(vector::CombiningKind::ADD, weight))};
+            largest, b.addF(b.mulF(carried[1], shrink),
+                            b.reduce(vector::CombiningKind::ADD, weight))};
         b.store(weight, weights, b.index(0));
         Value shrinkAll = b.splat(shrink, block);
         SmallVector<Value> sums;
@@ -214,11 +212,10 @@ void AttentionEmitter::emitRow(Value row, Value head) {
                               b.splat(b.loadScalar(weights, key), block);
                           Value at = b.mul(b.add(firstKey, key), size);
                           for (int64_t v = 0; v < vectors; ++v)
-                            acc[v] = b.fma(
-                                factor,
-                                cacheVector(b.index(1), kvHead,
-                                            b.add(at, v * block)),
-                                acc[v]);
+                            acc[v] = b.fma(factor,
+                                           cacheVector(b.index(1), kvHead,
+                                                       b.add(at, v * block)),
+                                           acc[v]);
                         }
                         return acc;
                       });
@@ -234,8 +231,7 @@ void AttentionEmitter::emitRow(Value row, Value head) {
             {row, b.add(column, v * block)});
 }
 
-LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
-                                     kernel::AttentionOp op) {
+LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::AttentionOp op) {
   AttentionEmitter(b, op).emit();
   return success();
 }

@@ -48,10 +48,10 @@ Value quantmlir::cpu::emitDot(KernelBuilder &b, Value acc, Value weights,
     if (codeBits < 8)
       return addPairs(b, acc, weights, activations, /*wide=*/false);
     // Signed weights: the sign moves to the activation.
-    Value magnitude = intrinsic(b, "llvm.x86.avx2.psign.b", bytes,
-                                {weights, weights});
-    Value signedActivations = intrinsic(b, "llvm.x86.avx2.psign.b", bytes,
-                                        {activations, weights});
+    Value magnitude =
+        intrinsic(b, "llvm.x86.avx2.psign.b", bytes, {weights, weights});
+    Value signedActivations =
+        intrinsic(b, "llvm.x86.avx2.psign.b", bytes, {activations, weights});
     return addPairs(b, acc, magnitude, signedActivations, /*wide=*/false);
   }
   case DotKind::Avx512: {

@@ -3,8 +3,8 @@
 #define QUANT_MLIR_LIB_CODEGEN_CPU_EXPAND_H
 
 // What the emitters of kernels share: index arithmetic, loops, vectors, and the
-// split of work over threads. An emitter stands at a kernel, inside the function
-// that holds nothing else, and writes loops in front of it.
+// split of work over threads. An emitter stands at a kernel, inside the
+// function that holds nothing else, and writes loops in front of it.
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -23,8 +23,8 @@ class KernelBuilder : public mlir::ImplicitLocOpBuilder {
 public:
   using Value = mlir::Value;
   using Body = llvm::function_ref<void(Value)>;
-  using CarryBody = llvm::function_ref<llvm::SmallVector<Value>(
-      Value, mlir::ValueRange)>;
+  using CarryBody =
+      llvm::function_ref<llvm::SmallVector<Value>(Value, mlir::ValueRange)>;
 
   KernelBuilder(mlir::Operation *kernel, const CPUTarget &target);
 
@@ -43,7 +43,8 @@ public:
   Value min(Value a, Value b);
   Value size(Value buffer, int64_t dim);
 
-  //===--- Loops -----------------------------------------------------------===//
+  //===--- Loops
+  //-----------------------------------------------------------===//
   void loop(Value lower, Value upper, int64_t step, Body body);
   void loop(int64_t lower, int64_t upper, int64_t step, Body body);
   /// A loop with values carried around; returns them.
@@ -54,7 +55,8 @@ public:
   /// This thread's share of 0 .. count, every thread-count-th.
   void interleavedLoop(Value count, Body body);
 
-  //===--- Vectors and scalars ----------------------------------------------===//
+  //===--- Vectors and scalars
+  //----------------------------------------------===//
   mlir::VectorType vec(int64_t lanes, mlir::Type element);
   mlir::VectorType f32Vec(int64_t lanes) { return vec(lanes, getF32Type()); }
   /// A constant, the same in every lane of a vector type.

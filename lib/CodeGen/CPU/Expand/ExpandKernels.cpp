@@ -38,12 +38,13 @@ struct ExpandKernels : cpu::impl::KernelExpandPassBase<ExpandKernels> {
       LogicalResult expanded =
           TypeSwitch<Operation *, LogicalResult>(op)
               .Case<kernel::QuantizeOp, kernel::MatmulIntOp,
-                    kernel::MatmulFloatOp, kernel::GatherOp,
-                    kernel::RMSNormOp, kernel::LayerNormOp, kernel::RopeOp,
-                    kernel::CacheWriteOp, kernel::AttentionOp>(
+                    kernel::MatmulFloatOp, kernel::GatherOp, kernel::RMSNormOp,
+                    kernel::LayerNormOp, kernel::RopeOp, kernel::CacheWriteOp,
+                    kernel::AttentionOp>(
                   [&](auto kernelOp) { return expand(b, kernelOp); })
-              .Case<linalg::LinalgOp>(
-                  [&](linalg::LinalgOp linalgOp) { return expand(b, linalgOp); })
+              .Case<linalg::LinalgOp>([&](linalg::LinalgOp linalgOp) {
+                return expand(b, linalgOp);
+              })
               .Default([](Operation *unknown) {
                 return unknown->emitOpError("has no CPU kernel");
               });

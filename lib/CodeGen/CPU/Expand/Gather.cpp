@@ -73,28 +73,27 @@ void GatherEmitter::emitRow(Value row, Value id) {
                         layout.vectors * layout.registerBytes());
       Value at = b.add(b.add(b.add(groupBytes, reg), laneBytes),
                        layout.planeOffset(plane));
-      Value bits = arith::ExtUIOp::create(b, i32,
-                                          b.load(i8, op.getWeights(), at));
+      Value bits =
+          arith::ExtUIOp::create(b, i32, b.load(i8, op.getWeights(), at));
       Value shift = arith::IndexCastOp::create(
           b, b.getI32Type(), b.mul(b.rem(word, perRegister), width));
       bits = arith::ShRUIOp::create(b, bits, b.splat(shift, 4));
-      bits = arith::AndIOp::create(b, bits,
-                                   b.constant(i32, (1 << width) - 1));
+      bits = arith::AndIOp::create(b, bits, b.constant(i32, (1 << width) - 1));
       bits = arith::ShLIOp::create(b, bits,
                                    b.constant(i32, layout.planeShift(plane)));
       code = code ? arith::OrIOp::create(b, code, bits).getResult() : bits;
     }
     code = arith::SubIOp::create(b, code, b.constant(i32, form.offset));
     Value base = layout.groupScales ? groupBytes : panel;
-    Value scale = scalar(b.add(b.add(base, b.mul(inPanel, scaleWidth)),
-                               layout.scaleOffset()),
-                         form.scaleType);
+    Value scale = scalar(
+        b.add(b.add(base, b.mul(inPanel, scaleWidth)), layout.scaleOffset()),
+        form.scaleType);
     Value values = b.mulF(b.toF32(code), b.splat(scale, 4));
     if (form.hasMinimum) {
       int64_t width = form.minimumType.getIntOrFloatBitWidth() / 8;
-      Value minimum = scalar(b.add(b.add(base, b.mul(inPanel, width)),
-                                   layout.minimumOffset()),
-                             form.minimumType);
+      Value minimum = scalar(
+          b.add(b.add(base, b.mul(inPanel, width)), layout.minimumOffset()),
+          form.minimumType);
       values = b.addF(values, b.splat(minimum, 4));
     }
     b.store(values, op.getOut(), {row, k});

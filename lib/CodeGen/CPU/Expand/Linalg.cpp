@@ -47,10 +47,11 @@ static bool isVectorizable(linalg::LinalgOp op) {
     if (classify(op.getMatchingIndexingMap(&operand), loops,
                  operand.get().getType()) == Operand::Other)
       return false;
-  return llvm::all_of(op.getBlock()->without_terminator(), [](Operation &inner) {
-    return OpTrait::hasElementwiseMappableTraits(&inner) ||
-           isa<arith::ConstantOp>(inner);
-  });
+  return llvm::all_of(op.getBlock()->without_terminator(),
+                      [](Operation &inner) {
+                        return OpTrait::hasElementwiseMappableTraits(&inner) ||
+                               isa<arith::ConstantOp>(inner);
+                      });
 }
 
 static SmallVector<Value> indicesOf(KernelBuilder &b, AffineMap map,
@@ -64,8 +65,8 @@ static SmallVector<Value> indicesOf(KernelBuilder &b, AffineMap map,
 }
 
 /// The body of an elementwise op on vectors of the last dimension.
-static void emitVectors(KernelBuilder &b, linalg::LinalgOp op,
-                        ValueRange loops, int64_t lanes) {
+static void emitVectors(KernelBuilder &b, linalg::LinalgOp op, ValueRange loops,
+                        int64_t lanes) {
   IRMapping mapping;
   OpOperand *out = op.getDpsInitOperand(0);
   for (OpOperand &operand : op->getOpOperands()) {
@@ -87,10 +88,10 @@ static void emitVectors(KernelBuilder &b, linalg::LinalgOp op,
   for (Operation &inner : op.getBlock()->without_terminator()) {
     if (auto constant = dyn_cast<arith::ConstantOp>(inner)) {
       auto type = b.vec(lanes, constant.getType());
-      mapping.map(constant.getResult(),
-                  arith::ConstantOp::create(
-                      b, DenseElementsAttr::get(
-                             type, Attribute(constant.getValue()))));
+      mapping.map(
+          constant.getResult(),
+          arith::ConstantOp::create(
+              b, DenseElementsAttr::get(type, Attribute(constant.getValue()))));
       continue;
     }
     SmallVector<Value> operands;
@@ -103,8 +104,7 @@ static void emitVectors(KernelBuilder &b, linalg::LinalgOp op,
                          inner.getAttrs());
     mapping.map(inner.getResults(), b.create(state)->getResults());
   }
-  Value result =
-      mapping.lookup(op.getBlock()->getTerminator()->getOperand(0));
+  Value result = mapping.lookup(op.getBlock()->getTerminator()->getOperand(0));
   b.store(result, out->get(),
           indicesOf(b, op.getMatchingIndexingMap(out), loops));
 }
@@ -153,24 +153,23 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, linalg::LinalgOp op) {
 
   IRRewriter rewriter(b);
   rewriter.setInsertionPoint(op);
-  FailureOr<linalg::LinalgLoops> loops =
-      linalg::linalgOpToLoops(rewriter, op);
+  FailureOr<linalg::LinalgLoops> loops = linalg::linalgOpToLoops(rewriter, op);
   if (failed(loops))
     return op.emitOpError("cannot be expanded to loops");
-  auto outer = loops->empty() ? scf::ForOp()
-                              : dyn_cast<scf::ForOp>(loops->front());
-  bool parallel = outer && op.getNumLoops() > 0 &&
-                  linalg::isParallelIterator(op.getIteratorTypesArray()[0]) &&
-                  op.getNumDpsInits() == 1 &&
-                  op.getMatchingIndexingMap(op.getDpsInitOperand(0))
-                      .isFunctionOfDim(0);
+  auto outer =
+      loops->empty() ? scf::ForOp() : dyn_cast<scf::ForOp>(loops->front());
+  bool parallel =
+      outer && op.getNumLoops() > 0 &&
+      linalg::isParallelIterator(op.getIteratorTypesArray()[0]) &&
+      op.getNumDpsInits() == 1 &&
+      op.getMatchingIndexingMap(op.getDpsInitOperand(0)).isFunctionOfDim(0);
   if (parallel) {
     // linalg's outer loop runs from 0 in steps of 1.
     Value count = outer.getUpperBound();
     b.setInsertionPoint(outer);
     Value begin = arith::DivUIOp::create(b, b.mul(count, b.thread), b.threads);
-    Value end = arith::DivUIOp::create(b, b.mul(count, b.add(b.thread, 1)),
-                                       b.threads);
+    Value end =
+        arith::DivUIOp::create(b, b.mul(count, b.add(b.thread, 1)), b.threads);
     outer.setLowerBound(begin);
     outer.setUpperBound(end);
     return success();
@@ -180,8 +179,8 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, linalg::LinalgOp op) {
   if (!first)
     return op.emitOpError("has no loop that threads could share");
   b.setInsertionPoint(first);
-  Value alone = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, b.thread,
-                                      b.index(0));
+  Value alone =
+      arith::CmpIOp::create(b, arith::CmpIPredicate::eq, b.thread, b.index(0));
   auto guard = scf::IfOp::create(b, alone);
   first->moveBefore(guard.thenBlock()->getTerminator());
   return success();

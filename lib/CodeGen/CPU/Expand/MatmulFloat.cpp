@@ -26,10 +26,11 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
           for (int64_t i = 0; i < step; ++i) {
             SmallVector<Value> weights;
             for (int64_t v = 0; v < layout.vectors; ++v) {
-              Value bytes = b.load(raw, op.getWeights(),
-                                   b.add(at, (i * layout.panelRows + v * lanes) *
-                                                 width));
-              weights.push_back(b.toF32(b.bitcast(b.vec(lanes, stored), bytes)));
+              Value bytes =
+                  b.load(raw, op.getWeights(),
+                         b.add(at, (i * layout.panelRows + v * lanes) * width));
+              weights.push_back(
+                  b.toF32(b.bitcast(b.vec(lanes, stored), bytes)));
             }
             for (int64_t m = 0; m < rows; ++m) {
               Value x = b.splat(

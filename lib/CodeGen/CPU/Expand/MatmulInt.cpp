@@ -89,8 +89,9 @@ Value MatmulIntEmitter::scaleVector(Value base, int64_t start, FloatType type,
   return b.toF32(b.bitcast(b.vec(lanes, type), raw));
 }
 
-/// acc += words `word` to `word + words` of a group; `word` is a multiple of the
-/// words in a stored register of every plane. `codes` is where the group starts.
+/// acc += words `word` to `word + words` of a group; `word` is a multiple of
+/// the words in a stored register of every plane. `codes` is where the group
+/// starts.
 void MatmulIntEmitter::dotWords(Tile &acc, Value row, Value group, Value word,
                                 int64_t words, Value codes) {
   auto pairs = b.vec(lanes * 2, b.getI16Type());
@@ -120,8 +121,8 @@ void MatmulIntEmitter::dotWords(Tile &acc, Value row, Value group, Value word,
               b, b.bitcast(pairs, bits), b.constant(pairs, double(right)));
           bits = b.bitcast(bytes, shifted);
         }
-        bits = arith::AndIOp::create(b, bits,
-                                     b.constant(bytes, (1 << width) - 1));
+        bits =
+            arith::AndIOp::create(b, bits, b.constant(bytes, (1 << width) - 1));
         if (up) {
           Value shifted = arith::ShLIOp::create(b, b.bitcast(pairs, bits),
                                                 b.constant(pairs, up));
@@ -197,17 +198,15 @@ MatmulTiling::Tile MatmulIntEmitter::tile(int64_t rows, Value row,
   const qt::LaneForm &form = layout.form;
   // Activation scales may be shared by several of the panel's groups, or the
   // other way round; the panel's groups are the smaller.
-  int64_t perScale =
-      rowScales ? 1 : int64_t(op.getGroup()) / layout.group;
+  int64_t perScale = rowScales ? 1 : int64_t(op.getGroup()) / layout.group;
   auto weightScales = [&](Value base) {
     SmallVector<std::pair<Value, Value>> result;
     for (int64_t v = 0; v < layout.vectors; ++v) {
-      Value scale =
-          scaleVector(base, layout.scaleOffset(), form.scaleType, v);
-      Value minimum = form.hasMinimum
-                          ? scaleVector(base, layout.minimumOffset(),
-                                        form.minimumType, v)
-                          : Value();
+      Value scale = scaleVector(base, layout.scaleOffset(), form.scaleType, v);
+      Value minimum =
+          form.hasMinimum
+              ? scaleVector(base, layout.minimumOffset(), form.minimumType, v)
+              : Value();
       result.push_back({scale, minimum});
     }
     return result;
@@ -236,8 +235,8 @@ MatmulTiling::Tile MatmulIntEmitter::tile(int64_t rows, Value row,
       for (auto [v, sum] : llvm::enumerate(vectors)) {
         auto [scale, minimum] = scales[v];
         Value factor = xScale ? b.mulF(scale, xScale) : scale;
-        Value result = b.fma(b.toF32(sum), factor,
-                             sums[m * layout.vectors + v]);
+        Value result =
+            b.fma(b.toF32(sum), factor, sums[m * layout.vectors + v]);
         if (minimum)
           result = b.fma(minimum, xMinimum, result);
         results.push_back(result);

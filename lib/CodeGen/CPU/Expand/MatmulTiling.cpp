@@ -16,9 +16,8 @@ void MatmulTiling::emit(int64_t tileRows, TileBody body) {
     for (int64_t count = tileRows; count >= 1; count /= 2) {
       Value left = b.sub(rows, done);
       Value end = b.add(done, b.mul(b.div(left, count), count));
-      b.loop(done, end, count, [&](Value row) {
-        finish(body(count, row, bytes, n), row, n);
-      });
+      b.loop(done, end, count,
+             [&](Value row) { finish(body(count, row, bytes, n), row, n); });
       done = end;
     }
   });

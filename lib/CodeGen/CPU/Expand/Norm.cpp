@@ -9,8 +9,7 @@ using namespace quantmlir::cpu;
 
 /// The sum over a row of what `term` makes of each vector of it.
 static Value emitRowSum(KernelBuilder &b, Value x, Value row, int64_t size,
-                        int64_t lanes,
-                        llvm::function_ref<Value(Value)> term) {
+                        int64_t lanes, llvm::function_ref<Value(Value)> term) {
   auto type = b.f32Vec(lanes);
   Value sums =
       b.loop(b.index(0), b.index(size), lanes, b.constant(type, 0),
@@ -53,8 +52,7 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::RMSNormOp op) {
   return success();
 }
 
-LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
-                                     kernel::LayerNormOp op) {
+LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::LayerNormOp op) {
   int64_t size = rowSize(op.getX()), lanes = vectorLanes(size);
   auto type = b.f32Vec(lanes);
   b.splitLoop(b.size(op.getX(), 0), [&](Value row) {
@@ -64,16 +62,17 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
         b.mulF(sum, b.constant(b.getF32Type(), 1.0 / double(size))), lanes);
     // A second walk: the difference of mean square and squared mean would lose
     // the digits that a large mean takes up.
-    Value squares = emitRowSum(b, op.getX(), row, size, lanes, [&](Value value) {
-      Value difference = b.subF(value, mean);
-      return b.mulF(difference, difference);
-    });
+    Value squares =
+        emitRowSum(b, op.getX(), row, size, lanes, [&](Value value) {
+          Value difference = b.subF(value, mean);
+          return b.mulF(difference, difference);
+        });
     Value factor = b.splat(
         emitInverseRoot(b, squares, size, op.getEps().convertToDouble()),
         lanes);
     b.loop(0, size, lanes, [&](Value k) {
-      Value value = b.mulF(
-          b.subF(b.load(type, op.getX(), {row, k}), mean), factor);
+      Value value =
+          b.mulF(b.subF(b.load(type, op.getX(), {row, k}), mean), factor);
       value = b.mulF(value, b.load(type, op.getGain(), k));
       if (op.getBias())
         value = b.addF(value, b.load(type, op.getBias(), k));

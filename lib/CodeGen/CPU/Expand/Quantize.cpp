@@ -14,8 +14,7 @@ static Value emitAbsMax(KernelBuilder &b, Value x, Value row, Value first,
   Value largest =
       b.loop(first, end, lanes, b.constant(type, 0),
              [&](Value k, ValueRange carried) -> SmallVector<Value> {
-               Value value =
-                   math::AbsFOp::create(b, b.load(type, x, {row, k}));
+               Value value = math::AbsFOp::create(b, b.load(type, x, {row, k}));
                return {arith::MaximumFOp::create(b, carried[0], value)};
              })
           .front();
@@ -50,18 +49,17 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::QuantizeOp op) {
         memref::StoreOp::create(b, b.divF(largest, limit), op.getScales(),
                                 ValueRange{row, b.div(begin, group)});
         // A group of zeros has codes 0, not 0 * infinity.
-        Value isZero = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ,
-                                             largest, zero);
-        return b.splat(arith::SelectOp::create(b, isZero, zero,
-                                               b.divF(limit, largest)),
-                       lanes);
+        Value isZero =
+            arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, largest, zero);
+        return b.splat(
+            arith::SelectOp::create(b, isZero, zero, b.divF(limit, largest)),
+            lanes);
       };
       auto roundPart = [&](Value begin, Value end, Value factor) -> Value {
         Value sums =
             b.loop(begin, end, lanes, b.constant(i32, 0),
                    [&](Value at, ValueRange carried) -> SmallVector<Value> {
-                     Value scaled =
-                         b.mulF(b.load(f32, x, {row, at}), factor);
+                     Value scaled = b.mulF(b.load(f32, x, {row, at}), factor);
                      Value rounded = math::RoundEvenOp::create(b, scaled);
                      Value code = arith::FPToSIOp::create(b, i32, rounded);
                      Value bytes = arith::TruncIOp::create(

@@ -27,18 +27,18 @@ static Value emitPolynomial(KernelBuilder &b, Value x,
 static std::pair<Value, Value> emitCosSin(KernelBuilder &b, Value angle) {
   Type type = angle.getType();
   // angle = r + turns * pi/2 with |r| <= pi/4, pi/2 in two parts.
-  Value turns = math::RoundEvenOp::create(
-      b, b.mulF(angle, b.constant(type, 2 / pi)));
+  Value turns =
+      math::RoundEvenOp::create(b, b.mulF(angle, b.constant(type, 2 / pi)));
   Value r = b.fma(turns, b.constant(type, -1.5707963267948966), angle);
   r = b.fma(turns, b.constant(type, -6.123233995736766e-17), r);
   // Taylor series: the first term left out is below 1e-12 at pi/4.
   Value square = b.mulF(r, r);
-  Value sine = b.mulF(
-      r, emitPolynomial(b, square, {-1.0 / 39916800, 1.0 / 362880, -1.0 / 5040,
-                                    1.0 / 120, -1.0 / 6, 1}));
-  Value cosine = emitPolynomial(
-      b, square, {1.0 / 479001600, -1.0 / 3628800, 1.0 / 40320, -1.0 / 720,
-                  1.0 / 24, -0.5, 1});
+  Value sine = b.mulF(r, emitPolynomial(b, square,
+                                        {-1.0 / 39916800, 1.0 / 362880,
+                                         -1.0 / 5040, 1.0 / 120, -1.0 / 6, 1}));
+  Value cosine = emitPolynomial(b, square,
+                                {1.0 / 479001600, -1.0 / 3628800, 1.0 / 40320,
+                                 -1.0 / 720, 1.0 / 24, -0.5, 1});
   // Quarter turns exchange the two and change signs.
   int64_t lanes = cast<VectorType>(type).getDimSize(0);
   auto i64 = b.vec(lanes, b.getI64Type());
@@ -79,10 +79,10 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::RopeOp op) {
   };
 
   b.splitLoop(b.size(op.getX(), 0), [&](Value row) {
-    Value position = arith::IndexCastOp::create(
-        b, b.getI64Type(), b.add(op.getPosition(), row));
-    Value turn = b.splat(
-        arith::SIToFPOp::create(b, b.getF64Type(), position), lanes);
+    Value position = arith::IndexCastOp::create(b, b.getI64Type(),
+                                                b.add(op.getPosition(), row));
+    Value turn =
+        b.splat(arith::SIToFPOp::create(b, b.getF64Type(), position), lanes);
     for (int64_t pair = 0; pair < pairs; pair += lanes) {
       auto [cos64, sin64] = emitCosSin(b, b.mulF(turn, frequencies(pair)));
       Value cos = b.toF32(cos64), sin = b.toF32(sin64);
@@ -96,8 +96,8 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::RopeOp op) {
         if (op.getStyle() == lm::RopeStyle::Half) {
           SmallVector<Value> low = {row, b.add(start, pair)};
           SmallVector<Value> high = {row, b.add(start, pair + pairs)};
-          auto [first, second] = rotate(b.load(f32, op.getX(), low),
-                                        b.load(f32, op.getX(), high));
+          auto [first, second] =
+              rotate(b.load(f32, op.getX(), low), b.load(f32, op.getX(), high));
           b.store(first, op.getOut(), low);
           b.store(second, op.getOut(), high);
           return;
@@ -115,8 +115,7 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::RopeOp op) {
       int64_t rest = vectorLanes(headSize - rotary);
       b.loop(0, heads, 1, [&](Value head) {
         b.loop(rotary, headSize, rest, [&](Value element) {
-          SmallVector<Value> at = {row,
-                                   b.add(b.mul(head, headSize), element)};
+          SmallVector<Value> at = {row, b.add(b.mul(head, headSize), element)};
           b.store(b.load(b.f32Vec(rest), op.getX(), at), op.getOut(), at);
         });
       });

@@ -37,7 +37,8 @@ Value quantmlir::lm::emitActivation(OpBuilder &builder, Location loc,
   case ActivationKind::Sigmoid:
     return arith::DivFOp::create(b, constant(1), onePlusExpOfMinusX());
   case ActivationKind::Gelu: {
-    Value erf = math::ErfOp::create(b, mul(x, constant(0.70710678118654752440)));
+    Value erf =
+        math::ErfOp::create(b, mul(x, constant(0.70710678118654752440)));
     return mul(mul(x, constant(0.5)), add(constant(1), erf));
   }
   case ActivationKind::GeluTanh: {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include "quant-mlir/Dialect/LM/IR/LM.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "quant-mlir/Dialect/LM/IR/LM.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;

@@ -32,8 +32,8 @@ LogicalResult LinearOp::verify() {
   if (w.getRank() != 2)
     return emitOpError("C1: the weight must be [N, K], got ") << w;
   if (x.getRank() < 1 || x.getShape().back() != w.getDimSize(1))
-    return emitOpError("C1: x and weight must agree on K: ") << x << " and "
-                                                             << w;
+    return emitOpError("C1: x and weight must agree on K: ")
+           << x << " and " << w;
   if (y.getRank() != x.getRank() ||
       y.getShape().drop_back() != x.getShape().drop_back() ||
       y.getShape().back() != w.getDimSize(0))
@@ -94,9 +94,8 @@ LogicalResult RopeOp::verify() {
                        "head_size = ")
            << size << ", got " << type;
   if (getRotated() % 2 != 0 || getRotated() > size || getRotated() < 2)
-    return emitOpError("C2: ") << getRotated()
-                               << " elements of a head of " << size
-                               << " cannot be rotated in pairs";
+    return emitOpError("C2: ") << getRotated() << " elements of a head of "
+                               << size << " cannot be rotated in pairs";
   return success();
 }
 
@@ -145,9 +144,8 @@ LogicalResult AttentionOp::verify() {
   if (getCache()) {
     auto cache = cast<KVCacheType>(getCache().getType());
     if (cache.getKvHeads() != kvHeads || cache.getHeadSize() != getHeadSize())
-      return emitOpError("C2: ")
-             << cache << " does not have " << kvHeads << " heads of "
-             << getHeadSize();
+      return emitOpError("C2: ") << cache << " does not have " << kvHeads
+                                 << " heads of " << getHeadSize();
     if (*getLayer() < 0 || *getLayer() >= cache.getLayers())
       return emitOpError("C2: ") << cache << " has no layer " << *getLayer();
   }

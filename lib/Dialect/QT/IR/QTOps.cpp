@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include "quant-mlir/Dialect/QT/IR/QT.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
+#include "quant-mlir/Dialect/QT/IR/QT.h"
 
 using namespace mlir;
 using namespace quantmlir::qt;
@@ -99,7 +99,8 @@ LogicalResult PartsOp::verify() {
   return verifyParts(*this, getInput().getType(), getParts().getTypes());
 }
 
-LogicalResult PartsOp::fold(FoldAdaptor, SmallVectorImpl<OpFoldResult> &results) {
+LogicalResult PartsOp::fold(FoldAdaptor,
+                            SmallVectorImpl<OpFoldResult> &results) {
   // parts(assemble(...)) are its operands.
   auto assemble = getInput().getDefiningOp<AssembleOp>();
   if (!assemble)
@@ -139,7 +140,8 @@ static ArrayRef<int64_t> shapeOf(Type type) {
 }
 
 LogicalResult MatmulOp::verify() {
-  ArrayRef<int64_t> x = shapeOf(getX().getType()), w = getW().getType().getShape();
+  ArrayRef<int64_t> x = shapeOf(getX().getType()),
+                    w = getW().getType().getShape();
   ArrayRef<int64_t> y = shapeOf(getType());
   if (w.size() != 2)
     return emitOpError("C1: the weight must be [N, K], got ")
@@ -147,12 +149,13 @@ LogicalResult MatmulOp::verify() {
   if (x.empty() || x.back() != w[1])
     return emitOpError("C1: x and w must agree on K: ")
            << getX().getType() << " and " << getW().getType();
-  if (y.size() != x.size() || y.drop_back() != x.drop_back() || y.back() != w[0])
+  if (y.size() != x.size() || y.drop_back() != x.drop_back() ||
+      y.back() != w[0])
     return emitOpError("C1: the result must have x's shape with N = ")
            << w[0] << " last, got " << getType();
   if (getBias() && shapeOf(getBias().getType()) != ArrayRef<int64_t>(w[0]))
-    return emitOpError("C2: the bias must have shape [") << w[0] << "], got "
-                                                         << getBias().getType();
+    return emitOpError("C2: the bias must have shape [")
+           << w[0] << "], got " << getBias().getType();
   return success();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include "quant-mlir/Dialect/QT/IR/QT.h"
 #include "mlir/IR/Builders.h"
+#include "quant-mlir/Dialect/QT/IR/QT.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;

@@ -62,10 +62,10 @@ struct LaneForm {
 /// Rows of a stored tensor, taken apart. For LaneForm::Kind::Float only
 /// `values` is filled, else the three others.
 struct UnpackedRows {
-  std::vector<uint8_t> codes;   ///< [count, K], before `decode`
-  std::vector<float> scales;    ///< [count, ceil(K / group)]
-  std::vector<float> minimums;  ///< the same shape, empty without minimums
-  std::vector<float> values;    ///< [count, K]
+  std::vector<uint8_t> codes;  ///< [count, K], before `decode`
+  std::vector<float> scales;   ///< [count, ceil(K / group)]
+  std::vector<float> minimums; ///< the same shape, empty without minimums
+  std::vector<float> values;   ///< [count, K]
 };
 
 /// One element of a stored tensor as IR, taken apart like `UnpackedRows`. For
