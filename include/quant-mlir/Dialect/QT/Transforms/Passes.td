@@ -108,6 +108,7 @@ def QuantizePass : Pass<"qt-quantize", "::mlir::ModuleOp"> {
               weight.
     Example:  test/Dialect/QT/quantize.mlir
   }];
+  let dependentDialects = ["::quantmlir::qt::QTDialect"];
   let options = [
     Option<"recipe", "recipe", "std::string", "\"as-stored\"",
            "Name of a built-in recipe, or a YAML file">,
