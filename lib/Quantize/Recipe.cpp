@@ -42,6 +42,12 @@ const RecipeRule *Recipe::find(StringRef layerClass, StringRef weight) const {
   return best;
 }
 
+bool Recipe::needsCalibration() const {
+  return smoothing || llvm::any_of(rules, [](const RecipeRule &rule) {
+           return rule.rounding.needsCalibration();
+         });
+}
+
 std::string Recipe::where(const RecipeText &text) const {
   return (file.empty() ? "recipe '" + Twine(name) + "': "
                        : Twine(file) + ":" + Twine(text.line) + ": ")

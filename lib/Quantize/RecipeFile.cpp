@@ -10,7 +10,8 @@
 //   ignore: [lm_head, "re:.*embed_tokens"]
 //
 // `weights` and `input_activations` may also be a scheme as in the IR, "keep"
-// or "float". What is not understood is an error: a setting that is silently
+// or "float". `rounding` in a group and `smoothing` beside the groups say what
+// is done to the numbers. What is not understood is an error: a setting that is silently
 // dropped would only be noticed by the quality of the model.
 
 #include "RecipeFile.h"
@@ -70,9 +71,12 @@ private:
   bool word(yaml::Node *node, std::string &value);
   bool number(yaml::Node *node, int64_t &value);
   bool boolean(yaml::Node *node, bool &value);
+  bool share(yaml::Node *node, double &value);
   bool targets(yaml::Node *node, std::vector<RecipeText> &values);
   bool fields(yaml::Node *node, SchemeFields &fields);
   bool scheme(yaml::Node *node, bool isWeight, RecipeText &text);
+  bool rounding(yaml::Node *node, Rounding &rounding);
+  bool smoothing(yaml::Node *node, Smoothing &smoothing);
   bool group(yaml::Node *node, RecipeRule &rule);
 
   std::string path, problem;
@@ -138,6 +142,15 @@ bool RecipeReader::boolean(yaml::Node *node, bool &value) {
   value = StringRef(text).equals_insensitive("true");
   return value || StringRef(text).equals_insensitive("false") ||
          fail(node, "expected true or false, not '" + text + "'");
+}
+
+bool RecipeReader::share(yaml::Node *node, double &value) {
+  std::string text;
+  if (!word(node, text))
+    return false;
+  if (StringRef(text).getAsDouble(value) || !(value >= 0 && value <= 1))
+    return fail(node, "expected a number from 0 to 1, not '" + text + "'");
+  return true;
 }
 
 /// Says what is wrong with a POSIX regular expression, or nothing.
@@ -270,6 +283,64 @@ bool RecipeReader::scheme(yaml::Node *node, bool isWeight, RecipeText &text) {
   return true;
 }
 
+bool RecipeReader::rounding(yaml::Node *node, Rounding &rounding) {
+  bool gptqOption = false;
+  auto field = [&](StringRef key, yaml::Node *value) {
+    std::string text;
+    if (key == "method") {
+      if (!word(value, text))
+        return false;
+      rounding.method = text == "gptq" ? Rounding::Method::GPTQ
+                                       : Rounding::Method::Nearest;
+      return text == "gptq" || text == "nearest" ||
+             fail(value, "method '" + text + "' is neither nearest nor gptq");
+    }
+    if (key == "range") {
+      if (!word(value, text))
+        return false;
+      rounding.range = text == "search" ? Rounding::Range::Search
+                                        : Rounding::Range::Extremes;
+      return text == "search" || text == "extremes" ||
+             fail(value, "range '" + text + "' is neither extremes nor search");
+    }
+    gptqOption |= key == "damping" || key == "act_order";
+    if (key == "damping")
+      return share(value, rounding.damping);
+    if (key == "act_order")
+      return boolean(value, rounding.actOrder);
+    return fail(value, "unknown key '" + key + "'");
+  };
+  if (!forEach(node, "rounding", field))
+    return false;
+  return !gptqOption || rounding.method == Rounding::Method::GPTQ ||
+         fail(node, "damping and act_order belong to method: gptq");
+}
+
+bool RecipeReader::smoothing(yaml::Node *node, Smoothing &smoothing) {
+  auto field = [&](StringRef key, yaml::Node *value) {
+    std::string text;
+    if (key == "method") {
+      if (!word(value, text))
+        return false;
+      smoothing.method = text == "awq" ? Smoothing::Method::AWQ
+                                       : Smoothing::Method::SmoothQuant;
+      return text == "awq" || text == "smoothquant" ||
+             fail(value,
+                  "method '" + text + "' is neither smoothquant nor awq");
+    }
+    if (key == "strength") {
+      smoothing.strength.emplace();
+      return share(value, *smoothing.strength);
+    }
+    return fail(value, "unknown key '" + key + "'");
+  };
+  if (!forEach(node, "smoothing", field))
+    return false;
+  return !smoothing.strength ||
+         smoothing.method == Smoothing::Method::SmoothQuant ||
+         fail(node, "awq searches its strength");
+}
+
 bool RecipeReader::group(yaml::Node *node, RecipeRule &rule) {
   auto field = [&](StringRef key, yaml::Node *value) {
     if (key == "targets")
@@ -278,6 +349,8 @@ bool RecipeReader::group(yaml::Node *node, RecipeRule &rule) {
       return scheme(value, /*isWeight=*/true, rule.weights);
     if (key == "input_activations")
       return scheme(value, /*isWeight=*/false, rule.activations);
+    if (key == "rounding")
+      return rounding(value, rule.rounding);
     return fail(value, "unknown key '" + key + "'");
   };
   if (!forEach(node, "a config group", field))
@@ -292,6 +365,8 @@ llvm::Expected<Recipe> RecipeReader::read() {
   auto section = [&](StringRef key, yaml::Node *value) {
     if (key == "ignore")
       return targets(value, recipe.ignore);
+    if (key == "smoothing")
+      return smoothing(value, recipe.smoothing.emplace());
     if (key != "config_groups")
       return fail(value, "unknown key '" + key + "'");
     return forEach(value, "config_groups", [&](StringRef, yaml::Node *node) {

@@ -21,6 +21,43 @@ struct RecipeText {
   int line = 0;
 };
 
+/// How the values of a weight are put on the grid of its scheme.
+struct Rounding {
+  enum class Method {
+    Nearest, ///< each value by itself
+    GPTQ     ///< errors of a column are made up for by the next ones
+  };
+  /// Who chooses the range of the values that share a scale.
+  enum class Range {
+    Extremes, ///< its largest and smallest value
+    Search    ///< the range with the least squared error, weighted by what
+              ///< calibration says of the inputs if there is a calibration
+  };
+  Method method = Method::Nearest;
+  Range range = Range::Extremes;
+  /// GPTQ: the share of the Hessian's mean diagonal that is added to it.
+  double damping = 0.01;
+  /// GPTQ: columns are rounded in the order of their importance. Scales stay
+  /// those of the original order, so nothing has to be permuted when it runs.
+  bool actOrder = true;
+
+  /// True if it needs to know the inputs of the layer.
+  bool needsCalibration() const { return method == Method::GPTQ; }
+};
+
+/// How outliers of activations are moved into weights before anything is
+/// rounded.
+struct Smoothing {
+  enum class Method {
+    SmoothQuant, ///< ranges of activations against ranges of weights
+    AWQ          ///< the channels that matter most are rounded most finely
+  };
+  Method method = Method::SmoothQuant;
+  /// SmoothQuant: the migration strength, 0 to 1; searched for each activation
+  /// if there is none.
+  std::optional<double> strength;
+};
+
 /// How some layers are quantized.
 struct RecipeRule {
   /// Which layers: "Linear" or "Embedding", a weight's name with or without
@@ -33,6 +70,7 @@ struct RecipeRule {
   /// The scheme of activations; "float", or "auto": float for float weights,
   /// int8 in groups for integer weights.
   RecipeText activations = {"auto"};
+  Rounding rounding;
 };
 
 struct Recipe {
@@ -41,6 +79,10 @@ struct Recipe {
   /// Targets that are kept as stored, whatever the rules say.
   std::vector<RecipeText> ignore;
   std::vector<RecipeRule> rules;
+  std::optional<Smoothing> smoothing;
+
+  /// True if a step of it needs calibration.
+  bool needsCalibration() const;
 
   /// A built-in recipe (as-stored, f32, f16, bf16, w8a8, intB, intB-gN, each
   /// with -asym, q4_0, q4_1, q8_0) or a YAML file; see docs/recipes.md. The

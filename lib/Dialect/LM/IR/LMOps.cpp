@@ -50,6 +50,19 @@ Operation *LinearOp::createQuantized(OpBuilder &builder, Value weight,
                               getBias());
 }
 
+/// The operand, and the optional one after it if it is there.
+static SmallVector<OpOperand *> withOptional(OpOperand &operand,
+                                             MutableOperandRange optional) {
+  SmallVector<OpOperand *> operands = {&operand};
+  for (OpOperand &other : optional)
+    operands.push_back(&other);
+  return operands;
+}
+
+SmallVector<OpOperand *> LinearOp::getChannelOperands() {
+  return withOptional(getWeightMutable(), getBiasMutable());
+}
+
 LogicalResult EmbeddingOp::verify() {
   RankedTensorType ids = getIds().getType(), table = getTable().getType();
   if (table.getRank() != 2)
@@ -72,6 +85,13 @@ Operation *EmbeddingOp::createQuantized(OpBuilder &builder, Value weight,
 //===----------------------------------------------------------------------===//
 // norms, rope
 //===----------------------------------------------------------------------===//
+
+SmallVector<OpOperand *> RMSNormOp::getChannelOperands() {
+  return {&getGainMutable()};
+}
+SmallVector<OpOperand *> LayerNormOp::getChannelOperands() {
+  return withOptional(getGainMutable(), getBiasMutable());
+}
 
 LogicalResult RMSNormOp::verify() {
   return verifyVector(*this, getGain(), getType().getShape().back(), "C1",
@@ -162,4 +182,15 @@ void AttentionOp::getEffects(
     effects.emplace_back(MemoryEffects::Read::get(), &operand);
     effects.emplace_back(MemoryEffects::Write::get(), &operand);
   }
+}
+
+OpOperand *AttentionOp::getChannelSource() { return &getValueMutable(); }
+int64_t AttentionOp::getSourceChannel(int64_t channel) {
+  int64_t size = getHeadSize(), head = channel / size;
+  return head / (getHeads() / getKvHeads()) * size + channel % size;
+}
+
+OpOperand *ActivationOp::getChannelSource() {
+  // relu(c * x) = c * relu(x) for c > 0; the others are not homogeneous.
+  return getKind() == ActivationKind::Relu ? &getXMutable() : nullptr;
 }

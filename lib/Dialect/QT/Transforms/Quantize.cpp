@@ -4,6 +4,7 @@
 // changes: decide (one decision per weight, because the ops that share a weight
 // share its numbers), write the weights that change, replace the ops.
 
+#include "WeightValues.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -12,13 +13,10 @@
 #include "quant-mlir/Dialect/QT/IR/QT.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Export/SafetensorsWriter.h"
-#include "quant-mlir/Import/WeightSource.h"
 #include "quant-mlir/Quantize/Recipe.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/Path.h"
-#include <cmath>
 
 namespace quantmlir::qt {
 #define GEN_PASS_DEF_QUANTIZEPASS
@@ -43,13 +41,8 @@ struct Decision {
   bool changed = false;
   SmallVector<LoadOp> newLoads;
 
-  RankedTensorType logicalType() {
-    if (auto stored = dyn_cast<QuantTensorType>(weight.getType()))
-      return stored.getLogicalType();
-    return cast<RankedTensorType>(weight.getType());
-  }
   QuantTensorType newType() {
-    return QuantTensorType::get(logicalType(), scheme);
+    return QuantTensorType::get(getLogicalType(weight), scheme);
   }
 };
 
@@ -80,13 +73,6 @@ private:
 };
 
 } // namespace
-
-/// The `qt.load` that a float weight comes from, or null.
-static LoadOp sourceOf(Value weight) {
-  if (auto dequantize = weight.getDefiningOp<DequantizeOp>())
-    return dequantize.getInput().getDefiningOp<LoadOp>();
-  return weight.getDefiningOp<LoadOp>();
-}
 
 /// "Linear" for lm.linear: the last part of the name, as people write it.
 static std::string layerClass(Operation *op) {
@@ -149,7 +135,7 @@ LogicalResult QuantizePass::loadRecipe() {
 
 LogicalResult QuantizePass::decide(Decision &decision) {
   WeightOp weight = decision.weight;
-  RankedTensorType logical = decision.logicalType();
+  RankedTensorType logical = getLogicalType(weight);
   if (logical.getRank() != 2)
     return emitError(weight.getLoc(), "weight '")
            << weight.getSymName() << "' is not a matrix: " << logical;
@@ -183,7 +169,7 @@ LogicalResult QuantizePass::decide(Decision &decision) {
 LogicalResult QuantizePass::decide() {
   QuantizableOpInterface first;
   getOperation().walk([&](QuantizableOpInterface op) {
-    LoadOp load = sourceOf(op.getWeightOperand().get());
+    LoadOp load = getWeightLoad(op.getWeightOperand().get());
     if (!load) {
       ++numFloat;
       if (!first)
@@ -239,15 +225,7 @@ LogicalResult QuantizePass::chooseFile() {
         file = (source + "." + rules.name + ".safetensors").str();
         break;
       }
-  llvm::StringSet<> checked;
-  for (WeightOp weight : getOperation().getOps<WeightOp>())
-    if (checked.insert(weight.getFile()).second &&
-        (weight.getFile() == file ||
-         llvm::sys::fs::equivalent(weight.getFile(), file)))
-      return emitError(weight.getLoc(), file)
-             << ": weights-out would overwrite the file that weight '"
-             << weight.getSymName() << "' is in";
-  return success();
+  return checkNotOverwritten(getOperation(), file);
 }
 
 /// The type of a part's bytes in the file. All of ours are signless; codes on
@@ -263,37 +241,6 @@ static StringRef storageName(QuantSchemeInterface scheme, int64_t k,
     return "BF16";
   bool isSigned = part.suffix == ".codes" && !scheme.getLaneForm(k).hasMinimum;
   return isSigned ? "I8" : "U8";
-}
-
-/// The numbers of a weight as stored before, all of them finite.
-static llvm::Expected<std::vector<float>> readFloats(WeightOp weight,
-                                                     WeightSource &source) {
-  llvm::Expected<WeightData> data = source.read(weight);
-  if (!data)
-    return data.takeError();
-  std::vector<float> values;
-  int64_t k;
-  if (auto type = dyn_cast<QuantTensorType>(weight.getType())) {
-    k = type.getRowLength();
-    auto rows = dequantizeRows(type.getScheme(), data->parts, type.getNumRows(),
-                               k, 0, type.getNumRows());
-    if (!rows)
-      return rows.takeError();
-    values = std::move(*rows);
-  } else {
-    k = cast<RankedTensorType>(weight.getType()).getShape().back();
-    ArrayRef<uint8_t> bytes = data->parts.front();
-    values.resize(bytes.size() / 4);
-    std::memcpy(values.data(), bytes.data(), values.size() * 4);
-  }
-  // No format has a place for a broken weight, and one spoils its whole group.
-  for (auto [index, value] : llvm::enumerate(values))
-    if (!std::isfinite(value))
-      return tensorError(weight.getFile(), weight.getTensorName(),
-                         (std::isnan(value) ? "NaN" : "infinity") +
-                             llvm::Twine(" in row ") + llvm::Twine(index / k) +
-                             ", column " + llvm::Twine(index % k));
-  return values;
 }
 
 LogicalResult QuantizePass::writeChanged() {
@@ -457,7 +404,7 @@ void QuantizePass::runOnOperation() {
 
   // The stage's contract.
   getOperation().walk([&](QuantizableOpInterface op) {
-    if (sourceOf(op.getWeightOperand().get())) {
+    if (getWeightLoad(op.getWeightOperand().get())) {
       op->emitError("reads a weight from a file and was not quantized");
       signalPassFailure();
     }

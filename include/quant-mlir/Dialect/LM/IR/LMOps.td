@@ -15,7 +15,8 @@ def LM_FloatTensor : RankedTensorOf<[AnyFloat]>;
 def LM_IdTensor : RankedTensorOf<[AnySignlessInteger]>;
 
 def LM_LinearOp : LM_Op<"linear",
-    [Pure, DeclareOpInterfaceMethods<QuantizableOpInterface>]> {
+    [Pure, DeclareOpInterfaceMethods<QuantizableOpInterface>,
+     DeclareOpInterfaceMethods<ChannelScalableOpInterface>]> {
   let summary = "y = x·Wᵀ + b";
   let description = [{
     `x` is [..., K], `weight` [N, K], `bias` [N], the result [..., N].
@@ -64,7 +65,9 @@ def LM_EmbeddingOp : LM_Op<"embedding",
   let hasVerifier = 1;
 }
 
-def LM_RMSNormOp : LM_Op<"rms_norm", [Pure, AllTypesMatch<["x", "result"]>]> {
+def LM_RMSNormOp : LM_Op<"rms_norm",
+    [Pure, AllTypesMatch<["x", "result"]>,
+     DeclareOpInterfaceMethods<ChannelScalableOpInterface>]> {
   let summary = "x / sqrt(mean(x²) + eps) * gain";
   let description = [{
     Along the last dimension E, whose `gain` [E] multiplies the result.
@@ -81,7 +84,9 @@ def LM_RMSNormOp : LM_Op<"rms_norm", [Pure, AllTypesMatch<["x", "result"]>]> {
   let hasVerifier = 1;
 }
 
-def LM_LayerNormOp : LM_Op<"layer_norm", [Pure, AllTypesMatch<["x", "result"]>]> {
+def LM_LayerNormOp : LM_Op<"layer_norm",
+    [Pure, AllTypesMatch<["x", "result"]>,
+     DeclareOpInterfaceMethods<ChannelScalableOpInterface>]> {
   let summary = "(x - mean(x)) / sqrt(var(x) + eps) * gain + bias";
   let description = [{
     Along the last dimension E; the variance is the mean of the squared
@@ -138,7 +143,8 @@ def LM_RopeOp : LM_Op<"rope", [Pure, AllTypesMatch<["x", "result"]>]> {
 
 def LM_AttentionOp : LM_Op<"attention",
     [AttrSizedOperandSegments, AllTypesMatch<["query", "result"]>,
-     DeclareOpInterfaceMethods<MemoryEffectsOpInterface>]> {
+     DeclareOpInterfaceMethods<MemoryEffectsOpInterface>,
+     DeclareOpInterfaceMethods<ChannelPassOpInterface, ["getSourceChannel"]>]> {
   let summary = "Softmax attention with grouped heads";
   let description = [{
     `query` is [..., tokens, heads * head_size], `key` and `value`
@@ -199,7 +205,8 @@ def LM_AttentionOp : LM_Op<"attention",
 }
 
 def LM_ActivationOp : LM_Op<"activation",
-    [Pure, Elementwise, AllTypesMatch<["x", "result"]>]> {
+    [Pure, Elementwise, AllTypesMatch<["x", "result"]>,
+     DeclareOpInterfaceMethods<ChannelPassOpInterface>]> {
   let summary = "An activation function, element by element";
   let description = [{
     - `silu`: x / (1 + exp(-x))

@@ -106,4 +106,41 @@ def QuantizableOpInterface : OpInterface<"QuantizableOpInterface"> {
   ];
 }
 
+//===----------------------------------------------------------------------===//
+// Ops through which factors per channel move
+//===----------------------------------------------------------------------===//
+
+def ChannelScalableOpInterface : OpInterface<"ChannelScalableOpInterface"> {
+  let cppNamespace = "::quantmlir::qt";
+  let description = [{
+    An op whose result is linear in some of its parameters, channel by channel: a
+    norm in its gain and bias, a linear in the rows of its weight and in its bias.
+    Multiplying these by a factor per channel multiplies the result by it, which
+    is how smoothing divides an activation for free. A channel is an index of the
+    result's last dimension.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        The parameters, vectors [C] or matrices [C, ...] with channels first. The
+        result is multiplied by a factor per channel if all of them are.
+      }], "::llvm::SmallVector<::mlir::OpOperand *>", "getChannelOperands">,
+  ];
+}
+
+def ChannelPassOpInterface : OpInterface<"ChannelPassOpInterface"> {
+  let cppNamespace = "::quantmlir::qt";
+  let description = [{
+    An op that passes positive factors per channel on from one of its operands to
+    its result: attention from its values, a ReLU from its input.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+        The operand that factors come from, or null if the op does not pass any.
+      }], "::mlir::OpOperand *", "getChannelSource">,
+    InterfaceMethod<"The operand's channel that the result's channel is made of.",
+      "int64_t", "getSourceChannel", (ins "int64_t":$channel),
+      /*methodBody=*/"", /*defaultImplementation=*/"return channel;">,
+  ];
+}
+
 #endif // QUANT_MLIR_DIALECT_QT_IR_QTINTERFACES_TD

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "ChannelScaling.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "quant-mlir/Export/SafetensorsWriter.h"
+
+using namespace mlir;
+using namespace quantmlir;
+using namespace quantmlir::qt;
+
+//===----------------------------------------------------------------------===//
+// Sites
+//===----------------------------------------------------------------------===//
+
+static WeightOp getWeight(Value value) {
+  LoadOp load = getWeightLoad(value);
+  return load ? SymbolTable::lookupNearestSymbolFrom<WeightOp>(
+                    load, load.getWeightAttr())
+              : WeightOp();
+}
+
+SmallVector<ActivationSite>
+quantmlir::qt::findActivationSites(ModuleOp module) {
+  llvm::MapVector<Value, ActivationSite> sites;
+  module.walk([&](QuantizableOpInterface op) {
+    OpOperand *operand = op.getActivationOperand();
+    WeightOp weight = getWeight(op.getWeightOperand().get());
+    if (!operand || !weight)
+      return;
+    ActivationSite &site = sites[operand->get()];
+    site.activation = operand->get();
+    site.readers.push_back(op);
+    site.weights.push_back(weight);
+  });
+  return llvm::to_vector(llvm::make_second_range(sites));
+}
+
+//===----------------------------------------------------------------------===//
+// Folds
+//===----------------------------------------------------------------------===//
+
+static bool isShapeQuery(Operation *op) { return isa<tensor::DimOp>(op); }
+
+/// True if `use` is the only one that reads numbers.
+static bool isOnlyUse(OpOperand &use) {
+  return llvm::all_of(use.get().getUses(), [&](OpOperand &other) {
+    return &other == &use || isShapeQuery(other.getOwner());
+  });
+}
+
+/// Every weight that is loaded, and how often. A weight with several loads must
+/// not change for one of them.
+static bool isLoadedOnce(WeightOp weight) {
+  auto uses = SymbolTable::getSymbolUses(weight, weight->getParentOp());
+  return uses && llvm::range_size(*uses) == 1;
+}
+
+namespace {
+/// Follows an activation back to what its channels are made by.
+struct FoldFinder {
+  ChannelFold fold;
+  std::string why;
+
+  bool decline(const llvm::Twine &reason) {
+    why = reason.str();
+    return false;
+  }
+  bool follow(Value value);
+  bool through(OpOperand &operand);
+  bool take(ChannelScalableOpInterface producer);
+};
+} // namespace
+
+bool FoldFinder::through(OpOperand &operand) {
+  if (!isOnlyUse(operand))
+    return decline("what it is made of has other readers");
+  return follow(operand.get());
+}
+
+bool FoldFinder::take(ChannelScalableOpInterface producer) {
+  fold.parameters.clear();
+  for (OpOperand *operand : producer.getChannelOperands()) {
+    WeightOp weight = getWeight(operand->get());
+    if (!weight)
+      return decline("a parameter of '" + producer->getName().getStringRef() +
+                     "' is not in a file");
+    if (!isLoadedOnce(weight) || !isOnlyUse(*operand))
+      return decline("'" + weight.getSymName() + "' has other readers");
+    fold.parameters.push_back(weight);
+  }
+  fold.producer = producer;
+  return true;
+}
+
+bool FoldFinder::follow(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (!op)
+    return decline("it is an argument of the function");
+  if (auto producer = dyn_cast<ChannelScalableOpInterface>(op))
+    return take(producer);
+  if (auto pass = dyn_cast<ChannelPassOpInterface>(op)) {
+    OpOperand *operand = pass.getChannelSource();
+    if (!operand)
+      return decline("'" + op->getName().getStringRef() +
+                     "' passes no factors on");
+    for (int64_t &channel : fold.source)
+      channel = pass.getSourceChannel(channel);
+    return through(*operand);
+  }
+  if (isa<arith::MulFOp>(op)) {
+    SmallVector<int64_t> source = fold.source;
+    for (OpOperand &operand : op->getOpOperands()) {
+      if (operand.get().getType() == value.getType() && through(operand))
+        return true;
+      fold.source = source;
+    }
+    return false;
+  }
+  // Shapes that keep the last dimension.
+  if (isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp>(op)) {
+    OpOperand &operand = op->getOpOperand(0);
+    auto from = cast<RankedTensorType>(operand.get().getType());
+    auto to = cast<RankedTensorType>(value.getType());
+    if (from.getRank() && to.getRank() && from.getShape().back() > 1 &&
+        from.getShape().back() == to.getShape().back())
+      return through(operand);
+  }
+  return decline("'" + op->getName().getStringRef() + "' passes no factors on");
+}
+
+FailureOr<ChannelFold> quantmlir::qt::findChannelFold(ActivationSite &site,
+                                                      std::string &why) {
+  auto refuse = [&](const llvm::Twine &reason) -> FailureOr<ChannelFold> {
+    why = reason.str();
+    return failure();
+  };
+  if (ShapedType::isDynamic(site.getChannels()))
+    return refuse("its number of channels is dynamic");
+  for (OpOperand &use : site.activation.getUses()) {
+    auto reader = dyn_cast<QuantizableOpInterface>(use.getOwner());
+    bool reads = reader && reader.getActivationOperand() == &use &&
+                 llvm::is_contained(site.readers, reader);
+    if (!reads && !isShapeQuery(use.getOwner()))
+      return refuse("'" + use.getOwner()->getName().getStringRef() +
+                    "' reads it too");
+  }
+  for (WeightOp weight : site.weights)
+    if (!isLoadedOnce(weight))
+      return refuse("weight '" + weight.getSymName() + "' has other readers");
+
+  FoldFinder finder;
+  finder.fold.source = llvm::to_vector(llvm::seq(site.getChannels()));
+  if (!finder.follow(site.activation))
+    return refuse(finder.why);
+  return finder.fold;
+}
+
+//===----------------------------------------------------------------------===//
+// Scaling
+//===----------------------------------------------------------------------===//
+
+void ChannelScaler::multiply(std::vector<float> &factors, size_t index,
+                             size_t size, float factor) {
+  factors.resize(size, 1.0f);
+  factors[index] *= factor;
+}
+
+void ChannelScaler::scale(ActivationSite &site, const ChannelFold &fold,
+                          ArrayRef<float> factors) {
+  for (WeightOp weight : site.weights)
+    for (auto [k, factor] : llvm::enumerate(factors))
+      multiply(changes[weight].columns, k, factors.size(), factor);
+
+  for (WeightOp weight : fold.parameters) {
+    int64_t rows = getLogicalType(weight).getDimSize(0);
+    std::vector<float> inverse(rows, 1.0f);
+    for (auto [channel, factor] : llvm::zip_equal(fold.source, factors))
+      inverse[channel] = 1.0f / factor;
+    for (auto [row, factor] : llvm::enumerate(inverse))
+      multiply(changes[weight].rows, row, rows, factor);
+  }
+  std::vector<float> &total = sites[site.getName()];
+  for (auto [k, factor] : llvm::enumerate(factors))
+    multiply(total, k, factors.size(), factor);
+}
+
+llvm::Expected<std::vector<float>> ChannelScaler::read(WeightOp weight) {
+  llvm::Expected<std::vector<float>> values = readFloats(weight, source);
+  auto found = changes.find(weight);
+  if (!values || found == changes.end())
+    return values;
+  const Change &change = found->second;
+  RankedTensorType type = getLogicalType(weight);
+  int64_t rows = type.getDimSize(0), columns = values->size() / rows;
+  for (int64_t n = 0; n < rows; ++n)
+    for (int64_t k = 0; k < columns; ++k) {
+      float &value = (*values)[n * columns + k];
+      if (!change.rows.empty())
+        value *= change.rows[n];
+      if (!change.columns.empty())
+        value *= change.columns[k];
+    }
+  return values;
+}
+
+static llvm::ArrayRef<uint8_t> bytesOf(const std::vector<float> &values) {
+  return {reinterpret_cast<const uint8_t *>(values.data()), values.size() * 4};
+}
+
+LogicalResult ChannelScaler::write(StringRef file) {
+  if (failed(checkNotOverwritten(module, file)))
+    return failure();
+  auto fail = [&](llvm::Error error) {
+    return emitError(module.getLoc(), llvm::toString(std::move(error)));
+  };
+  std::vector<SafetensorsWriter::Entry> entries;
+  for (auto &[op, change] : changes) {
+    auto weight = cast<WeightOp>(op);
+    RankedTensorType type = getLogicalType(weight);
+    entries.push_back({weight.getSymName().str(), "F32",
+                       llvm::to_vector(type.getShape()),
+                       uint64_t(type.getNumElements()) * 4});
+  }
+  for (auto &[name, factors] : sites)
+    entries.push_back({(name + smoothingSuffix).str(),
+                       "F32",
+                       {int64_t(factors.size())},
+                       factors.size() * 4});
+  auto writer = SafetensorsWriter::create(file, entries);
+  if (!writer)
+    return fail(writer.takeError());
+  for (auto &[op, change] : changes) {
+    llvm::Expected<std::vector<float>> values = read(cast<WeightOp>(op));
+    if (!values)
+      return fail(values.takeError());
+    if (llvm::Error error = (*writer)->append(bytesOf(*values)))
+      return fail(std::move(error));
+  }
+  for (auto &[name, factors] : sites)
+    if (llvm::Error error = (*writer)->append(bytesOf(factors)))
+      return fail(std::move(error));
+  if (llvm::Error error = (*writer)->finish())
+    return fail(std::move(error));
+  redirect(file);
+  return success();
+}
+
+/// Declares the changed weights as floats in `file`.
+void ChannelScaler::redirect(StringRef file) {
+  for (auto &[op, change] : changes) {
+    auto weight = cast<WeightOp>(op);
+    RankedTensorType type = getLogicalType(weight);
+    bool wasQuantized = isa<QuantTensorType>(weight.getType());
+    weight.setFile(file);
+    weight.removeTensorAttr();
+    weight.setType(RankedTensorType::get(
+        type.getShape(), Float32Type::get(module.getContext())));
+    if (!wasQuantized)
+      continue;
+    // The one load: `qt.dequantize` of it becomes the load itself.
+    auto uses = *SymbolTable::getSymbolUses(weight, module);
+    auto load = cast<LoadOp>((*uses.begin()).getUser());
+    auto dequantize = cast<DequantizeOp>(*load->user_begin());
+    OpBuilder builder(load);
+    Value plain =
+        LoadOp::create(builder, load.getLoc(), weight.getType(),
+                       FlatSymbolRefAttr::get(weight.getSymNameAttr()));
+    dequantize.replaceAllUsesWith(plain);
+    dequantize.erase();
+    load.erase();
+  }
+}
