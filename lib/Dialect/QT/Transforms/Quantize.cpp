@@ -4,18 +4,16 @@
 // changes: decide (one decision per weight, because the ops that share a weight
 // share its numbers), write the weights that change, replace the ops.
 
+#include "RecipeSchemes.h"
+#include "WeightRounding.h"
 #include "WeightValues.h"
-#include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
-#include "mlir/IR/Diagnostics.h"
 #include "mlir/Support/DebugStringHelper.h"
-#include "quant-mlir/Dialect/QT/IR/QT.h"
+#include "quant-mlir/Dialect/QT/Transforms/Calibration.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Export/SafetensorsWriter.h"
-#include "quant-mlir/Quantize/Recipe.h"
 #include "llvm/ADT/MapVector.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
 
 namespace quantmlir::qt {
@@ -38,6 +36,7 @@ struct Decision {
   SmallVector<QuantizableOpInterface> readers;
   QuantSchemeInterface scheme; ///< the new one, or the stored one if kept
   std::string activations;     ///< a scheme, "float" or "auto"
+  Rounding rounding;
   bool changed = false;
   SmallVector<LoadOp> newLoads;
 
@@ -48,24 +47,37 @@ struct Decision {
 
 struct QuantizePass : qt::impl::QuantizePassBase<QuantizePass> {
   using QuantizePassBase::QuantizePassBase;
+  QuantizePass(const QuantizePassOptions &options,
+               std::shared_ptr<CalibrationProvider> provider)
+      : QuantizePassBase(options), provider(std::move(provider)) {}
+
+  void getDependentDialects(DialectRegistry &registry) const override {
+    QuantizePassBase::getDependentDialects(registry);
+    if (provider)
+      provider->getDependentDialects(registry);
+  }
   void runOnOperation() override;
 
 private:
-  LogicalResult loadRecipe();
-  QuantSchemeInterface parseScheme(const RecipeText &text);
   LogicalResult decide();
   LogicalResult decide(Decision &decision);
   void warnAboutIdleTargets();
   LogicalResult chooseFile();
   LogicalResult writeChanged();
+  llvm::Error writeOne(Decision &decision, SafetensorsWriter &writer,
+                       const ActivationStatistics *statistics,
+                       Calibration *calibration);
+  llvm::Error writeCalibrated(ArrayRef<Decision *> calibrated,
+                              SafetensorsWriter &writer);
   Value activationFor(OpBuilder &builder, QuantizableOpInterface op,
                       const Decision &decision);
   void replace(QuantizableOpInterface op, Decision &decision);
   void redeclare(Decision &decision, ArrayRef<LoadOp> loads);
 
-  Recipe rules;
+  std::shared_ptr<CalibrationProvider> provider;
+  RecipeSchemes rules;
+  WeightSource source;
   std::string file; ///< where changed weights go
-  llvm::StringMap<QuantSchemeInterface> schemes;
   llvm::MapVector<Operation *, Decision> decisions;
   /// Every op that is replaced and its weight, in the program's order.
   SmallVector<std::pair<QuantizableOpInterface, Operation *>> ops;
@@ -74,64 +86,9 @@ private:
 
 } // namespace
 
-/// "Linear" for lm.linear: the last part of the name, as people write it.
-static std::string layerClass(Operation *op) {
-  std::string name = op->getName().stripDialect().str();
-  name[0] = llvm::toUpper(name[0]);
-  return name;
-}
-
-/// The class that a weight is looked up by. If a table is also a head, lookups
-/// decide: a recipe for linears means the layers in between.
-static std::string layerClass(const Decision &decision) {
-  for (QuantizableOpInterface reader : decision.readers)
-    if (!reader.getActivationOperand())
-      return layerClass(reader);
-  return layerClass(decision.readers.front());
-}
-
 //===----------------------------------------------------------------------===//
 // Decide
 //===----------------------------------------------------------------------===//
-
-/// Null, with an error, if the text is no scheme.
-QuantSchemeInterface QuantizePass::parseScheme(const RecipeText &text) {
-  auto [entry, isNew] = schemes.try_emplace(text.text);
-  if (!isNew)
-    return entry->second;
-  // The parser knows nothing of the recipe: what it says is reported as ours.
-  std::string why;
-  {
-    ScopedDiagnosticHandler handler(&getContext(), [&](Diagnostic &diagnostic) {
-      if (why.empty())
-        why = ": " + diagnostic.str();
-      return success();
-    });
-    entry->second = dyn_cast_or_null<QuantSchemeInterface>(
-        parseAttribute(text.text, &getContext()));
-  }
-  if (!entry->second)
-    emitError(getOperation().getLoc(), rules.where(text))
-        << "'" << text.text << "' is not a scheme" << why;
-  return entry->second;
-}
-
-LogicalResult QuantizePass::loadRecipe() {
-  llvm::Expected<Recipe> loaded = Recipe::load(recipe);
-  if (!loaded)
-    return emitError(getOperation().getLoc(),
-                     llvm::toString(loaded.takeError()));
-  rules = std::move(*loaded);
-  for (const RecipeRule &rule : rules.rules) {
-    if (rule.weights.text != "keep" && !parseScheme(rule.weights))
-      return failure();
-    const RecipeText &activations = rule.activations;
-    if (activations.text != "auto" && activations.text != "float" &&
-        !parseScheme(activations))
-      return failure();
-  }
-  return success();
-}
 
 LogicalResult QuantizePass::decide(Decision &decision) {
   WeightOp weight = decision.weight;
@@ -142,25 +99,23 @@ LogicalResult QuantizePass::decide(Decision &decision) {
   if (auto stored = dyn_cast<QuantTensorType>(weight.getType()))
     decision.scheme = stored.getScheme();
   else
-    decision.scheme = parseScheme(
+    decision.scheme = rules.parse(
         {"#qt.float<" + debugString(logical.getElementType()) + ">"});
   if (!decision.scheme)
     return failure();
 
-  static const RecipeRule kept;
-  const RecipeRule *rule =
-      rules.find(layerClass(decision), weight.getSymName());
-  if (!rule)
-    rule = &kept;
-  decision.activations = rule->activations.text;
-  if (rule->weights.text == "keep")
+  const RecipeRule &rule =
+      rules.getRule(decision.readers, weight.getSymName());
+  decision.activations = rule.activations.text;
+  decision.rounding = rule.rounding;
+  if (rule.weights.text == "keep")
     return success();
-  QuantSchemeInterface scheme = parseScheme(rule->weights);
+  QuantSchemeInterface scheme = rules.parse(rule.weights);
   decision.changed = scheme != decision.scheme;
   decision.scheme = scheme;
   return scheme.verifyTensor(
       [&] {
-        return emitError(weight.getLoc(), rules.where(rule->weights))
+        return emitError(weight.getLoc(), rules.getRecipe().where(rule.weights))
                << "does not fit weight '" << weight.getSymName() << "': ";
       },
       logical.getShape(), logical.getElementType());
@@ -193,22 +148,13 @@ LogicalResult QuantizePass::decide() {
   return success();
 }
 
-/// A target in a file that names no layer is most likely a typing error.
 void QuantizePass::warnAboutIdleTargets() {
-  if (rules.file.empty())
-    return;
-  auto check = [&](const RecipeText &target) {
-    for (auto &[op, decision] : decisions)
-      for (QuantizableOpInterface reader : decision.readers)
-        if (matchTarget(target.text, layerClass(reader),
-                        decision.weight.getSymName()) != TargetMatch::None)
-          return;
-    emitWarning(getOperation().getLoc(), rules.where(target))
-        << "'" << target.text << "' names no layer of this model";
-  };
-  llvm::for_each(rules.ignore, check);
-  for (const RecipeRule &rule : rules.rules)
-    llvm::for_each(rule.targets, check);
+  std::vector<std::pair<std::string, std::string>> layers;
+  for (auto &[op, decision] : decisions)
+    for (QuantizableOpInterface reader : decision.readers)
+      layers.push_back(
+          {getLayerClass(reader), decision.weight.getSymName().str()});
+  rules.warnAboutIdleTargets(layers);
 }
 
 //===----------------------------------------------------------------------===//
@@ -222,7 +168,7 @@ LogicalResult QuantizePass::chooseFile() {
     for (auto &[op, decision] : decisions)
       if (decision.changed) {
         StringRef source = llvm::sys::path::stem(decision.weight.getFile());
-        file = (source + "." + rules.name + ".safetensors").str();
+        file = (source + "." + rules.getRecipe().name + ".safetensors").str();
         break;
       }
   return checkNotOverwritten(getOperation(), file);
@@ -243,62 +189,115 @@ static StringRef storageName(QuantSchemeInterface scheme, int64_t k,
   return isSigned ? "I8" : "U8";
 }
 
+/// Rounds one weight and writes its parts.
+llvm::Error QuantizePass::writeOne(Decision &decision,
+                                   SafetensorsWriter &writer,
+                                   const ActivationStatistics *statistics,
+                                   Calibration *calibration) {
+  WeightOp weight = decision.weight;
+  llvm::Expected<std::vector<float>> values = readFloats(weight, source);
+  if (!values)
+    return values.takeError();
+  QuantTensorType type = decision.newType();
+  llvm::Expected<RoundedWeight> rounded = roundWeight(
+      decision.scheme, decision.rounding, std::move(*values), type.getNumRows(),
+      type.getRowLength(), statistics);
+  if (!rounded)
+    return tensorError(weight.getFile(), weight.getTensorName(),
+                       llvm::toString(rounded.takeError()));
+  for (const std::string &warning : rounded->warnings)
+    emitWarning(weight.getLoc(), "weight '")
+        << weight.getSymName() << "': " << warning;
+  for (const std::vector<uint8_t> &part : rounded->parts)
+    if (llvm::Error error = writer.append(part))
+      return error;
+  weight->setDiscardableAttr(
+      QTDialect::errorAttrName,
+      Builder(&getContext()).getF64FloatAttr(rounded->error));
+  return calibration ? calibration->replaceWeight(weight.getSymName(),
+                                                  std::move(rounded->values))
+                     : llvm::Error::success();
+}
+
+/// Rounds weights as the statistics of their activations come in.
+llvm::Error QuantizePass::writeCalibrated(ArrayRef<Decision *> calibrated,
+                                          SafetensorsWriter &writer) {
+  StatisticsContent content;
+  content.histogram = false;
+  auto calibration = provider->create(getOperation(), content);
+  if (!calibration)
+    return calibration.takeError();
+  size_t next = 0;
+  llvm::Error error = (*calibration)->run([&](ActivationStatistics &site) {
+    // In the order in which the file announces them, which is the program's.
+    while (next < calibrated.size() &&
+           llvm::is_contained(site.readers,
+                              calibrated[next]->weight.getSymName()))
+      if (llvm::Error error = writeOne(*calibrated[next++], writer, &site,
+                                       calibration->get()))
+        return error;
+    return llvm::Error::success();
+  });
+  if (error)
+    return error;
+  if (next == calibrated.size())
+    return llvm::Error::success();
+  WeightOp weight = calibrated[next]->weight;
+  return tensorError(weight.getFile(), weight.getTensorName(),
+                     "calibration has no statistics of its input");
+}
+
 LogicalResult QuantizePass::writeChanged() {
-  SmallVector<Decision *> changed;
-  std::vector<SafetensorsWriter::Entry> entries;
+  SmallVector<Decision *> changed, calibrated;
   for (auto &[op, decision] : decisions) {
     if (!decision.changed) {
       ++numKept;
       continue;
     }
     ++numRounded;
-    changed.push_back(&decision);
-    QuantTensorType type = decision.newType();
-    for (StoragePart &part : decision.scheme.getStorageParts(type.getShape())) {
+    (decision.rounding.needsCalibration() ? calibrated : changed)
+        .push_back(&decision);
+  }
+  if (changed.empty() && calibrated.empty())
+    return success();
+  auto fail = [&](llvm::Error error) {
+    return emitError(getOperation().getLoc(), llvm::toString(std::move(error)));
+  };
+  if (!calibrated.empty() && !provider)
+    return emitError(getOperation().getLoc(), "recipe '")
+           << rules.getRecipe().name
+           << "' needs calibration: tokens or a statistics file";
+  if (failed(chooseFile()))
+    return failure();
+
+  std::vector<SafetensorsWriter::Entry> entries;
+  auto announce = [&](Decision *decision) {
+    QuantTensorType type = decision->newType();
+    for (StoragePart &part :
+         decision->scheme.getStorageParts(type.getShape())) {
       uint64_t bytes = part.elementType.getIntOrFloatBitWidth() / 8;
       for (int64_t size : part.shape)
         bytes *= size;
       entries.push_back(
-          {(decision.weight.getSymName() + part.suffix).str(),
-           storageName(decision.scheme, type.getRowLength(), part).str(),
+          {(decision->weight.getSymName() + part.suffix).str(),
+           storageName(decision->scheme, type.getRowLength(), part).str(),
            part.shape, bytes});
     }
-  }
-  if (changed.empty())
-    return success();
-  if (failed(chooseFile()))
-    return failure();
-
-  auto writer =
-      SafetensorsWriter::create(file, entries, {{"recipe", rules.name}});
-  if (!writer)
-    return emitError(getOperation().getLoc(),
-                     llvm::toString(writer.takeError()));
-  WeightSource source;
-  auto writeOne = [&](Decision &decision) -> llvm::Error {
-    llvm::Expected<std::vector<float>> values =
-        readFloats(decision.weight, source);
-    if (!values)
-      return values.takeError();
-    QuantTensorType type = decision.newType();
-    std::vector<std::vector<uint8_t>> parts(
-        decision.scheme.getStorageParts(type.getShape()).size());
-    if (llvm::Error error = decision.scheme.quantizeMatrix(
-            *values, type.getNumRows(), type.getRowLength(), parts))
-      return tensorError(decision.weight.getFile(),
-                         decision.weight.getTensorName(),
-                         llvm::toString(std::move(error)));
-    for (const std::vector<uint8_t> &part : parts)
-      if (llvm::Error error = (*writer)->append(part))
-        return error;
-    return llvm::Error::success();
   };
+  llvm::for_each(changed, announce);
+  llvm::for_each(calibrated, announce);
+  auto writer = SafetensorsWriter::create(
+      file, entries, {{"recipe", rules.getRecipe().name}});
+  if (!writer)
+    return fail(writer.takeError());
   for (Decision *decision : changed)
-    if (llvm::Error error = writeOne(*decision))
-      return emitError(decision->weight.getLoc(),
-                       llvm::toString(std::move(error)));
+    if (llvm::Error error = writeOne(*decision, **writer, nullptr, nullptr))
+      return fail(std::move(error));
+  if (!calibrated.empty())
+    if (llvm::Error error = writeCalibrated(calibrated, **writer))
+      return fail(std::move(error));
   if (llvm::Error error = (*writer)->finish())
-    return emitError(getOperation().getLoc(), llvm::toString(std::move(error)));
+    return fail(std::move(error));
   return success();
 }
 
@@ -329,7 +328,7 @@ Value QuantizePass::activationFor(OpBuilder &builder, QuantizableOpInterface op,
   } else if (text == "float") {
     return x;
   }
-  QuantSchemeInterface scheme = parseScheme({text});
+  QuantSchemeInterface scheme = rules.parse({text});
   Value &known = quantized[{x, Attribute(scheme)}];
   if (!known) {
     OpBuilder::InsertionGuard guard(builder);
@@ -384,11 +383,14 @@ void QuantizePass::redeclare(Decision &decision, ArrayRef<LoadOp> loads) {
 }
 
 void QuantizePass::runOnOperation() {
-  schemes.clear();
+  source = WeightSource();
   decisions.clear();
   ops.clear();
   quantized.clear();
-  if (failed(loadRecipe()) || failed(decide()) || failed(writeChanged()))
+  if (!calibration.empty())
+    provider = makeFileCalibration(calibration);
+  if (failed(rules.load(getOperation(), recipe)) || failed(decide()) ||
+      failed(writeChanged()))
     return signalPassFailure();
   warnAboutIdleTargets();
   // In the program's order, so that an activation is final when it is asked
@@ -400,7 +402,7 @@ void QuantizePass::runOnOperation() {
   for (auto &[op, decision] : decisions)
     redeclare(decision, loads);
   getOperation()->setAttr("qt.recipe",
-                          StringAttr::get(&getContext(), rules.name));
+                          StringAttr::get(&getContext(), rules.getRecipe().name));
 
   // The stage's contract.
   getOperation().walk([&](QuantizableOpInterface op) {
@@ -409,4 +411,10 @@ void QuantizePass::runOnOperation() {
       signalPassFailure();
     }
   });
+}
+
+std::unique_ptr<Pass> quantmlir::qt::createQuantizePass(
+    const QuantizePassOptions &options,
+    std::shared_ptr<CalibrationProvider> provider) {
+  return std::make_unique<QuantizePass>(options, std::move(provider));
 }

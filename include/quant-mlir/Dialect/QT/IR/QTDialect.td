@@ -26,6 +26,9 @@ def QT_Dialect : Dialect {
   let useDefaultTypePrinterParser = 1;
   let dependentDialects = ["::mlir::arith::ArithDialect"];
   let extraClassDeclaration = [{
+    /// On a weight that was rounded: its relative error, f64.
+    static constexpr llvm::StringLiteral errorAttrName = "qt.error";
+
     /// Registers an attribute of this dialect. A scheme does it in its own
     /// `register…Scheme` function, which is reached through Schemes.def.
     template <typename AttrT> void addAttribute() {

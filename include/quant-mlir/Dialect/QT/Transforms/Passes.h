@@ -15,6 +15,14 @@ namespace quantmlir::qt {
 #define GEN_PASS_REGISTRATION
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h.inc"
 
+class CalibrationProvider;
+
+/// `qt-quantize` that takes statistics of activations from `provider` (which
+/// may be null) unless the options name a file.
+std::unique_ptr<mlir::Pass>
+createQuantizePass(const QuantizePassOptions &options,
+                   std::shared_ptr<CalibrationProvider> provider);
+
 /// Emits the number, f32 (or the type of the scheme's own floats), that the
 /// element at `indices` of a stored tensor stands for:
 /// scale * (decode(code) - offset) + minimum. `parts` are the tensors that the

@@ -100,12 +100,17 @@ def QuantizePass : Pass<"qt-quantize", "::mlir::ModuleOp"> {
     with `input_activations: float` leaves them float, which no integer kernel
     takes today.
 
+    A recipe's `rounding` may be GPTQ, which needs to know the layer's inputs:
+    from a statistics file (`calibration`, see `--qt-calibrate`), or, in the stage
+    `--quantize` with `tokens`, from the model itself, run layer by layer so that
+    each layer is rounded for inputs that the rounded layers before it make.
+
     Before:   weights are `qt.load`, or `qt.dequantize` of one. Other ops are
               left alone, with a warning.
     After:    every such op is quantized; `qt.recipe` on the module names the
               recipe. Weights are `!qt.tensor`, plain floats `#qt.float`.
-    Numerics: rounds weights and activations to nearest; "keep" changes no
-              weight.
+    Numerics: rounds weights and activations; "keep" changes no weight. The
+              relative error of each is left as `qt.error` on its declaration.
     Example:  test/Dialect/QT/quantize.mlir
   }];
   let dependentDialects = ["::quantmlir::qt::QTDialect"];
@@ -115,6 +120,8 @@ def QuantizePass : Pass<"qt-quantize", "::mlir::ModuleOp"> {
     Option<"weightsOut", "weights-out", "std::string", "\"\"",
            "The safetensors file to write changed weights to; "
            "MODEL.RECIPE.safetensors unless given">,
+    Option<"calibration", "calibration", "std::string", "\"\"",
+           "Statistics of activations, for recipes that need them">,
   ];
   let statistics = [
     Statistic<"numRounded", "rounded", "Weights rounded to a new grid">,

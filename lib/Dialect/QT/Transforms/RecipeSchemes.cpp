@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "RecipeSchemes.h"
+#include "mlir/AsmParser/AsmParser.h"
+#include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace quantmlir;
+using namespace quantmlir::qt;
+
+std::string quantmlir::qt::getLayerClass(Operation *op) {
+  std::string name = op->getName().stripDialect().str();
+  name[0] = llvm::toUpper(name[0]);
+  return name;
+}
+
+LogicalResult RecipeSchemes::load(Operation *op, StringRef nameOrFile) {
+  module = op;
+  schemes.clear();
+  llvm::Expected<Recipe> loaded = Recipe::load(nameOrFile);
+  if (!loaded)
+    return emitError(module->getLoc(), llvm::toString(loaded.takeError()));
+  recipe = std::move(*loaded);
+  for (const RecipeRule &rule : recipe.rules) {
+    if (rule.weights.text != "keep" && !parse(rule.weights))
+      return failure();
+    const RecipeText &activations = rule.activations;
+    if (activations.text != "auto" && activations.text != "float" &&
+        !parse(activations))
+      return failure();
+  }
+  return success();
+}
+
+QuantSchemeInterface RecipeSchemes::parse(const RecipeText &text) {
+  auto [entry, isNew] = schemes.try_emplace(text.text);
+  if (!isNew)
+    return entry->second;
+  // The parser knows nothing of the recipe: what it says is reported as ours.
+  MLIRContext *context = module->getContext();
+  std::string why;
+  {
+    ScopedDiagnosticHandler handler(context, [&](Diagnostic &diagnostic) {
+      if (why.empty())
+        why = ": " + diagnostic.str();
+      return success();
+    });
+    entry->second = dyn_cast_or_null<QuantSchemeInterface>(
+        parseAttribute(text.text, context));
+  }
+  if (!entry->second)
+    emitError(module->getLoc(), recipe.where(text))
+        << "'" << text.text << "' is not a scheme" << why;
+  return entry->second;
+}
+
+/// The class that a weight is looked up by. If a table is also a head, lookups
+/// decide: a recipe for linears means the layers in between.
+static std::string layerClass(ArrayRef<QuantizableOpInterface> readers) {
+  for (QuantizableOpInterface reader : readers)
+    if (!reader.getActivationOperand())
+      return getLayerClass(reader);
+  return getLayerClass(readers.front());
+}
+
+const RecipeRule &
+RecipeSchemes::getRule(ArrayRef<QuantizableOpInterface> readers,
+                       StringRef weight) const {
+  static const RecipeRule kept;
+  const RecipeRule *rule = recipe.find(layerClass(readers), weight);
+  return rule ? *rule : kept;
+}
+
+void RecipeSchemes::warnAboutIdleTargets(
+    ArrayRef<std::pair<std::string, std::string>> layers) {
+  if (recipe.file.empty())
+    return;
+  auto check = [&](const RecipeText &target) {
+    for (auto &[layer, weight] : layers)
+      if (matchTarget(target.text, layer, weight) != TargetMatch::None)
+        return;
+    emitWarning(module->getLoc(), recipe.where(target))
+        << "'" << target.text << "' names no layer of this model";
+  };
+  llvm::for_each(recipe.ignore, check);
+  for (const RecipeRule &rule : recipe.rules)
+    llvm::for_each(rule.targets, check);
+}

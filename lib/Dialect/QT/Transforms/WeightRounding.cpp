@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "WeightRounding.h"
+#include "mlir/Support/DebugStringHelper.h"
+#include "quant-mlir/Quantize/Gptq.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace quantmlir;
+using namespace quantmlir::qt;
+
+/// The diagonal of the Hessian: how much an error of each column matters.
+static std::vector<float> columnImportance(const ActivationStatistics *known,
+                                           int64_t k) {
+  std::vector<float> importance;
+  if (!known || known->hessian.empty())
+    return importance;
+  for (int64_t i = 0; i < k; ++i)
+    importance.push_back(known->hessian[i * k + i]);
+  return importance;
+}
+
+/// Codes as `ChosenCodes` has them: unsigned.
+static void makeUnsigned(const Grid &grid, std::vector<uint8_t> &codes) {
+  if (!grid.hasSignedCodes())
+    return;
+  uint8_t half = uint8_t(1 << (grid.codeBits() - 1));
+  for (uint8_t &code : codes)
+    code = uint8_t(code + half) & uint8_t(2 * half - 1);
+}
+
+static double relativeError(ArrayRef<float> values, ArrayRef<float> original) {
+  double error = 0, size = 0;
+  for (auto [value, exact] : llvm::zip_equal(values, original)) {
+    error += (double(value) - exact) * (double(value) - exact);
+    size += double(exact) * exact;
+  }
+  return size > 0 ? std::sqrt(error / size) : 0;
+}
+
+static llvm::Error dequantize(QuantSchemeInterface scheme, int64_t n, int64_t k,
+                              RoundedWeight &result) {
+  SmallVector<ArrayRef<uint8_t>> parts(result.parts.begin(),
+                                       result.parts.end());
+  auto values = dequantizeRows(scheme, parts, n, k, 0, n);
+  if (!values)
+    return values.takeError();
+  result.values = std::move(*values);
+  return llvm::Error::success();
+}
+
+llvm::Expected<RoundedWeight>
+quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
+                           const Rounding &rounding, std::vector<float> values,
+                           int64_t n, int64_t k,
+                           const ActivationStatistics *statistics) {
+  RoundedWeight result;
+  result.parts.resize(scheme.getStorageParts({n, k}).size());
+  bool plain = rounding.method == Rounding::Method::Nearest &&
+               rounding.range == Rounding::Range::Extremes;
+  std::unique_ptr<Grid> grid = plain ? nullptr : scheme.makeGrid(k);
+  if (!plain && !grid)
+    return llvm::createStringError(
+        std::errc::not_supported,
+        "%s knows no other rounding than to nearest within the extremes",
+        debugString(Attribute(scheme)).c_str());
+
+  std::vector<float> original = values;
+  if (plain) {
+    if (llvm::Error error = scheme.quantizeMatrix(values, n, k, result.parts))
+      return std::move(error);
+  } else {
+    FitOptions fit = rounding.range == Rounding::Range::Search
+                         ? FitOptions::leastSquaresSearch()
+                         : FitOptions();
+    GridMatrix matrix;
+    if (rounding.method == Rounding::Method::GPTQ) {
+      if (!statistics || statistics->hessian.empty())
+        return llvm::createStringError(
+            "GPTQ needs the Hessian of the inputs, which calibration did not "
+            "collect");
+      GptqOptions options;
+      options.order = rounding.actOrder ? GptqOptions::Order::Activation
+                                        : GptqOptions::Order::Natural;
+      options.fit = fit;
+      options.importance = GptqOptions::Importance::Feedback;
+      options.damping = rounding.damping;
+      options.tokens = statistics->tokens;
+      auto done = gptq(values, n, k, statistics->hessian, *grid, options);
+      if (!done)
+        return done.takeError();
+      matrix = std::move(done->matrix);
+      result.warnings = std::move(done->warnings);
+    } else {
+      std::vector<float> importance = columnImportance(statistics, k);
+      auto params = fitGroups(values, n, k, *grid, fit, importance);
+      if (!params)
+        return params.takeError();
+      matrix = roundToGrid(values, n, k, *grid, *params);
+    }
+    makeUnsigned(*grid, matrix.codes);
+    ChosenCodes chosen{matrix.codes, matrix.scales, matrix.zeros};
+    if (llvm::Error error = scheme.storeCodes(chosen, n, k, result.parts))
+      return std::move(error);
+  }
+  if (llvm::Error error = dequantize(scheme, n, k, result))
+    return std::move(error);
+  result.error = relativeError(result.values, original);
+  return result;
+}
