@@ -15,6 +15,10 @@ namespace quantmlir::qt {
 #define GEN_PASS_REGISTRATION
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h.inc"
 
+/// The `qt.load` that a float weight comes from, directly or through
+/// `qt.dequantize`; null if there is none.
+LoadOp getWeightSource(mlir::Value weight);
+
 /// Emits the number, f32 (or the type of the scheme's own floats), that the
 /// element at `indices` of a stored tensor stands for:
 /// scale * (decode(code) - offset) + minimum. `parts` are the tensors that the
