@@ -103,3 +103,19 @@ llvm::Expected<WeightData> WeightSource::read(qt::WeightOp weight) {
   }
   return data;
 }
+
+llvm::Expected<std::vector<float>> WeightSource::readVector(StringRef path,
+                                                            StringRef name) {
+  llvm::Expected<WeightFile *> file = open(path);
+  if (!file)
+    return file.takeError();
+  std::vector<float> values;
+  const TensorInfo *tensor = (*file)->find(name);
+  if (!tensor)
+    return values;
+  if (tensor->type != DType::F32)
+    return tensorError(path, name, "is not F32");
+  values.resize(tensor->size / 4);
+  std::memcpy(values.data(), (*file)->data(*tensor).data(), tensor->size);
+  return values;
+}

@@ -5,6 +5,7 @@
 #include "mlir/InitAllPasses.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Target/LLVMIR/Dialect/All.h"
+#include "quant-mlir/Calibrate/Passes.h"
 #include "quant-mlir/CodeGen/CPU/Passes.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
 #include "quant-mlir/Dialect/LM/Transforms/Passes.h"
@@ -23,6 +24,7 @@ void quantmlir::registerAllPasses() {
   qt::registerQTPasses();
   lm::registerLMPasses();
   cpu::registerCPUPasses();
+  registerCalibratePasses();
   mlir::PassPipelineRegistration<RaiseOptions>(
       "raise", "Stage: linalg written by others becomes lm",
       buildRaisePipeline);

@@ -106,6 +106,29 @@ qm_status qm_model_open(const qm_descriptor *descriptor,
   return QM_OK;
 }
 
+qm_status qm_model_open_memory(const qm_descriptor *descriptor, void *data,
+                               int64_t bytes, qm_model **model) {
+  if (!model)
+    return qmi_fail(QM_INVALID, "no place was given to put the model");
+  qm_status status = qmi_check_descriptor(descriptor);
+  if (status)
+    return status;
+  if (bytes < 0 || (bytes && !data) || (uintptr_t)data % QMI_LINE)
+    return qmi_fail(QM_INVALID,
+                    "model %s: the weights are not in memory aligned to %d "
+                    "bytes",
+                    descriptor->name, QMI_LINE);
+  qm_model *opened = calloc(1, sizeof *opened);
+  if (!opened)
+    return qmi_fail(QM_NO_MEMORY, "no memory for model %s", descriptor->name);
+  opened->descriptor = descriptor;
+  atomic_init(&opened->references, 1);
+  opened->weights = data;
+  opened->weights_bytes = bytes;
+  *model = opened;
+  return QM_OK;
+}
+
 void qm_model_free(qm_model *model) {
   if (!model || atomic_fetch_sub(&model->references, 1) != 1)
     return;

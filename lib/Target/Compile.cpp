@@ -80,6 +80,30 @@ static void dropOwnAttributes(ModuleOp module) {
           function.removeArgAttr(i, attr.getName());
 }
 
+llvm::Expected<std::string>
+quantmlir::compileToObject(ModuleOp module, ModelInfo &model,
+                           const CodegenCPUOptions &codegen,
+                           const cpu::CPUTarget &target) {
+  if (llvm::Error error = runPipeline(
+          module, [&](PassManager &pm) { buildKernelPipeline(pm, codegen); },
+          "codegen-cpu"))
+    return std::move(error);
+  model.functions = describeFunctions(module);
+  if (llvm::Error error = runPipeline(
+          module, [&](PassManager &pm) { buildExpansionPipeline(pm, codegen); },
+          "codegen-cpu"))
+    return std::move(error);
+
+  dropOwnAttributes(module);
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> translated =
+      translateModuleToLLVMIR(module, context, model.name);
+  if (!translated)
+    return llvm::createStringError("translation to LLVM IR failed");
+  emitDescriptor(*translated, model);
+  return emitObject(*translated, target);
+}
+
 llvm::Error quantmlir::compileModel(ModuleOp module,
                                     const CompileOptions &given) {
   CompileOptions options = given;
@@ -115,24 +139,8 @@ llvm::Error quantmlir::compileModel(ModuleOp module,
   CodegenCPUOptions codegen;
   codegen.target = options.target;
   codegen.batch = options.batch;
-  if (llvm::Error error = runPipeline(
-          module, [&](PassManager &pm) { buildKernelPipeline(pm, codegen); },
-          "codegen-cpu"))
-    return error;
-  model.functions = describeFunctions(module);
-  if (llvm::Error error = runPipeline(
-          module, [&](PassManager &pm) { buildExpansionPipeline(pm, codegen); },
-          "codegen-cpu"))
-    return error;
-
-  dropOwnAttributes(module);
-  llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> translated =
-      translateModuleToLLVMIR(module, context, options.name);
-  if (!translated)
-    return llvm::createStringError("translation to LLVM IR failed");
-  emitDescriptor(*translated, model);
-  llvm::Expected<std::string> object = emitObject(*translated, *target);
+  llvm::Expected<std::string> object =
+      compileToObject(module, model, codegen, *target);
   if (!object)
     return object.takeError();
 

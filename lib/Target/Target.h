@@ -15,6 +15,8 @@ class Module;
 
 namespace quantmlir {
 
+struct CodegenCPUOptions;
+
 /// An argument or result of a function that the runtime calls.
 struct FunctionValue {
   std::string role; ///< "result", "input", or the argument's kernel.role
@@ -64,6 +66,13 @@ void emitDescriptor(llvm::Module &module, const ModelInfo &model);
 /// Optimizes and compiles to an object file in memory.
 llvm::Expected<std::string> emitObject(llvm::Module &module,
                                        const cpu::CPUTarget &target);
+
+/// Stage "codegen-cpu" and everything after it, up to the bytes of an object
+/// file. Fills in `model.functions`. The module is changed.
+llvm::Expected<std::string> compileToObject(mlir::ModuleOp module,
+                                            ModelInfo &model,
+                                            const CodegenCPUOptions &codegen,
+                                            const cpu::CPUTarget &target);
 
 /// The text of NAME.h.
 std::string makeHeader(const ModelInfo &model, llvm::StringRef target);

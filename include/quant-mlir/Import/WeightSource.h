@@ -25,6 +25,11 @@ public:
   /// the result.
   llvm::Expected<WeightData> read(qt::WeightOp weight);
 
+  /// An f32 vector that is in the file of a weight but is no weight of the
+  /// program; empty if it is not there.
+  llvm::Expected<std::vector<float>> readVector(llvm::StringRef file,
+                                                llvm::StringRef name);
+
 private:
   llvm::Expected<WeightFile *> open(llvm::StringRef path);
 

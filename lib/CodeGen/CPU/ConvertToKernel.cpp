@@ -384,6 +384,94 @@ private:
 };
 
 //===----------------------------------------------------------------------===//
+// Statistics
+//===----------------------------------------------------------------------===//
+
+struct ObservePattern : KernelPattern<qt::ObserveOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult
+  matchAndRewrite(qt::ObserveOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    using qt::Statistics;
+    auto type = op.getX().getType();
+    if (!type.getElementType().isF32())
+      return op.emitOpError("observes ") << type << "; CPU kernels read f32";
+    ArrayRef<int64_t> leading = type.getShape().drop_back();
+    if (leading.size() > 1 && ShapedType::isDynamicShape(leading))
+      return op.emitOpError("has dynamic leading dimensions besides the rows");
+    if (type.getRank() < 2)
+      return op.emitOpError("observes ") << type << ", which has no rows";
+    Location loc = op.getLoc();
+    Value x = asRows(rewriter, loc, adaptor.getX());
+
+    llvm::SmallDenseMap<Statistics, Value> results;
+    for (Statistics one : qt::listStatistics(op.getStatistics()))
+      results[one] = memref::AllocOp::create(
+          rewriter, loc, bufferType(op.getResultOf(one).getType()));
+    Value range = results.lookup(Statistics::Range);
+    Value sumAbs = results.lookup(Statistics::SumAbs);
+    if (range || sumAbs)
+      kernel::ObserveChannelsOp::create(rewriter, loc, x, range, sumAbs);
+    if (Value gram = results.lookup(Statistics::Gram))
+      emitGram(rewriter, loc, x, op.getChannels(), gram);
+    if (Value histogram = results.lookup(Statistics::Histogram))
+      emitHistogram(rewriter, loc, x, histogram);
+
+    SmallVector<Value> values;
+    for (Statistics one : qt::listStatistics(op.getStatistics()))
+      values.push_back(results.lookup(one));
+    rewriter.replaceOp(op, values);
+    return success();
+  }
+
+private:
+  /// Columns that kernel.gram takes at once: a multiple of what the register
+  /// tiles of all targets cover.
+  static constexpr int64_t gramColumns = 32;
+  /// Shares of the rows that are counted apart.
+  static constexpr int64_t histogramParts = 16;
+
+  static void emitGram(OpBuilder &builder, Location loc, Value x,
+                       int64_t channels, Value out) {
+    auto rows = cast<MemRefType>(x.getType());
+    auto type = MemRefType::get({llvm::divideCeil(channels, gramColumns),
+                                 rows.getDimSize(0), gramColumns},
+                                rows.getElementType());
+    SmallVector<Value> sizes;
+    if (rows.isDynamicDim(0))
+      sizes.push_back(memref::DimOp::create(builder, loc, x, 0));
+    Value packed = memref::AllocOp::create(builder, loc, type, sizes);
+    kernel::PackColumnsOp::create(builder, loc, x, packed);
+    kernel::GramOp::create(builder, loc, packed, out);
+  }
+
+  static void emitHistogram(OpBuilder &builder, Location loc, Value x,
+                            Value out) {
+    auto type = cast<MemRefType>(out.getType());
+    Value parts = memref::AllocOp::create(
+        builder, loc,
+        MemRefType::get({histogramParts, type.getDimSize(0)},
+                        type.getElementType()));
+    kernel::HistogramOp::create(builder, loc, x, parts);
+    Value zero = arith::ConstantIntOp::create(builder, loc, 0, 32);
+    linalg::FillOp::create(builder, loc, zero, out);
+    AffineExpr bin = builder.getAffineDimExpr(0);
+    AffineExpr part = builder.getAffineDimExpr(1);
+    SmallVector<AffineMap> maps = {
+        AffineMap::get(2, 0, {part, bin}, builder.getContext()),
+        AffineMap::get(2, 0, bin)};
+    linalg::GenericOp::create(
+        builder, loc, parts, out, maps,
+        {utils::IteratorType::parallel, utils::IteratorType::reduction},
+        [](OpBuilder &body, Location bodyLoc, ValueRange args) {
+          Value sum = arith::AddIOp::create(body, bodyLoc, args[0], args[1]);
+          linalg::YieldOp::create(body, bodyLoc, sum);
+        });
+  }
+};
+
+//===----------------------------------------------------------------------===//
 // The pass
 //===----------------------------------------------------------------------===//
 
@@ -548,7 +636,8 @@ void ConvertToKernel::runOnOperation() {
   target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
   RewritePatternSet patterns(context);
   patterns.add<LoadPattern, QuantizePattern, MatmulPattern, GatherPattern,
-               RMSNormPattern, LayerNormPattern, RopePattern, AttentionPattern>(
+               RMSNormPattern, LayerNormPattern, RopePattern, AttentionPattern,
+               ObservePattern>(
       types, context);
   populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns,
                                                                  types);

@@ -94,6 +94,10 @@ llvm::LogicalResult expand(KernelBuilder &b, kernel::LayerNormOp op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::RopeOp op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::CacheWriteOp op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::AttentionOp op);
+llvm::LogicalResult expand(KernelBuilder &b, kernel::ObserveChannelsOp op);
+llvm::LogicalResult expand(KernelBuilder &b, kernel::HistogramOp op);
+llvm::LogicalResult expand(KernelBuilder &b, kernel::PackColumnsOp op);
+llvm::LogicalResult expand(KernelBuilder &b, kernel::GramOp op);
 /// Any linalg op on buffers: vectors where it is elementwise, else loops.
 llvm::LogicalResult expand(KernelBuilder &b, mlir::linalg::LinalgOp op);
 

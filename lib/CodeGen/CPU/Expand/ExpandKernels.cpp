@@ -40,7 +40,8 @@ struct ExpandKernels : cpu::impl::KernelExpandPassBase<ExpandKernels> {
               .Case<kernel::QuantizeOp, kernel::MatmulIntOp,
                     kernel::MatmulFloatOp, kernel::GatherOp, kernel::RMSNormOp,
                     kernel::LayerNormOp, kernel::RopeOp, kernel::CacheWriteOp,
-                    kernel::AttentionOp>(
+                    kernel::AttentionOp, kernel::ObserveChannelsOp,
+                    kernel::HistogramOp, kernel::PackColumnsOp, kernel::GramOp>(
                   [&](auto kernelOp) { return expand(b, kernelOp); })
               .Case<linalg::LinalgOp>([&](linalg::LinalgOp linalgOp) {
                 return expand(b, linalgOp);

@@ -10,6 +10,7 @@ using namespace quantmlir::qt;
 
 #include "quant-mlir/Dialect/QT/IR/QTAttrInterfaces.cpp.inc"
 #include "quant-mlir/Dialect/QT/IR/QTDialect.cpp.inc"
+#include "quant-mlir/Dialect/QT/IR/QTEnums.cpp.inc"
 #include "quant-mlir/Dialect/QT/IR/QTOpInterfaces.cpp.inc"
 
 #define GET_ATTRDEF_CLASSES

@@ -3,6 +3,7 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
 #include "quant-mlir/Dialect/QT/IR/QT.h"
+#include "quant-mlir/Quantize/Histogram.h"
 
 using namespace mlir;
 using namespace quantmlir::qt;
@@ -13,6 +14,38 @@ static ParseResult parseWholeType(OpAsmParser &parser, Type &type) {
 
 static void printWholeType(OpAsmPrinter &printer, Operation *, Type type) {
   printer << type;
+}
+
+/// `[range, gram]`
+static ParseResult parseStatistics(OpAsmParser &parser,
+                                   StatisticsAttr &statistics) {
+  Statistics parsed = {};
+  auto parseOne = [&]() -> ParseResult {
+    StringRef word;
+    SMLoc loc = parser.getCurrentLocation();
+    if (parser.parseKeyword(&word))
+      return failure();
+    std::optional<Statistics> statistic = symbolizeStatistics(word);
+    if (!statistic)
+      return parser.emitError(loc)
+             << "unknown statistic '" << word << "'; known are range, sum_abs, "
+             << "gram, histogram";
+    parsed = parsed | *statistic;
+    return success();
+  };
+  if (parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Square, parseOne))
+    return failure();
+  statistics = StatisticsAttr::get(parser.getContext(), parsed);
+  return success();
+}
+
+static void printStatistics(OpAsmPrinter &printer, Operation *,
+                            StatisticsAttr statistics) {
+  printer << "[";
+  llvm::interleaveComma(
+      listStatistics(statistics.getValue()), printer,
+      [&](Statistics one) { printer << stringifyStatistics(one); });
+  printer << "]";
 }
 
 #define GET_OP_CLASSES
@@ -171,4 +204,71 @@ LogicalResult GatherOp::verify() {
     return emitOpError("C1: the result must have ids' shape with E = ")
            << table[1] << " appended, got " << result;
   return success();
+}
+
+//===----------------------------------------------------------------------===//
+// observe
+//===----------------------------------------------------------------------===//
+
+SmallVector<Statistics> quantmlir::qt::listStatistics(Statistics statistics) {
+  SmallVector<Statistics> list;
+  for (Statistics one : {Statistics::Range, Statistics::SumAbs,
+                         Statistics::Gram, Statistics::Histogram})
+    if (bitEnumContainsAll(statistics, one))
+      list.push_back(one);
+  return list;
+}
+
+RankedTensorType quantmlir::qt::statisticType(MLIRContext *context,
+                                              Statistics statistic,
+                                              int64_t channels) {
+  Type f32 = Float32Type::get(context);
+  switch (statistic) {
+  case Statistics::Range:
+    return RankedTensorType::get({2, channels}, f32);
+  case Statistics::SumAbs:
+    return RankedTensorType::get({channels}, f32);
+  case Statistics::Gram:
+    return RankedTensorType::get({channels, channels}, f32);
+  case Statistics::Histogram:
+    return RankedTensorType::get({histogramBins},
+                                 IntegerType::get(context, 32));
+  }
+  llvm_unreachable("a set of statistics has no type");
+}
+
+void ObserveOp::build(OpBuilder &builder, OperationState &state, Value x,
+                      Statistics statistics, StringRef site,
+                      ArrayAttr readers) {
+  int64_t channels = cast<RankedTensorType>(x.getType()).getShape().back();
+  SmallVector<Type> types;
+  for (Statistics one : listStatistics(statistics))
+    types.push_back(statisticType(builder.getContext(), one, channels));
+  build(builder, state, types, x, statistics, site, readers);
+}
+
+LogicalResult ObserveOp::verify() {
+  auto type = getX().getType();
+  if (type.getRank() == 0 || ShapedType::isDynamic(type.getShape().back()))
+    return emitOpError("C1: the last dimension must be static, got ") << type;
+  SmallVector<Statistics> list = listStatistics(getStatistics());
+  if (list.empty() || list.size() != getNumResults())
+    return emitOpError("C2: has ")
+           << list.size() << " statistics, but " << getNumResults()
+           << " results";
+  for (auto [one, result] : llvm::zip(list, getResultTypes())) {
+    RankedTensorType wanted = statisticType(getContext(), one, getChannels());
+    if (result != wanted)
+      return emitOpError("C2: ") << stringifyStatistics(one) << " is " << wanted
+                                 << ", got " << result;
+  }
+  return success();
+}
+
+Value ObserveOp::getResultOf(Statistics statistic) {
+  for (auto [one, result] :
+       llvm::zip(listStatistics(getStatistics()), getResults()))
+    if (one == statistic)
+      return result;
+  return {};
 }

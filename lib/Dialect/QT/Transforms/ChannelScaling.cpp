@@ -14,7 +14,7 @@ using namespace quantmlir::qt;
 //===----------------------------------------------------------------------===//
 
 static WeightOp getWeight(Value value) {
-  LoadOp load = getWeightLoad(value);
+  LoadOp load = getWeightSource(value);
   return load ? SymbolTable::lookupNearestSymbolFrom<WeightOp>(
                     load, load.getWeightAttr())
               : WeightOp();

@@ -6,9 +6,12 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Dialect/Utils/LinalgFormulas.h"
+#include "quant-mlir/Quantize/Histogram.h"
+#include <limits>
 
 using namespace mlir;
 using namespace quantmlir;
@@ -197,10 +200,151 @@ struct LowerGather : OpConversionPattern<GatherOp> {
   }
 };
 
+/// The formulas of `qt.observe`, each as a sum over all rows.
+class ObserveEmitter {
+public:
+  ObserveEmitter(OpBuilder &builder, Location loc, Value x)
+      : builder(builder), loc(loc), x(x),
+        emit(builder, loc, builder.getF32Type()), xSizes(emit.sizes(x)),
+        rows(xSizes.size() - 1) {}
+
+  Value compute(Statistics statistic, RankedTensorType type) {
+    switch (statistic) {
+    case Statistics::Range:
+      return range(type);
+    case Statistics::SumAbs:
+      return perChannel(0, [](OpBuilder &b, Location loc, Value sum,
+                              ValueRange element) -> Value {
+        Value magnitude = math::AbsFOp::create(b, loc, element[0]);
+        return arith::AddFOp::create(b, loc, sum, magnitude);
+      });
+    case Statistics::Gram:
+      return gram();
+    case Statistics::Histogram:
+      return histogram(type);
+    }
+    llvm_unreachable("one statistic at a time");
+  }
+
+private:
+  /// Loops: `first` that index the result, then the rows of x.
+  SmallVector<OpFoldResult> loopSizes(ArrayRef<OpFoldResult> first) {
+    SmallVector<OpFoldResult> sizes(first);
+    llvm::append_range(sizes, ArrayRef(xSizes).drop_back());
+    return sizes;
+  }
+  /// x with its channel indexed by loop `channel`.
+  LinalgEmitter::Operand operand(unsigned parallel, unsigned channel) {
+    SmallVector<unsigned> which;
+    for (unsigned row = 0; row < rows; ++row)
+      which.push_back(parallel + row);
+    which.push_back(channel);
+    return {x, emit.dims(parallel + rows, which)};
+  }
+  Value perChannel(double init, LinalgEmitter::ReduceBody body) {
+    return emit.reduce(loopSizes(xSizes.back()), 1, init, {operand(1, 0)},
+                       body);
+  }
+  Value range(RankedTensorType type) {
+    double infinity = std::numeric_limits<double>::infinity();
+    Value least = perChannel(infinity, [](OpBuilder &b, Location loc, Value old,
+                                          ValueRange element) -> Value {
+      return arith::MinimumFOp::create(b, loc, old, element[0]);
+    });
+    Value most = perChannel(-infinity, [](OpBuilder &b, Location loc, Value old,
+                                          ValueRange element) -> Value {
+      return arith::MaximumFOp::create(b, loc, old, element[0]);
+    });
+    SmallVector<OpFoldResult> sizes = {builder.getIndexAttr(2), xSizes.back()};
+    return emit.map(
+        type.getElementType(), sizes,
+        {{least, emit.dims(2, {1})}, {most, emit.dims(2, {1})}},
+        [](OpBuilder &b, Location loc, ValueRange elements) -> Value {
+          Value row = linalg::IndexOp::create(b, loc, 0);
+          Value zero = arith::ConstantIndexOp::create(b, loc, 0);
+          Value first = arith::CmpIOp::create(
+              b, loc, arith::CmpIPredicate::eq, row, zero);
+          return arith::SelectOp::create(b, loc, first, elements[0],
+                                         elements[1]);
+        });
+  }
+  Value gram() {
+    SmallVector<OpFoldResult> channels(2, xSizes.back());
+    return emit.reduce(loopSizes(channels), 2, 0,
+                       {operand(2, 0), operand(2, 1)},
+                       [](OpBuilder &b, Location loc, Value sum,
+                          ValueRange elements) -> Value {
+                         Value product = arith::MulFOp::create(
+                             b, loc, elements[0], elements[1]);
+                         return arith::AddFOp::create(b, loc, sum, product);
+                       });
+  }
+  /// Every bin looks at every value: slow, and plain to read.
+  Value histogram(RankedTensorType type) {
+    OpFoldResult bins = builder.getIndexAttr(histogramBins);
+    SmallVector<OpFoldResult> sizes = loopSizes(bins);
+    sizes.push_back(xSizes.back());
+    SmallVector<unsigned> which;
+    for (unsigned dim = 1; dim < sizes.size(); ++dim)
+      which.push_back(dim);
+    auto isInBin = [](OpBuilder &b, Location loc, Value value) -> Value {
+      Type i32 = b.getI32Type();
+      auto number = [&](int64_t n) -> Value {
+        return arith::ConstantIntOp::create(b, loc, i32, n);
+      };
+      Value bits = arith::BitcastOp::create(b, loc, i32, value);
+      bits = arith::AndIOp::create(b, loc, bits, number(0x7FFFFFFF));
+      Value bin = arith::ShRUIOp::create(b, loc, bits, number(histogramShift));
+      bin = arith::SubIOp::create(b, loc, bin, number(histogramBase));
+      bin = arith::MaxSIOp::create(b, loc, bin, number(0));
+      bin = arith::MinSIOp::create(b, loc, bin, number(histogramBins - 1));
+      Value own = arith::IndexCastOp::create(b, loc, i32,
+                                             linalg::IndexOp::create(b, loc, 0));
+      return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, bin, own);
+    };
+    // Counted in f32, which is exact up to 2^24.
+    Value counts = emit.reduce(
+        sizes, 1, 0, {{x, emit.dims(sizes.size(), which)}},
+        [&](OpBuilder &b, Location loc, Value sum, ValueRange elements) {
+          Value one = arith::UIToFPOp::create(
+              b, loc, b.getF32Type(), isInBin(b, loc, elements[0]));
+          return arith::AddFOp::create(b, loc, sum, one).getResult();
+        });
+    return emit.map(type.getElementType(), bins, {{counts, emit.dims(1, {0})}},
+                    [&](OpBuilder &b, Location loc, ValueRange elements) {
+                      return arith::FPToSIOp::create(
+                                 b, loc, type.getElementType(), elements[0])
+                          .getResult();
+                    });
+  }
+
+  OpBuilder &builder;
+  Location loc;
+  Value x;
+  LinalgEmitter emit;
+  SmallVector<OpFoldResult> xSizes;
+  unsigned rows; ///< dimensions in front of the channels
+};
+
+struct LowerObserve : OpConversionPattern<ObserveOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(ObserveOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    ObserveEmitter emitter(rewriter, op.getLoc(), adaptor.getX().front());
+    SmallVector<Value> results;
+    for (auto [one, type] :
+         llvm::zip(listStatistics(op.getStatistics()), op.getResultTypes()))
+      results.push_back(emitter.compute(one, cast<RankedTensorType>(type)));
+    rewriter.replaceOp(op, results);
+    return success();
+  }
+};
+
 } // namespace
 
 void quantmlir::qt::populateLowerToLinalgPatterns(
     RewritePatternSet &patterns, const TypeConverter &converter) {
   patterns.add<LowerAssemble, LowerParts, LowerQuantize, LowerDequantize,
-               LowerMatmul, LowerGather>(converter, patterns.getContext());
+               LowerMatmul, LowerGather, LowerObserve>(converter, patterns.getContext());
 }

@@ -124,7 +124,7 @@ LogicalResult QuantizePass::decide(Decision &decision) {
 LogicalResult QuantizePass::decide() {
   QuantizableOpInterface first;
   getOperation().walk([&](QuantizableOpInterface op) {
-    LoadOp load = getWeightLoad(op.getWeightOperand().get());
+    LoadOp load = getWeightSource(op.getWeightOperand().get());
     if (!load) {
       ++numFloat;
       if (!first)
@@ -406,7 +406,7 @@ void QuantizePass::runOnOperation() {
 
   // The stage's contract.
   getOperation().walk([&](QuantizableOpInterface op) {
-    if (getWeightLoad(op.getWeightOperand().get())) {
+    if (getWeightSource(op.getWeightOperand().get())) {
       op->emitError("reads a weight from a file and was not quantized");
       signalPassFailure();
     }

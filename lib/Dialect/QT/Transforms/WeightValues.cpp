@@ -9,12 +9,6 @@ using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::qt;
 
-LoadOp quantmlir::qt::getWeightLoad(Value weight) {
-  if (auto dequantize = weight.getDefiningOp<DequantizeOp>())
-    return dequantize.getInput().getDefiningOp<LoadOp>();
-  return weight.getDefiningOp<LoadOp>();
-}
-
 RankedTensorType quantmlir::qt::getLogicalType(WeightOp weight) {
   if (auto stored = dyn_cast<QuantTensorType>(weight.getType()))
     return stored.getLogicalType();

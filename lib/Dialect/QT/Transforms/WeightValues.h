@@ -3,14 +3,10 @@
 #define QUANT_MLIR_LIB_DIALECT_QT_TRANSFORMS_WEIGHTVALUES_H
 
 #include "mlir/IR/BuiltinOps.h"
-#include "quant-mlir/Dialect/QT/IR/QT.h"
+#include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Import/WeightSource.h"
 
 namespace quantmlir::qt {
-
-/// The `qt.load` that a float weight comes from, directly or through a
-/// `qt.dequantize`; null if it comes from elsewhere.
-LoadOp getWeightLoad(mlir::Value weight);
 
 /// The type of the numbers that a weight stands for.
 mlir::RankedTensorType getLogicalType(WeightOp weight);

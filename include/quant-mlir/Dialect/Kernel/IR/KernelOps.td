@@ -228,4 +228,60 @@ def Kernel_AttentionOp : Kernel_Op<"attention"> {
   }];
 }
 
+//===----------------------------------------------------------------------===//
+// Statistics of activations
+//===----------------------------------------------------------------------===//
+
+def Kernel_ObserveChannelsOp : Kernel_Op<"observe_channels", [AttrSizedOperandSegments]> {
+  let summary = "Minimum, maximum and sum of magnitudes of each column";
+  let description = [{
+    `range[0][k]`, `range[1][k]` and `sumAbs[k]` over the rows of `x`.
+
+    Split over columns.
+  }];
+  let arguments = (ins Reads<F32Buffer>:$x, Writes<Optional<F32Buffer>>:$range,
+                       Writes<Optional<F32Buffer>>:$sumAbs);
+  let assemblyFormat = [{
+    $x (`range` $range^)? (`sum_abs` $sumAbs^)? attr-dict `:` type(operands)
+  }];
+}
+
+def Kernel_HistogramOp : Kernel_Op<"histogram"> {
+  let summary = "Counts of magnitudes in bins of their logarithm";
+  let description = [{
+    `parts[p]` counts the values of the p-th share of the rows, see
+    `Quantize/Histogram.h` for the bins. The sum over p is the histogram: threads
+    cannot share counters.
+
+    Split over parts.
+  }];
+  let arguments = (ins Reads<F32Buffer>:$x, Writes<I32Buffer>:$parts);
+  let assemblyFormat = "$x `into` $parts attr-dict `:` type($x) `into` type($parts)";
+}
+
+def Kernel_PackColumnsOp : Kernel_Op<"pack_columns"> {
+  let summary = "Columns side by side, for kernel.gram";
+  let description = [{
+    `packed[p][m][c] = x[m][p * C + c]` with C the last dimension of `packed`,
+    zero past the last column: a walk over rows then reads memory front to back,
+    where a column of `x` would touch a page for each row.
+
+    Split over p.
+  }];
+  let arguments = (ins Reads<F32Buffer>:$x, Writes<F32Buffer>:$packed);
+  let assemblyFormat = "$x `into` $packed attr-dict `:` type($x) `into` type($packed)";
+}
+
+def Kernel_GramOp : Kernel_Op<"gram"> {
+  let summary = "Products of columns with each other, summed over rows";
+  let description = [{
+    `out[i][j] = sum_m x[m][i] * x[m][j]` for j <= i, with x as
+    `kernel.pack_columns` leaves it. Above the diagonal `out` is written in part.
+
+    Split over blocks of columns.
+  }];
+  let arguments = (ins Reads<F32Buffer>:$packed, Writes<F32Buffer>:$out);
+  let assemblyFormat = "$packed `into` $out attr-dict `:` type($packed) `into` type($out)";
+}
+
 #endif // QUANT_MLIR_DIALECT_KERNEL_IR_KERNELOPS_TD

@@ -63,4 +63,22 @@ def RaiseLinalgPass : Pass<"lm-raise-linalg", "::mlir::func::FuncOp"> {
   ];
 }
 
+def DropCachePass : Pass<"lm-drop-cache", "::mlir::func::FuncOp"> {
+  let summary = "A function for whole texts: no cache, all outputs";
+  let description = [{
+    Calibration and scoring feed every text in one call from position 0. Then a
+    cache holds nothing but what the call itself wrote: attention reads its own
+    keys and values, the position is 0, and `outputs` (the index argument of that
+    `lm.name`) is the number of tokens, so that every token has a result.
+
+    Before:   caches and their positions are arguments of the function.
+    After:    these arguments are gone.
+    Numerics: unchanged.
+    Example:  test/Dialect/LM/drop-cache.mlir
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::tensor::TensorDialect"
+  ];
+}
+
 #endif // QUANT_MLIR_DIALECT_LM_TRANSFORMS_PASSES_TD

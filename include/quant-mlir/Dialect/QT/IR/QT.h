@@ -17,6 +17,7 @@
 
 #include "quant-mlir/Dialect/QT/IR/QTAttrInterfaces.h.inc"
 #include "quant-mlir/Dialect/QT/IR/QTDialect.h.inc"
+#include "quant-mlir/Dialect/QT/IR/QTEnums.h.inc"
 #include "quant-mlir/Dialect/QT/IR/QTOpInterfaces.h.inc"
 
 #define GET_ATTRDEF_CLASSES
@@ -29,6 +30,12 @@
 #include "quant-mlir/Dialect/QT/IR/QTOps.h.inc"
 
 namespace quantmlir::qt {
+
+/// The type of one statistic of an activation with `channels` channels.
+mlir::RankedTensorType statisticType(mlir::MLIRContext *context,
+                                     Statistics statistic, int64_t channels);
+/// The single statistics of a set, in the order of `qt.observe`'s results.
+llvm::SmallVector<Statistics> listStatistics(Statistics statistics);
 
 /// Bits per value that a tensor of this static shape takes, all parts counted.
 double getBitsPerValue(QuantSchemeInterface scheme,

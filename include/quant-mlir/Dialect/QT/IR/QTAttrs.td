@@ -2,6 +2,7 @@
 #ifndef QUANT_MLIR_DIALECT_QT_IR_QTATTRS_TD
 #define QUANT_MLIR_DIALECT_QT_IR_QTATTRS_TD
 
+include "mlir/IR/EnumAttr.td"
 include "quant-mlir/Dialect/QT/IR/QTAttrBase.td"
 
 def QT_PanelsAttr : QT_Attr<"Panels", "panels"> {
@@ -32,6 +33,14 @@ def QT_RowsAttr : QT_Attr<"Rows", "rows"> {
   }];
   let parameters = (ins "int64_t":$stride, "int64_t":$group, "int64_t":$sums);
   let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def QT_StatisticsAttr : I32BitEnumAttr<"Statistics", "What qt.observe computes", [
+    I32BitEnumAttrCaseBit<"Range", 0, "range">,
+    I32BitEnumAttrCaseBit<"SumAbs", 1, "sum_abs">,
+    I32BitEnumAttrCaseBit<"Gram", 2, "gram">,
+    I32BitEnumAttrCaseBit<"Histogram", 3, "histogram">]> {
+  let cppNamespace = "::quantmlir::qt";
 }
 
 #endif // QUANT_MLIR_DIALECT_QT_IR_QTATTRS_TD

@@ -28,6 +28,23 @@ def QT_Dialect : Dialect {
   let extraClassDeclaration = [{
     /// On a weight that was rounded: its relative error, f64.
     static constexpr llvm::StringLiteral errorAttrName = "qt.error";
+    /// On a module whose numbers changed but not what it computes: the
+    /// fingerprint that it had before, see Import/Fingerprint.h.
+    static constexpr llvm::StringLiteral fingerprintAttrName = "qt.fingerprint";
+    /// On a module: every weight that an observed activation meets, and the
+    /// name of that activation (`qt.observe`'s site).
+    static constexpr llvm::StringLiteral sitesAttrName = "qt.sites";
+    /// On a function made by `qt-split-stages`: its number; the site that it
+    /// ends with, and that site's readers.
+    static constexpr llvm::StringLiteral stageAttrName = "qt.stage";
+    static constexpr llvm::StringLiteral siteAttrName = "qt.site";
+    static constexpr llvm::StringLiteral readersAttrName = "qt.readers";
+    /// On its arguments and results: the number of a value that one stage makes
+    /// and later ones read; the number of an argument of the whole function;
+    /// the name of a statistic.
+    static constexpr llvm::StringLiteral liveAttrName = "qt.live";
+    static constexpr llvm::StringLiteral argumentAttrName = "qt.argument";
+    static constexpr llvm::StringLiteral statisticAttrName = "qt.statistic";
 
     /// Registers an attribute of this dialect. A scheme does it in its own
     /// `register…Scheme` function, which is reached through Schemes.def.

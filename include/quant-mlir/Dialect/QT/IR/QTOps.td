@@ -201,4 +201,54 @@ def QT_GatherOp : QT_Op<"gather", [Pure]> {
   let hasVerifier = 1;
 }
 
+def QT_ObserveOp : QT_Op<"observe", [Pure]> {
+  let summary = "Statistics of an activation, for calibration";
+  let description = [{
+    What quantizers want to know of an activation x [..., K], over the M rows of
+    this call. `statistics` says which of the results there are, always in this
+    order:
+
+    | statistic | result | |
+    |---|---|---|
+    | `range` | tensor<2xKxf32> | row 0: minimum, row 1: maximum of each channel |
+    | `sum_abs` | tensor<Kxf32> | sum of the magnitudes of each channel |
+    | `gram` | tensor<KxKxf32> | sum over rows of x[i]·x[j] for j <= i; above the diagonal unspecified |
+    | `histogram` | tensor<2048xi32> | counts of magnitudes, 32 bins to an octave from 2^-40 on: `Quantize/Histogram.h` |
+
+    `site` names the activation, `readers` are the weights that it is multiplied
+    with. The op changes nothing and adds nothing up: whoever calls the program
+    adds the results of its calls.
+
+    ```mlir
+    %range, %gram = qt.observe %x [range, gram] site "blk.0.attn_q.weight"
+        : tensor<?x576xf32> -> tensor<2x576xf32>, tensor<576x576xf32>
+    ```
+
+    Numerics: sums in f32, in any order. NaN wins over every minimum and
+    maximum.
+
+    - C1: x has a static last dimension K.
+    - C2: there is at least one statistic, and a result of the type above for
+      each.
+  }];
+  let arguments = (ins QT_FloatTensor:$x, QT_StatisticsAttr:$statistics,
+                       StrAttr:$site, DefaultValuedAttr<StrArrayAttr, "{}">:$readers);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = [{
+    $x custom<Statistics>($statistics) `site` $site attr-dict `:` type($x) `->`
+    type($results)
+  }];
+  let builders = [
+    OpBuilder<(ins "::mlir::Value":$x, "Statistics":$statistics,
+                   "::llvm::StringRef":$site, "::mlir::ArrayAttr":$readers)>,
+  ];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The size of the last dimension.
+    int64_t getChannels() { return getX().getType().getShape().back(); }
+    /// The result of one statistic, null if it was not asked for.
+    ::mlir::Value getResultOf(Statistics statistic);
+  }];
+}
+
 #endif // QUANT_MLIR_DIALECT_QT_IR_QTOPS_TD

@@ -131,4 +131,56 @@ def QuantizePass : Pass<"qt-quantize", "::mlir::ModuleOp"> {
   ];
 }
 
+def ObservePass : Pass<"qt-observe", "::mlir::ModuleOp"> {
+  let summary = "Observe the activations that weights are multiplied with";
+  let description = [{
+    Puts a `qt.observe` in front of the first op that reads an activation
+    together with a weight from a file (`QuantizableOpInterface`), one for each
+    activation: linears that share their input share its statistics. An
+    activation is called after the first weight that it meets; the module's
+    attribute `qt.sites` maps every weight to its activation's name.
+
+    The observers' results are unused until `--qt-split-stages` returns them.
+
+    Before:   weights are `qt.load`, or `qt.dequantize` of one; others are not
+              observed.
+    After:    as before, with observers.
+    Numerics: unchanged.
+    Example:  test/Dialect/QT/observe.mlir
+  }];
+  let options = [
+    ListOption<"statistics", "statistics", "std::string",
+               "What to compute: range, sum_abs, gram, histogram; all unless "
+               "given">,
+  ];
+  let statistics = [
+    Statistic<"numSites", "sites", "Activations observed">,
+  ];
+  let dependentDialects = ["::quantmlir::qt::QTDialect"];
+}
+
+def SplitStagesPass : Pass<"qt-split-stages", "::mlir::ModuleOp"> {
+  let summary = "Cut an observed function behind each observer";
+  let description = [{
+    `@f` with n observers becomes `@f_stage0` to `@f_stageN`. Stage i computes
+    what lies between observer i - 1 and observer i from values that earlier
+    stages left, and returns what later ones need and the statistics. The last
+    stage returns what `@f` did. Whoever runs the stages can change weights
+    between them: no stage reads a weight of an activation that it observes
+    itself.
+
+    Arguments and results say what they are: `qt.live = N`, a value handed from
+    the stage that makes it to any that read it; `qt.argument = N`, an argument
+    of `@f`; `qt.statistic = "gram"`. Weights, constants and sizes are made again
+    in each stage.
+
+    Before:   one function of the module has `qt.observe` ops, all in its only
+              block.
+    After:    the stages, in place of the function.
+    Numerics: unchanged.
+    Example:  test/Dialect/QT/split-stages.mlir
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect"];
+}
+
 #endif // QUANT_MLIR_DIALECT_QT_TRANSFORMS_PASSES_TD

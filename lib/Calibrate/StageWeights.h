@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_LIB_CALIBRATE_STAGEWEIGHTS_H
+#define QUANT_MLIR_LIB_CALIBRATE_STAGEWEIGHTS_H
+
+#include "StageProgram.h"
+#include "quant-mlir/Import/WeightSource.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
+
+namespace quantmlir {
+
+/// The packed weights of all stages, in memory that is reserved as a whole and
+/// filled for the stages that run.
+class StageWeights {
+public:
+  explicit StageWeights(StageProgram &program) : program(program) {}
+  ~StageWeights();
+  StageWeights(const StageWeights &) = delete;
+
+  llvm::Error reserve();
+  void *data() const { return memory; }
+  int64_t bytes() const { return size; }
+
+  /// Fills in the weights that a stage reads.
+  llvm::Error prepare(size_t stage);
+  /// Gives memory back after a stage: of weights that the next one does not
+  /// read. Forgets replacements that no later stage reads.
+  void release(size_t stage);
+  /// Gives all of it back.
+  void releaseAll();
+
+  llvm::Expected<std::vector<float>> read(llvm::StringRef name);
+  llvm::Error replace(llvm::StringRef name, std::vector<float> values);
+
+private:
+  llvm::Expected<StageWeight *> find(llvm::StringRef name);
+  llvm::Error fill(llvm::StringRef name, StageWeight &weight);
+  void giveBack(const StageWeight &weight);
+
+  StageProgram &program;
+  WeightSource files;
+  llvm::StringMap<std::vector<float>> replaced;
+  llvm::StringSet<> resident;
+  char *memory = nullptr;
+  int64_t size = 0;
+};
+
+} // namespace quantmlir
+
+#endif // QUANT_MLIR_LIB_CALIBRATE_STAGEWEIGHTS_H
