@@ -32,6 +32,8 @@ missing_packages() {
   command -v g++ >/dev/null || command -v clang++ >/dev/null || echo g++
   command -v cmake >/dev/null || echo cmake
   command -v ninja >/dev/null || echo ninja-build
+  [ -e /usr/include/eigen3/Eigen/Core ] || [ -e /usr/local/include/eigen3/Eigen/Core ] ||
+    echo libeigen3-dev
   if ! command -v "$python" >/dev/null; then
     echo python3 python3-venv
   elif ! "$python" -c 'import venv' 2>/dev/null || ! has_ensurepip && ! has_pip; then

@@ -9,6 +9,7 @@
 #include "quant-mlir/CodeGen/CPU/Passes.h"
 #include "quant-mlir/Dialect/LM/Transforms/Passes.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
+#include "quant-mlir/Quantize/Recipe.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -20,9 +21,23 @@ void quantmlir::buildRaisePipeline(OpPassManager &pm,
   pm.addPass(qt::createExternalizeConstantsPass({options.weightsOut}));
 }
 
-void quantmlir::buildQuantizePipeline(OpPassManager &pm,
-                                      const QuantizeOptions &options) {
-  pm.addPass(qt::createQuantizePass({options.recipe, options.weightsOut}));
+void quantmlir::buildQuantizePipeline(
+    OpPassManager &pm, const QuantizeOptions &options,
+    std::shared_ptr<qt::CalibrationProvider> provider) {
+  llvm::Expected<Recipe> recipe = Recipe::load(options.recipe);
+  if (!recipe) {
+    // qt-quantize reports it, at the module.
+    llvm::consumeError(recipe.takeError());
+  } else if (recipe->smoothing) {
+    std::string smoothed = options.weightsOut.empty()
+                               ? options.recipe + ".smoothed.safetensors"
+                               : options.weightsOut + ".smoothed";
+    pm.addPass(qt::createSmoothPass(
+        {options.recipe, options.calibration, smoothed}, provider));
+  }
+  // After smoothing, which changes what there is to round.
+  pm.addPass(qt::createQuantizePass(
+      {options.recipe, options.weightsOut, options.calibration}, provider));
 }
 
 void quantmlir::buildPackPipeline(OpPassManager &pm,

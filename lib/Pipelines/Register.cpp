@@ -5,6 +5,7 @@
 #include "mlir/InitAllPasses.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Target/LLVMIR/Dialect/All.h"
+#include "quant-mlir/Calibrate/ModelCalibration.h"
 #include "quant-mlir/Calibrate/Passes.h"
 #include "quant-mlir/CodeGen/CPU/Passes.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
@@ -29,7 +30,15 @@ void quantmlir::registerAllPasses() {
       "raise", "Stage: linalg written by others becomes lm",
       buildRaisePipeline);
   mlir::PassPipelineRegistration<QuantizeOptions>(
-      "quantize", "Stage: choose schemes by a recipe", buildQuantizePipeline);
+      "quantize", "Stage: choose schemes by a recipe",
+      [](mlir::OpPassManager &pm, const QuantizeOptions &options) {
+        buildQuantizePipeline(
+            pm, options,
+            options.tokens.empty()
+                ? nullptr
+                : makeModelCalibration(options.tokens, {options.windows,
+                                                        options.windowLength}));
+      });
   mlir::PassPipelineRegistration<PackOptions>(
       "pack", "Stage: choose layouts for a target", buildPackPipeline);
   mlir::PassPipelineRegistration<CodegenCPUOptions>(

@@ -15,6 +15,10 @@ class DialectRegistry;
 
 namespace quantmlir {
 
+namespace qt {
+class CalibrationProvider;
+} // namespace qt
+
 /// Stage "raise": graphs from outside, as linalg on tensors, become lm, and
 /// their constants weights in a file.
 struct RaiseOptions : mlir::PassPipelineOptions<RaiseOptions> {
@@ -35,9 +39,27 @@ struct QuantizeOptions : mlir::PassPipelineOptions<QuantizeOptions> {
       *this, "weights-out",
       llvm::cl::desc("The safetensors file to write changed weights to"),
       llvm::cl::init("")};
+  Option<std::string> calibration{
+      *this, "calibration",
+      llvm::cl::desc("Statistics of activations (--qt-calibrate), for recipes "
+                     "that need them"),
+      llvm::cl::init("")};
+  Option<std::string> tokens{
+      *this, "tokens",
+      llvm::cl::desc("Instead: a .npy file of tokens to run the model over, so "
+                     "that layers are fitted to rounded layers before them"),
+      llvm::cl::init("")};
+  Option<int64_t> windows{*this, "windows",
+                          llvm::cl::desc("Most texts of tokens to run"),
+                          llvm::cl::init(128)};
+  Option<int64_t> windowLength{*this, "window-length",
+                               llvm::cl::desc("Most tokens of a text"),
+                               llvm::cl::init(512)};
 };
-void buildQuantizePipeline(mlir::OpPassManager &pm,
-                           const QuantizeOptions &options);
+/// `provider` answers for `tokens`; see makeModelCalibration.
+void buildQuantizePipeline(
+    mlir::OpPassManager &pm, const QuantizeOptions &options,
+    std::shared_ptr<qt::CalibrationProvider> provider = nullptr);
 
 /// Stage "pack": layouts of weights and activations for the target.
 struct PackOptions : mlir::PassPipelineOptions<PackOptions> {

@@ -58,6 +58,13 @@ def QuantSchemeInterface : AttrInterface<"QuantSchemeInterface"> {
       (ins "::llvm::ArrayRef<float>":$values, "int64_t":$n, "int64_t":$k,
            "::llvm::MutableArrayRef<std::vector<uint8_t>>":$parts)>,
     InterfaceMethod<[{
+        The grid that values of rows of length `k` are rounded to, for
+        algorithms that choose codes themselves and hand them to `storeCodes`;
+        null if there is none or its groups do not lie within rows.
+      }], "std::unique_ptr<::quantmlir::Grid>", "makeGrid",
+      (ins "int64_t":$k), /*methodBody=*/"",
+      /*defaultImplementation=*/"return nullptr;">,
+    InterfaceMethod<[{
         `unpackRows` as a program: emits what reads one element of a stored
         tensor, for the reference lowering. `parts` are tensors, the operands of
         `qt.assemble`; `indices` are the element's in the logical tensor, whose

@@ -20,6 +20,7 @@
 // codes, and a scheme never has to say more than the fields below.
 
 #include "mlir/IR/BuiltinTypes.h"
+#include "quant-mlir/Quantize/Grid.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/Error.h"

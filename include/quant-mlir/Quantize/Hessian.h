@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What rounding a weight costs, judged by its input. With H = mean of x xᵀ over
+// the tokens of a calibration text, [K, K], a change D of the weight W, [N, K],
+// changes the output y = W x by
+//
+//   mean |D x|² = trace(D H Dᵀ)
+//
+// so H is all that is needed of the text. H counts without the factor 2 that
+// some papers give it; nothing here depends on it.
+
+#ifndef QUANT_MLIR_QUANTIZE_HESSIAN_H
+#define QUANT_MLIR_QUANTIZE_HESSIAN_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/Error.h"
+#include <cstdint>
+#include <vector>
+
+namespace quantmlir {
+
+/// trace(d h dᵀ) of `d`, [n, k], and a symmetric `h`, [k, k]. If n is more than
+/// `maxRows` (and that is not 0), rows evenly spread over `d` stand for all.
+/// Sums in f32.
+double hessianLoss(llvm::ArrayRef<float> d, int64_t n, int64_t k,
+                   llvm::ArrayRef<float> h, int64_t maxRows = 0);
+
+/// Fails if an entry is not finite or one of the diagonal is negative; the
+/// message names its row and column.
+llvm::Error checkHessian(llvm::ArrayRef<float> h, int64_t k);
+
+std::vector<float> getDiagonal(llvm::ArrayRef<float> h, int64_t k);
+
+/// The Hessian of the input x / s: h[i, j] / (s[i] * s[j]).
+void divideHessian(llvm::MutableArrayRef<float> h, llvm::ArrayRef<float> s);
+
+/// The weight that makes the best of a disturbed input: when the input of a
+/// layer is x in the float model and x' behind quantized layers, W x is better
+/// approximated by W' x' with
+///
+///   W' = W + strength * W (C - H) (H + damping * mean(diag H) I)⁻¹
+///
+/// where `h` = mean of x' x'ᵀ and `c` = mean of x x'ᵀ, both [k, k]. Quantizing
+/// W' with H (roundToGrid, gptq) then also corrects the error of the layers
+/// before. `w` is [n, k], changed in place. Fails like checkHessian, or if H is
+/// not positive definite even when damped.
+llvm::Error retarget(llvm::MutableArrayRef<float> w, int64_t n, int64_t k,
+                     llvm::ArrayRef<float> h, llvm::ArrayRef<float> c,
+                     double damping = 0.01, double strength = 1);
+
+} // namespace quantmlir
+
+#endif // QUANT_MLIR_QUANTIZE_HESSIAN_H
