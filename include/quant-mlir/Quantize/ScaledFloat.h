@@ -22,22 +22,25 @@
 namespace quantmlir {
 
 struct ScaledFloatFormat {
+  /// What shares a scale, as schemes say it; None for plain floats.
+  enum class Granularity { None, Tensor, Channel, Token, Group, Block };
   enum class Scale { F32, F16, BF16, E8M0, E4M3 };
   SmallFloat element = SmallFloat::E4M3FN;
   /// Rows and columns that share a scale; 0 for all of them.
   int64_t blockRows = 1, blockColumns = 0;
   Scale scale = Scale::F32;
 
+  /// Values of a row of `k` that share a scale.
   int64_t columns(int64_t k) const {
     return blockColumns ? std::min(blockColumns, k) : k;
   }
+  /// Rows of `n` that share a scale.
   int64_t rows(int64_t n) const { return blockRows ? blockRows : n; }
   /// Bytes of a stored scale.
   int64_t scaleBytes() const {
-    return scale == Scale::F32 ? 4 : scale == Scale::E8M0 ||
-                                             scale == Scale::E4M3
-                                         ? 1
-                                         : 2;
+    return scale == Scale::F32                            ? 4
+           : scale == Scale::E8M0 || scale == Scale::E4M3 ? 1
+                                                          : 2;
   }
 };
 

@@ -3,9 +3,9 @@
 // Floats of 8 and 4 bits as bit patterns, to and from f32.
 //
 //   type      sign exponent mantissa  largest   smallest  special codes
-//   E4M3FN      1      4        3     448       2^-9      NaN 7F FF, no infinity
-//   E5M2        1      5        2     57344     2^-16     infinity 7C, NaN 7D-7F
-//   E2M1FN      1      2        1     6         0.5       none
+//   E4M3FN      1      4        3     448       2^-9      NaN 7F FF, no
+//   infinity E5M2        1      5        2     57344     2^-16     infinity 7C,
+//   NaN 7D-7F E2M1FN      1      2        1     6         0.5       none
 //   E8M0FNU     0      8        0     2^127     2^-127    NaN FF, no zero
 //
 // Encoding rounds to nearest, halves to even, and saturates: what is too large,
@@ -34,6 +34,33 @@ constexpr float smallFloatMax(SmallFloat type) {
   return type == SmallFloat::E4M3FN ? 448.0f
          : type == SmallFloat::E5M2 ? 57344.0f
                                     : 6.0f;
+}
+
+/// The bits of a type with a sign.
+struct SmallFloatFields {
+  int exponentBits, mantissaBits;
+  uint32_t largest;    ///< code of the largest finite number
+  uint32_t notANumber; ///< a NaN's code, the largest number's if there is none
+
+  constexpr int bias() const { return (1 << (exponentBits - 1)) - 1; }
+  constexpr uint32_t sign() const {
+    return 1u << (exponentBits + mantissaBits);
+  }
+  /// Exponent of the smallest normal number.
+  constexpr int smallestExponent() const { return 1 - bias(); }
+  /// Bits of an f32's mantissa that have no place.
+  constexpr int shift() const { return 23 - mantissaBits; }
+  /// An f32 whose last bit has the worth of a subnormal's last bit: adding it
+  /// rounds a magnitude below the smallest normal one.
+  constexpr uint32_t subnormalMagic() const {
+    return uint32_t(127 + smallestExponent() + shift()) << 23;
+  }
+};
+
+constexpr SmallFloatFields smallFloatFields(SmallFloat type) {
+  return type == SmallFloat::E4M3FN ? SmallFloatFields{4, 3, 0x7E, 0x7F}
+         : type == SmallFloat::E5M2 ? SmallFloatFields{5, 2, 0x7B, 0x7F}
+                                    : SmallFloatFields{2, 1, 0x7, 0x7};
 }
 
 /// The value of a code. Exact.
