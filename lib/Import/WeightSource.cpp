@@ -33,6 +33,12 @@ static bool holds(const TensorInfo &tensor, const qt::StoragePart &part,
   case DType::I8:
   case DType::U8:
     return part.elementType.isInteger(8);
+  case DType::F8_E4M3:
+    return isa<Float8E4M3FNType>(part.elementType);
+  case DType::F8_E5M2:
+    return isa<Float8E5M2Type>(part.elementType);
+  case DType::F8_E8M0:
+    return isa<Float8E8M0FNUType>(part.elementType);
   default:
     return false;
   }

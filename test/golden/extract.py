@@ -18,11 +18,37 @@ BLOCKS = [f"{name}.{part}" for name in ("Q4_0", "Q4_1", "Q8_0") for part in ("by
 ROUNDED = ["pack3_group32", "pack4_group32", "pack5_group32", "pack4_channel"]
 ASYMMETRIC = ["pack4_group32_asym", "pack3_group32_asym"]
 
+MX_TYPES = ["f8E4M3FN", "f8E5M2", "f4E2M1FN"]
+SMALL = [f"{kind}.{part}" for kind in MX_TYPES for part in ("decode", "x", "rne_saturated")]
+MX = [
+    f"{kind}.{mode}.{part}"
+    for kind in MX_TYPES
+    for mode in ("FLOOR", "CEIL", "EVEN", "RCEIL")
+    for part in ("scale", "data")
+]
+FOUR_BIT = [
+    f"{kind}.{case}"
+    for kind in ("nf4", "fp4")
+    for case in ("64.packed", "64.absmax", "64.values.float32", "128.packed", "128.absmax")
+]
+INT8 = ["weight", "bias", "x", "CB", "SCB", "CA", "SCA", "outlier_columns", "y_float64", "y"]
+FP8 = [f"fp8_{case}.{part}" for case in ("tensor", "channel", "block") for part in ("weight", "values")]
+FLOATS = [
+    *FP8,
+    *[f"fp8_{case}.weight_scale" for case in ("tensor", "channel", "block")],
+    *[f"{kind}.weight_scale" for kind in ("nvfp4", "mxfp4", "mxfp8")],
+    *[f"{kind}.values" for kind in ("nvfp4", "mxfp4", "mxfp8")],
+    *["nvfp4.weight_packed", "mxfp4.weight_packed", "mxfp8.weight", "nvfp4.weight_global_scale"],
+]
+
 ARRAYS = {
     "gguf_simple": ["x", *BLOCKS],
     "gguf_decode": BLOCKS,
-    "casts": ["f16.x", "f16.rne", "bf16.x", "bf16.rne"],
-    "compressed_tensors": ["w"]
+    "casts": ["f16.x", "f16.rne", "bf16.x", "bf16.rne", *SMALL],
+    "bnb": ["w", *FOUR_BIT, "dynamic_map", "dynamic.x", "dynamic.codes", "dynamic.absmax"]
+    + ["dynamic.values", *[f"int8.{part}" for part in INT8]],
+    "mx": ["x", *MX],
+    "compressed_tensors": ["w", *FLOATS]
     + [f"{case}.{part}" for case in ROUNDED + ASYMMETRIC for part in ("weight_scale", "values")]
     + [f"{case}.weight_zero_point" for case in ASYMMETRIC],
 }

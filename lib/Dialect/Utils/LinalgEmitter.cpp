@@ -34,6 +34,14 @@ Value quantmlir::convertFloat(OpBuilder &builder, Location loc, Value value,
   return builder.createOrFold<arith::TruncFOp>(loc, type, value);
 }
 
+Value quantmlir::emitLookup(OpBuilder &builder, Location loc,
+                            DenseElementsAttr table, Value index) {
+  Value entries = arith::ConstantOp::create(builder, loc, table);
+  Value place = builder.createOrFold<arith::IndexCastOp>(
+      loc, builder.getIndexType(), index);
+  return builder.createOrFold<tensor::ExtractOp>(loc, entries, place);
+}
+
 SmallVector<OpFoldResult> LinalgEmitter::sizes(Value tensor) {
   return tensor::getMixedSizes(builder, loc, tensor);
 }

@@ -43,6 +43,16 @@ protected:
         "#qt.float<f32>",
         "#qt.float<f16>",
         "#qt.float<bf16>",
+        "#qt.float<f8E4M3FN, channel>",
+        "#qt.float<f8E5M2, tensor, scale = bf16>",
+        "#qt.float<f8E4M3FN, block = 2x32>",
+        "#qt.float<f8E5M2, group = 7, scale = f16>",
+        "#qt.float<f8E4M3FN, group = 32, scale = f8E8M0FNU>",
+        "#qt.float<f4E2M1FN, group = 32, scale = f8E8M0FNU>",
+        "#qt.float<f4E2M1FN, group = 16, scale = f8E4M3FN>",
+        "#qt.codebook<nf4, group = 64>",
+        "#qt.codebook<fp4, group = 12>",
+        "#qt.codebook<nf4, group = 16, nested = 4>",
     };
     std::vector<std::string> names = {
 #define QT_SCHEME(Name) #Name,
@@ -147,9 +157,73 @@ protected:
     ++checked[spelled];
   }
 
+  /// What was taken apart and stored again is the same.
+  void checkStoring(const std::string &spelled, int64_t n, int64_t k) {
+    SCOPED_TRACE(spelled);
+    auto scheme = cast<QuantSchemeInterface>(parseAttribute(spelled, &context));
+    LaneForm form = scheme.getLaneForm(k);
+    std::mt19937 random(7);
+    std::normal_distribution<float> normal;
+    std::vector<float> values(n * k);
+    for (float &value : values)
+      value = normal(random);
+    std::vector<std::vector<uint8_t>> parts(
+        scheme.getStorageParts({n, k}).size());
+    ASSERT_FALSE(scheme.quantizeMatrix(values, n, k, parts));
+    auto views = [](std::vector<std::vector<uint8_t>> &parts) {
+      return SmallVector<ArrayRef<uint8_t>>(parts.begin(), parts.end());
+    };
+    UnpackedRows rows;
+    ASSERT_FALSE(scheme.unpackRows(views(parts), n, k, 0, n, rows));
+    ChosenCodes chosen;
+    // Floats' codes are their bits, the first part; zero points the third.
+    std::vector<uint8_t> zeros;
+    chosen.codes =
+        ArrayRef<uint8_t>(rows.codes.empty() ? parts[0] : rows.codes);
+    chosen.scales = rows.scales;
+    if (form.hasMinimum) {
+      zeros = parts[2];
+      zeros.resize(rows.scales.size(), parts[2][0]);
+      chosen.zeros = zeros;
+    }
+    std::vector<std::vector<uint8_t>> stored(parts.size());
+    llvm::Error error = scheme.storeCodes(chosen, n, k, stored);
+    ASSERT_FALSE(bool(error)) << llvm::toString(std::move(error));
+    EXPECT_EQ(stored, parts);
+  }
+
   MLIRContext context;
   std::map<std::string, int> checked;
 };
+
+TEST_F(SchemeReferenceTest, ChosenCodesAreStored) {
+  for (const char *spelled :
+       {"#qt.int<8, channel>", "#qt.int<4, group = 32, scale = f16>",
+        "#qt.int<3, group = 24, scale = bf16, zero = i3>",
+        "#qt.int<8, tensor, zero = i8>", "#qt.int<2, tensor>",
+        "#qt.codebook<nf4, group = 32>", "#qt.float<f8E4M3FN, channel>",
+        "#qt.float<f8E5M2, block = 2x32>",
+        "#qt.float<f4E2M1FN, group = 32, scale = f8E8M0FNU>"})
+    checkStoring(spelled, 3, 80);
+}
+
+TEST_F(SchemeReferenceTest, WrongChosenCodesAreRefused) {
+  auto complaint = [&](StringRef spelled, ArrayRef<uint8_t> codes,
+                       ArrayRef<float> scales) {
+    auto scheme = cast<QuantSchemeInterface>(parseAttribute(spelled, &context));
+    std::vector<std::vector<uint8_t>> parts(3);
+    return llvm::toString(scheme.storeCodes({codes, scales, {}}, 2, 2, parts));
+  };
+  EXPECT_EQ(complaint("#qt.int<4, channel>", {1, 2, 3, 16}, {1, 1}),
+            "code 16 is not below 16");
+  EXPECT_EQ(complaint("#qt.int<4, channel>", {1, 2, 3, 4}, {1}),
+            "codes, scales and zero points have not the sizes of a 2 x 2 "
+            "matrix with 1 groups a row and no zero points");
+  EXPECT_EQ(complaint("#qt.int<4, tensor>", {1, 2, 3, 4}, {1, 2}),
+            "rows 0 and 1 share a scale, but theirs differ");
+  EXPECT_EQ(complaint("#qt.q4_0", {1, 2, 3, 4}, {1, 2}),
+            "codes cannot be stored in this format, only rounded to it");
+}
 
 TEST_F(SchemeReferenceTest, ProgramsAgreeWithNumbers) {
   std::vector<std::string> all = schemes();

@@ -28,6 +28,10 @@ mlir::FloatType getComputeType(mlir::Type type);
 mlir::Value convertFloat(mlir::OpBuilder &builder, mlir::Location loc,
                          mlir::Value value, mlir::Type type);
 
+/// table[index], for an i32 index and a table of one dimension.
+mlir::Value emitLookup(mlir::OpBuilder &builder, mlir::Location loc,
+                       mlir::DenseElementsAttr table, mlir::Value index);
+
 /// Emits `linalg.generic` on tensors.
 class LinalgEmitter {
 public:

@@ -74,7 +74,7 @@ double quantmlir::qt::getBitsPerValue(QuantSchemeInterface scheme,
       count *= size;
     // Codes take a byte each in interchange files, but only their own bits
     // where they are packed.
-    unsigned width = part.suffix == ".codes"
+    unsigned width = part.suffix == ".codes" && form.codeBits
                          ? form.codeBits
                          : part.elementType.getIntOrFloatBitWidth();
     bits += count * width;
@@ -90,15 +90,24 @@ quantmlir::qt::dequantizeRows(QuantSchemeInterface scheme,
   if (llvm::Error error = scheme.unpackRows(parts, n, k, first, count, rows))
     return std::move(error);
   LaneForm form = scheme.getLaneForm(k);
-  if (form.kind == LaneForm::Kind::Float)
+  int64_t groups = llvm::divideCeil(k, form.group);
+  if (form.kind == LaneForm::Kind::Float) {
+    if (form.scaleType)
+      for (int64_t row = 0; row < count; ++row)
+        for (int64_t col = 0; col < k; ++col)
+          rows.values[row * k + col] *=
+              rows.scales[row * groups + col / form.group];
     return std::move(rows.values);
+  }
 
   NumberEvaluator numbers;
   float table[256];
   for (int64_t code = 0; code < int64_t(1) << form.codeBits; ++code)
-    table[code] = scheme.decodeLane(numbers, {code, {}}).number - form.offset;
+    table[code] =
+        form.numbers.empty()
+            ? scheme.decodeLane(numbers, {code, {}}).number - form.offset
+            : form.numbers[code];
 
-  int64_t groups = llvm::divideCeil(k, form.group);
   std::vector<float> values(count * k);
   for (int64_t row = 0; row < count; ++row)
     for (int64_t col = 0; col < k; ++col) {

@@ -155,7 +155,34 @@ static LogicalResult verifySameTensor(Operation *op, Type floats,
 }
 
 LogicalResult QuantizeOp::verify() {
-  return verifySameTensor(*this, getInput().getType(), getType());
+  if (failed(verifySameTensor(*this, getInput().getType(), getType())))
+    return failure();
+  QuantTensorType type = getType();
+  auto vectorOf = [&](int64_t size) {
+    return RankedTensorType::get({size}, Float32Type::get(getContext()));
+  };
+  if (getMultiplier() &&
+      getMultiplier().getType() != vectorOf(type.getRowLength()))
+    return emitOpError("C2: the multiplier must be ")
+           << vectorOf(type.getRowLength()) << ", got "
+           << getMultiplier().getType();
+  if (!getScale())
+    return success();
+  if (getScale().getType() != vectorOf(1))
+    return emitOpError("C3: the scale must be ")
+           << vectorOf(1) << ", got " << getScale().getType();
+  SmallVector<StoragePart> parts =
+      type.getScheme().getStorageParts(type.getShape());
+  if (parts.size() != 2 || ArrayRef(parts[1].shape) != ArrayRef<int64_t>(1))
+    return emitOpError("C3: ")
+           << type.getScheme() << " has not one scale for the whole tensor";
+  return success();
+}
+
+LogicalResult SplitOutliersOp::verify() {
+  if (!(getThreshold().convertToDouble() > 0))
+    return emitOpError("C1: the threshold must be positive");
+  return success();
 }
 
 LogicalResult DequantizeOp::verify() {

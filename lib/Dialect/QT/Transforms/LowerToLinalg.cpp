@@ -35,16 +35,14 @@ public:
   Lane subtract(Lane a, Lane b) override {
     return wrap(builder.createOrFold<arith::SubIOp>(loc, a.value, b.value));
   }
-  Lane lookup(ArrayRef<int8_t> table, Lane code) override {
-    Value entries = arith::ConstantOp::create(
+  Lane lookup(ArrayRef<uint8_t> table, Lane code) override {
+    Value entry = emitLookup(
         builder, loc,
         DenseElementsAttr::get(
-            RankedTensorType::get(table.size(), builder.getI8Type()), table));
-    Value index = builder.createOrFold<arith::IndexCastOp>(
-        loc, builder.getIndexType(), code.value);
-    Value entry = builder.createOrFold<tensor::ExtractOp>(loc, entries, index);
+            RankedTensorType::get(table.size(), builder.getI8Type()), table),
+        code.value);
     return wrap(
-        builder.createOrFold<arith::ExtSIOp>(loc, builder.getI32Type(), entry));
+        builder.createOrFold<arith::ExtUIOp>(loc, builder.getI32Type(), entry));
   }
 
 private:
@@ -64,7 +62,18 @@ Value quantmlir::qt::emitDequantizedElement(OpBuilder &builder, Location loc,
   LaneForm form = scheme.getLaneForm(k);
   Element element = scheme.emitElement(builder, loc, parts, indices, k);
   if (form.kind == LaneForm::Kind::Float)
-    return element.value;
+    return form.scaleType ? builder.createOrFold<arith::MulFOp>(
+                                loc, element.scale, element.value)
+                          : element.value;
+  if (!form.numbers.empty()) {
+    Value number = emitLookup(
+        builder, loc,
+        DenseElementsAttr::get(
+            RankedTensorType::get(form.numbers.size(), builder.getF32Type()),
+            form.numbers),
+        element.code);
+    return builder.createOrFold<arith::MulFOp>(loc, element.scale, number);
+  }
 
   ScalarEvaluator scalars(builder, loc);
   Value lane = scheme.decodeLane(scalars, {0, element.code}).value;
@@ -139,12 +148,77 @@ struct LowerQuantize : OpConversionPattern<QuantizeOp> {
   LogicalResult
   matchAndRewrite(QuantizeOp op, OpAdaptor adaptor,
                   ConversionPatternRewriter &rewriter) const override {
+    Value input = adaptor.getInput();
+    if (Value multiplier = adaptor.getMultiplier()) {
+      LinalgEmitter emit = emitterFor(rewriter, op.getLoc(), input.getType());
+      SmallVector<OpFoldResult> sizes = emit.sizes(input);
+      unsigned rank = sizes.size();
+      input = emit.map(getElementTypeOrSelf(input.getType()), sizes,
+                       {{input, rewriter.getMultiDimIdentityMap(rank)},
+                        {multiplier, emit.dims(rank, {rank - 1})}},
+                       [](OpBuilder &b, Location loc, ValueRange v) -> Value {
+                         return arith::MulFOp::create(b, loc, v[0], v[1]);
+                       });
+    }
     SmallVector<Value> parts;
     if (failed(op.getType().getScheme().emitQuantize(
-            rewriter, op.getLoc(), adaptor.getInput(), parts)))
+            rewriter, op.getLoc(), input, adaptor.getScale(), parts)))
       return rewriter.notifyMatchFailure(
           op, "the scheme cannot be made by a program");
     rewriter.replaceOpWithMultiple(op, ArrayRef{ValueRange(parts)});
+    return success();
+  }
+};
+
+struct LowerSplitOutliers : OpConversionPattern<SplitOutliersOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(SplitOutliersOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Value x = adaptor.getInput();
+    LinalgEmitter emit = emitterFor(rewriter, op.getLoc(), x.getType());
+    SmallVector<OpFoldResult> sizes = emit.sizes(x);
+    unsigned rank = sizes.size();
+    AffineMap identity = rewriter.getMultiDimIdentityMap(rank);
+    AffineMap column = emit.dims(rank, {rank - 1});
+    Value loudest;
+    if (!op.getPerToken()) {
+      // Of each column: its loop first, then all others.
+      SmallVector<OpFoldResult> loops = {sizes.back()};
+      llvm::append_range(loops, ArrayRef(sizes).drop_back());
+      SmallVector<unsigned> place =
+          llvm::to_vector(llvm::seq<unsigned>(1, rank));
+      place.push_back(0);
+      loudest = emit.reduce(
+          loops, /*parallel=*/1, /*init=*/0.0, {{x, emit.dims(rank, place)}},
+          [](OpBuilder &b, Location loc, Value acc, ValueRange v) -> Value {
+            return arith::MaximumFOp::create(
+                b, loc, acc, math::AbsFOp::create(b, loc, v[0]));
+          });
+    }
+    SmallVector<Value> results;
+    for (bool outlying : {false, true}) {
+      SmallVector<LinalgEmitter::Operand> operands = {{x, identity}};
+      if (loudest)
+        operands.push_back({loudest, column});
+      results.push_back(emit.map(
+          getElementTypeOrSelf(x.getType()), sizes, operands,
+          [&](OpBuilder &b, Location loc, ValueRange v) -> Value {
+            auto constant = [&](double value) -> Value {
+              return arith::ConstantOp::create(
+                  b, loc, b.getFloatAttr(emit.getCompute(), value));
+            };
+            Value magnitude =
+                loudest ? v[1] : math::AbsFOp::create(b, loc, v[0]).getResult();
+            Value loud = arith::CmpFOp::create(
+                b, loc, arith::CmpFPredicate::OGE, magnitude,
+                constant(op.getThreshold().convertToDouble()));
+            Value zero = constant(0);
+            return outlying ? arith::SelectOp::create(b, loc, loud, v[0], zero)
+                            : arith::SelectOp::create(b, loc, loud, zero, v[0]);
+          }));
+    }
+    rewriter.replaceOp(op, results);
     return success();
   }
 };
@@ -345,6 +419,7 @@ struct LowerObserve : OpConversionPattern<ObserveOp> {
 
 void quantmlir::qt::populateLowerToLinalgPatterns(
     RewritePatternSet &patterns, const TypeConverter &converter) {
-  patterns.add<LowerAssemble, LowerParts, LowerQuantize, LowerDequantize,
-               LowerMatmul, LowerGather, LowerObserve>(converter, patterns.getContext());
+  patterns.add<LowerAssemble, LowerParts, LowerQuantize, LowerSplitOutliers,
+               LowerDequantize, LowerMatmul, LowerGather, LowerObserve>(
+      converter, patterns.getContext());
 }

@@ -39,9 +39,12 @@ static LogicalResult checkSupported(Operation *op) {
     builder.setInsertionPointToStart(&scratch);
     Value input =
         scratch.addArgument(quantize.getInput().getType(), op->getLoc());
+    Value scale;
+    if (quantize.getScale())
+      scale = scratch.addArgument(quantize.getScale().getType(), op->getLoc());
     SmallVector<Value> parts;
     if (failed(quantize.getType().getScheme().emitQuantize(
-            builder, op->getLoc(), input, parts)))
+            builder, op->getLoc(), input, scale, parts)))
       return op->emitOpError("cannot quantize to ")
              << quantize.getType().getScheme()
              << " while the program runs: the scheme is for stored weights";

@@ -174,19 +174,22 @@ LogicalResult QuantizePass::chooseFile() {
   return checkNotOverwritten(getOperation(), file);
 }
 
-/// The type of a part's bytes in the file. All of ours are signless; codes on
-/// both sides of zero are marked as signed for those who read the file
-/// elsewhere.
-static StringRef storageName(QuantSchemeInterface scheme, int64_t k,
-                             const StoragePart &part) {
-  if (part.elementType.isF32())
+/// The type of a part's bytes in the file.
+static StringRef storageName(const StoragePart &part) {
+  Type type = part.elementType;
+  if (type.isF32())
     return "F32";
-  if (part.elementType.isF16())
+  if (type.isF16())
     return "F16";
-  if (part.elementType.isBF16())
+  if (type.isBF16())
     return "BF16";
-  bool isSigned = part.suffix == ".codes" && !scheme.getLaneForm(k).hasMinimum;
-  return isSigned ? "I8" : "U8";
+  if (isa<Float8E4M3FNType>(type))
+    return "F8_E4M3";
+  if (isa<Float8E5M2Type>(type))
+    return "F8_E5M2";
+  if (isa<Float8E8M0FNUType>(type))
+    return "F8_E8M0";
+  return part.isSigned ? "I8" : "U8";
 }
 
 /// Rounds one weight and writes its parts.
@@ -278,10 +281,8 @@ LogicalResult QuantizePass::writeChanged() {
       uint64_t bytes = part.elementType.getIntOrFloatBitWidth() / 8;
       for (int64_t size : part.shape)
         bytes *= size;
-      entries.push_back(
-          {(decision->weight.getSymName() + part.suffix).str(),
-           storageName(decision->scheme, type.getRowLength(), part).str(),
-           part.shape, bytes});
+      entries.push_back({(decision->weight.getSymName() + part.suffix).str(),
+                         storageName(part).str(), part.shape, bytes});
     }
   };
   llvm::for_each(changed, announce);

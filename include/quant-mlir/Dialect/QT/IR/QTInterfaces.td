@@ -35,7 +35,8 @@ def QuantSchemeInterface : AttrInterface<"QuantSchemeInterface"> {
       }], "::quantmlir::qt::LaneForm", "getLaneForm", (ins "int64_t":$k)>,
     InterfaceMethod<[{
         Turns one code into the integer that is multiplied:
-        `value = scale * (decode(code) - offset) + minimum`. Written once against
+        `value = scale * (decode(code) - offset) + minimum` (about that, if the
+        lane form has `numbers`). Written once against
         `LaneEvaluator`, which evaluates it on numbers (the reference), on
         vector registers (the kernel) or counts operations (the cost model).
       }], "::quantmlir::qt::Lane", "decodeLane",
@@ -65,6 +66,20 @@ def QuantSchemeInterface : AttrInterface<"QuantSchemeInterface"> {
       (ins "int64_t":$k), /*methodBody=*/"",
       /*defaultImplementation=*/"return nullptr;">,
     InterfaceMethod<[{
+        Stores codes that something else has chosen (GPTQ) into the storage
+        parts, which are resized by the callee: the inverse of `unpackRows`. A
+        scale is rounded to the type that it is stored in; choose codes for
+        rounded scales. Scales that the scheme shares must be equal. For floats
+        with a scale the codes are the bit patterns.
+      }], "::llvm::Error", "storeCodes",
+      (ins "const ::quantmlir::qt::ChosenCodes &":$chosen, "int64_t":$n,
+           "int64_t":$k, "::llvm::MutableArrayRef<std::vector<uint8_t>>":$parts),
+      /*methodBody=*/"", /*defaultImplementation=*/[{
+        return ::llvm::createStringError(
+            std::errc::not_supported,
+            "codes cannot be stored in this format, only rounded to it");
+      }]>,
+    InterfaceMethod<[{
         `unpackRows` as a program: emits what reads one element of a stored
         tensor, for the reference lowering. `parts` are tensors, the operands of
         `qt.assemble`; `indices` are the element's in the logical tensor, whose
@@ -76,11 +91,13 @@ def QuantSchemeInterface : AttrInterface<"QuantSchemeInterface"> {
            "int64_t":$k)>,
     InterfaceMethod<[{
         `quantizeMatrix` as a program, for values that exist only when it runs:
-        emits what makes the storage parts of the float tensor `input`. Fails
-        without emitting anything if the scheme is for stored weights alone.
+        emits what makes the storage parts of the float tensor `input`, with
+        scales of its own or, if `scale` is not null, with that one, a
+        tensor<1xf32>, for all (schemes of granularity `tensor`). Fails without
+        emitting anything if the scheme is for stored weights alone.
       }], "::llvm::LogicalResult", "emitQuantize",
       (ins "::mlir::OpBuilder &":$builder, "::mlir::Location":$loc,
-           "::mlir::Value":$input,
+           "::mlir::Value":$input, "::mlir::Value":$scale,
            "::llvm::SmallVectorImpl<::mlir::Value> &":$parts),
       /*methodBody=*/"", /*defaultImplementation=*/"return ::llvm::failure();">,
   ];

@@ -111,23 +111,68 @@ def QT_PartsOp : QT_Op<"parts", [Pure]> {
   let hasFolder = 1;
 }
 
-def QT_QuantizeOp : QT_Op<"quantize", [Pure]> {
+def QT_QuantizeOp : QT_Op<"quantize", [Pure, AttrSizedOperandSegments]> {
   let summary = "Rounds a float tensor to a scheme's grid";
   let description = [{
     Scales (and zero points) are computed from the values themselves, as the
     scheme says; each value is rounded to the nearest code, halves to even.
+    `scale` gives the one scale of a scheme of granularity `tensor` instead, as
+    calibration found it: values beyond its reach become the last code.
+    `by` multiplies every row by a vector first: smoothing that no norm in front
+    could take in.
 
     ```mlir
     %q = qt.quantize %x : tensor<?x576xf32> -> !qt.tensor<?x576xf32, #qt.int<8, token>>
+    %r = qt.quantize %x by %m scale %s : tensor<?x576xf32>, tensor<576xf32>, tensor<1xf32>
+           -> !qt.tensor<?x576xf32, #qt.int<8, tensor>>
     ```
 
-    Numerics: the error of a value is at most half a step of its group.
+    Numerics: the error of a value is at most half a step of its group, but for
+    values that a given scale cuts off.
 
     - C1: input and result have the same shape and element type.
+    - C2: the multiplier is a tensor<Kxf32> for rows of K.
+    - C3: the scale is a tensor<1xf32>, and the scheme has one scale for all.
   }];
-  let arguments = (ins QT_FloatTensor:$input);
+  let arguments = (ins QT_FloatTensor:$input, Optional<QT_FloatTensor>:$multiplier,
+                       Optional<QT_FloatTensor>:$scale);
   let results = (outs QT_TensorType:$result);
-  let assemblyFormat = "$input attr-dict `:` type($input) `->` custom<WholeType>(type($result))";
+  let assemblyFormat = [{
+    $input (`by` $multiplier^)? (`scale` $scale^)? attr-dict `:` type(operands)
+    `->` custom<WholeType>(type($result))
+  }];
+  let builders = [
+    OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$input), [{
+      build($_builder, $_state, result, input, ::mlir::Value(), ::mlir::Value());
+    }]>,
+  ];
+  let hasVerifier = 1;
+}
+
+def QT_SplitOutliersOp : QT_Op<"split_outliers",
+    [Pure, AllTypesMatch<["input", "inliers", "outliers"]>]> {
+  let summary = "Takes loud columns of an activation apart";
+  let description = [{
+    LLM.int8's decomposition (Dettmers and others, 2022). A column of which any
+    value in this call reaches the threshold in magnitude goes to `outliers`
+    whole, all others to `inliers`; the rest of both is zero, so that their sum
+    is the input. With `per_token` every row is split on its own, so that a
+    token's result does not depend on its neighbours. A product with outliers,
+    which few columns are, is what CPU kernels do column by column.
+
+    ```mlir
+    %in, %out = qt.split_outliers %x {threshold = 6.0 : f64} : tensor<?x576xf32>
+    ```
+
+    Numerics: exact.
+
+    - C1: the threshold is positive.
+  }];
+  let arguments = (ins QT_FloatTensor:$input,
+                       DefaultValuedAttr<F64Attr, "6.0">:$threshold,
+                       UnitAttr:$per_token);
+  let results = (outs QT_FloatTensor:$inliers, QT_FloatTensor:$outliers);
+  let assemblyFormat = "$input attr-dict `:` type($input)";
   let hasVerifier = 1;
 }
 
@@ -155,7 +200,8 @@ def QT_MatmulOp : QT_Op<"matmul", [Pure]> {
     `x` is [..., K], float or quantized; `w` is [N, K]; the result is [..., N].
     With a quantized `x` whose scheme and the weight's have integer lanes the
     products are summed as integers up to the smaller of the two groups, exactly,
-    and scaled in f32 after that.
+    and scaled in f32 after that. With a float `x`, or one of 8-bit floats, the
+    weight is dequantized as it is read.
 
     ```mlir
     %y = qt.matmul %x, %w bias %b
@@ -164,7 +210,9 @@ def QT_MatmulOp : QT_Op<"matmul", [Pure]> {
     ```
 
     Numerics: equal to the float product of the dequantized operands, but for
-    the order of f32 additions.
+    the order of f32 additions. Where integer lanes stand for a codebook of
+    fractions (NF4, FP4) a kernel multiplies them instead: a weight is then off
+    by at most 1/254 of its group's largest.
 
     - C1: w has rank 2; x and w agree on K, the result is x's shape with N last.
     - C2: a bias has shape [N].

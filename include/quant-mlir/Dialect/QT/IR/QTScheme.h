@@ -18,6 +18,15 @@
 //
 // so that a kernel needs integer dot products and the sum of the activation
 // codes, and a scheme never has to say more than the fields below.
+//
+// Two kinds of formats need one field more. A codebook of fractions (NF4) has
+// no integer lanes that are exact: its form names the exact numbers,
+//
+//   value = scale * numbers[code]
+//
+// and `decode` is what integer kernels use instead, numbers[code] * laneFactor
+// rounded; everything else (the reference, lookups, float kernels, files) is
+// exact. And 8-bit floats are floats with a scale: value = scale * float(code).
 
 #include "mlir/IR/BuiltinTypes.h"
 #include "quant-mlir/Quantize/Grid.h"
@@ -37,46 +46,68 @@ struct StoragePart {
   llvm::StringRef suffix;
   mlir::Type elementType;
   llvm::SmallVector<int64_t> shape;
+  /// For bytes that are integers: whether files call them signed. (The IR's are
+  /// signless.)
+  bool isSigned = false;
 };
 
 /// What kernels multiply.
 struct LaneForm {
   enum class Kind {
     Integer, ///< codes of at most 8 bits, decoded to integer lanes
-    Float    ///< plain floats of type `floatType`, no scales
+    Float    ///< floats of type `floatType`, with a scale if `scaleType` is set
   };
   Kind kind = Kind::Integer;
   /// Bits of a code, 1 to 8. Codes are unsigned.
   unsigned codeBits = 0;
+  /// Bits of a decoded lane, which is unsigned too; 0 if as many as of a code.
+  unsigned laneBits = 0;
   /// Values along K that share a scale; the row length for one scale a row.
   int64_t group = 0;
   /// Subtracted from every decoded code.
   int32_t offset = 0;
   bool hasMinimum = false;
-  /// Types that hold scales and minimums without rounding them again.
+  /// Types that hold scales and minimums without rounding them again: f32, f16
+  /// or bf16. Kind::Float without a scale has a null type.
   mlir::FloatType scaleType;
   mlir::FloatType minimumType;
-  /// Kind::Float only.
+  /// Kind::Float only: f32, f16, bf16, f8E4M3FN or f8E5M2.
   mlir::FloatType floatType;
+  /// Kind::Integer only, no minimum: the exact number of each of 16 codes,
+  /// where `decode` rounds it; empty where it is exact. Lives as long as the
+  /// program.
+  llvm::ArrayRef<float> numbers;
+  /// decode(code) - offset is about laneFactor * numbers[code].
+  float laneFactor = 1;
+
+  unsigned getLaneBits() const { return laneBits ? laneBits : codeBits; }
 };
 
-/// Rows of a stored tensor, taken apart. For LaneForm::Kind::Float only
-/// `values` is filled, else the three others.
+/// Rows of a stored tensor, taken apart. For LaneForm::Kind::Float `values` is
+/// filled, and `scales` if the form has them; else all but `values`.
 struct UnpackedRows {
   std::vector<uint8_t> codes;  ///< [count, K], before `decode`
   std::vector<float> scales;   ///< [count, ceil(K / group)]
   std::vector<float> minimums; ///< the same shape, empty without minimums
-  std::vector<float> values;   ///< [count, K]
+  std::vector<float> values;   ///< [count, K], before the scale
+};
+
+/// A matrix [N, K] whose codes something else has chosen, such as GPTQ: what
+/// `unpackRows` gives, with zero points instead of minimums.
+struct ChosenCodes {
+  llvm::ArrayRef<uint8_t> codes; ///< [N, K], unsigned, before `decode`
+  llvm::ArrayRef<float> scales;  ///< [N, ceil(K / group)]
+  llvm::ArrayRef<uint8_t> zeros; ///< the same shape, empty without zero points
 };
 
 /// One element of a stored tensor as IR, taken apart like `UnpackedRows`. For
-/// LaneForm::Kind::Float only `value` is set, else `code`, `scale` and, if the
-/// form has one, `minimum`.
+/// LaneForm::Kind::Float `value` is set, and `scale` if the form has one; else
+/// `code`, `scale` and, if the form has one, `minimum`.
 struct Element {
   mlir::Value code;    ///< i32, before `decode`
   mlir::Value scale;   ///< f32
   mlir::Value minimum; ///< f32
-  mlir::Value value;   ///< a float of any type
+  mlir::Value value;   ///< a float of any type; f32 if there is a scale
 };
 
 /// A value inside `decodeLane`: which member is meaningful depends on the
@@ -95,7 +126,7 @@ public:
   virtual Lane add(Lane a, Lane b) = 0;
   virtual Lane subtract(Lane a, Lane b) = 0;
   /// table[code]; the table has 16 entries, lanes are 8 bits wide.
-  virtual Lane lookup(llvm::ArrayRef<int8_t> table, Lane code) = 0;
+  virtual Lane lookup(llvm::ArrayRef<uint8_t> table, Lane code) = 0;
 };
 
 /// Evaluates a decode on numbers: the reference.
@@ -104,7 +135,7 @@ public:
   Lane constant(int64_t value) override { return {value, {}}; }
   Lane add(Lane a, Lane b) override { return {a.number + b.number, {}}; }
   Lane subtract(Lane a, Lane b) override { return {a.number - b.number, {}}; }
-  Lane lookup(llvm::ArrayRef<int8_t> table, Lane code) override {
+  Lane lookup(llvm::ArrayRef<uint8_t> table, Lane code) override {
     return {table[code.number], {}};
   }
 };

@@ -5,14 +5,12 @@
 // unpacking adds 2^(bits-1), which the lane form names as the offset.
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "quant-mlir/Dialect/QT/IR/QT.h"
-#include "quant-mlir/Dialect/Utils/LinalgEmitter.h"
-#include "quant-mlir/Quantize/FloatConversion.h"
+#include "quant-mlir/Dialect/QT/Schemes/Groups.h"
 #include "quant-mlir/Quantize/RoundToNearest.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
@@ -155,8 +153,9 @@ IntAttr::getStorageParts(ArrayRef<int64_t> shape) const {
   else
     scales.back() =
         llvm::divideCeil(shape.back(), groupLength(*this, shape.back()));
-  SmallVector<StoragePart> parts = {{".codes", i8, llvm::to_vector(shape)},
-                                    {".scales", getScaleType(), scales}};
+  SmallVector<StoragePart> parts = {
+      {".codes", i8, llvm::to_vector(shape), /*isSigned=*/!getAsymmetric()},
+      {".scales", getScaleType(), scales}};
   if (getAsymmetric())
     parts.push_back({".zeros", i8, scales});
   return parts;
@@ -174,17 +173,6 @@ LaneForm IntAttr::getLaneForm(int64_t k) const {
   return form;
 }
 
-static float readScale(const uint8_t *bytes, int64_t index, FloatType type) {
-  if (type.isF32()) {
-    float value;
-    std::memcpy(&value, bytes + 4 * index, 4);
-    return value;
-  }
-  uint16_t half;
-  std::memcpy(&half, bytes + 2 * index, 2);
-  return type.isF16() ? f16ToF32(half) : bf16ToF32(half);
-}
-
 llvm::Error IntAttr::unpackRows(ArrayRef<ArrayRef<uint8_t>> parts, int64_t,
                                 int64_t k, int64_t first, int64_t count,
                                 UnpackedRows &rows) const {
@@ -200,42 +188,71 @@ llvm::Error IntAttr::unpackRows(ArrayRef<ArrayRef<uint8_t>> parts, int64_t,
   for (int64_t i = 0; i < count * groups; ++i) {
     int64_t stored =
         getGranularity() == Granularity::Tensor ? 0 : first * groups + i;
-    rows.scales[i] = readScale(parts[1].data(), stored, getScaleType());
+    rows.scales[i] = readScale(parts[1], stored, getScaleType());
     if (getAsymmetric())
       rows.minimums[i] = -rows.scales[i] * parts[2][stored];
   }
   return llvm::Error::success();
 }
 
+static IntFormat formatOf(IntAttr scheme) {
+  IntFormat format;
+  format.bits = scheme.getBits();
+  format.granularity = scheme.getGranularity();
+  format.group = scheme.getGroup();
+  format.asymmetric = scheme.getAsymmetric();
+  format.scaleType = scheme.getScaleType().isF32()   ? IntFormat::ScaleType::F32
+                     : scheme.getScaleType().isF16() ? IntFormat::ScaleType::F16
+                                              : IntFormat::ScaleType::BF16;
+  return format;
+}
+
 llvm::Error
 IntAttr::quantizeMatrix(ArrayRef<float> values, int64_t n, int64_t k,
                         MutableArrayRef<std::vector<uint8_t>> parts) const {
-  IntFormat format;
-  format.bits = getBits();
-  format.granularity = getGranularity();
-  format.group = getGroup();
-  format.asymmetric = getAsymmetric();
-  format.scaleType = getScaleType().isF32()   ? IntFormat::ScaleType::F32
-                     : getScaleType().isF16() ? IntFormat::ScaleType::F16
-                                              : IntFormat::ScaleType::BF16;
+  IntFormat format = formatOf(*this);
   llvm::Expected<IntMatrix> matrix = roundToNearest(values, n, k, format);
   if (!matrix)
     return matrix.takeError();
   parts[0].assign(matrix->codes.begin(), matrix->codes.end());
-  int64_t scaleBytes = getScaleType().getWidth() / 8;
-  parts[1].resize(matrix->scales.size() * scaleBytes);
-  for (auto [index, scale] : llvm::enumerate(matrix->scales)) {
-    uint8_t *target = parts[1].data() + index * scaleBytes;
-    if (scaleBytes == 4) {
-      std::memcpy(target, &scale, 4);
-    } else {
-      uint16_t half =
-          getScaleType().isF16() ? f32ToF16(scale) : f32ToBF16(scale);
-      std::memcpy(target, &half, 2);
-    }
-  }
+  parts[1] = writeScales(matrix->scales, getScaleType());
   if (getAsymmetric())
     parts[2].assign(matrix->zeros.begin(), matrix->zeros.end());
+  return llvm::Error::success();
+}
+
+std::unique_ptr<Grid> IntAttr::makeGrid(int64_t) const {
+  // One scale for all rows is nothing that rows can choose.
+  if (getGranularity() == Granularity::Tensor)
+    return nullptr;
+  return std::make_unique<IntGrid>(formatOf(*this));
+}
+
+llvm::Error
+IntAttr::storeCodes(const ChosenCodes &chosen, int64_t n, int64_t k,
+                    MutableArrayRef<std::vector<uint8_t>> parts) const {
+  LaneForm form = getLaneForm(k);
+  int64_t groups = llvm::divideCeil(k, form.group);
+  if (llvm::Error error =
+          checkChosen(chosen, n, k, groups, 1 << getBits(), getAsymmetric()))
+    return error;
+  bool perTensor = getGranularity() == Granularity::Tensor;
+  llvm::Expected<std::vector<float>> scales =
+      sharedScales(chosen.scales, n, groups, perTensor ? n : 1);
+  if (!scales)
+    return scales.takeError();
+  parts[0].resize(n * k);
+  for (auto [stored, code] : llvm::zip_equal(parts[0], chosen.codes))
+    stored = uint8_t(code - form.offset);
+  parts[1] = writeScales(*scales, getScaleType());
+  if (!getAsymmetric())
+    return llvm::Error::success();
+  parts[2].assign(chosen.zeros.begin(),
+                  perTensor ? chosen.zeros.begin() + 1 : chosen.zeros.end());
+  if (perTensor && !llvm::all_equal(chosen.zeros))
+    return llvm::createStringError(std::errc::invalid_argument,
+                                   "all rows share a zero point, but theirs "
+                                   "differ");
   return llvm::Error::success();
 }
 
@@ -243,18 +260,11 @@ IntAttr::quantizeMatrix(ArrayRef<float> values, int64_t n, int64_t k,
 // The reference as IR
 //===----------------------------------------------------------------------===//
 
-/// Where the scale of a logical element is.
-static SmallVector<Value> scaleIndices(OpBuilder &builder, Location loc,
-                                       IntAttr scheme, ValueRange indices,
-                                       int64_t k) {
-  if (scheme.getGranularity() == Granularity::Tensor)
-    return {arith::ConstantIndexOp::create(builder, loc, 0)};
-  SmallVector<Value> place(indices);
-  Value length =
-      arith::ConstantIndexOp::create(builder, loc, groupLength(scheme, k));
-  place.back() =
-      builder.createOrFold<arith::DivUIOp>(loc, indices.back(), length);
-  return place;
+/// `groupLength`, or 0 if all values share a scale.
+static int64_t sharingLength(IntAttr scheme, int64_t k) {
+  return scheme.getGranularity() == Granularity::Tensor
+             ? 0
+             : groupLength(scheme, k);
 }
 
 Element IntAttr::emitElement(OpBuilder &builder, Location loc, ValueRange parts,
@@ -265,7 +275,8 @@ Element IntAttr::emitElement(OpBuilder &builder, Location loc, ValueRange parts,
     return arith::ConstantOp::create(builder, loc,
                                      builder.getI32IntegerAttr(value));
   };
-  SmallVector<Value> place = scaleIndices(builder, loc, *this, indices, k);
+  SmallVector<Value> place =
+      emitScaleIndices(builder, loc, indices, sharingLength(*this, k));
 
   Element element;
   Value code = builder.createOrFold<tensor::ExtractOp>(loc, parts[0], indices);
@@ -285,106 +296,52 @@ Element IntAttr::emitElement(OpBuilder &builder, Location loc, ValueRange parts,
   return element;
 }
 
-/// The largest magnitude of the values that share a scale, for every scale.
-static Value emitAbsMax(LinalgEmitter &emit, OpBuilder &builder, Location loc,
-                        IntAttr scheme, Value input, int64_t k) {
-  SmallVector<OpFoldResult> sizes = emit.sizes(input);
-  unsigned rank = sizes.size();
-  auto larger = [](OpBuilder &b, Location loc, Value acc, Value x) -> Value {
-    Value magnitude = math::AbsFOp::create(b, loc, x);
-    return arith::MaximumFOp::create(b, loc, acc, magnitude);
-  };
-  if (scheme.getGranularity() == Granularity::Tensor) {
-    Value scalar = emit.reduce(
-        sizes, /*parallel=*/0, /*init=*/0.0,
-        {{input, builder.getMultiDimIdentityMap(rank)}},
-        [&](OpBuilder &b, Location loc, Value acc, ValueRange elements) {
-          return larger(b, loc, acc, elements[0]);
-        });
-    auto type = RankedTensorType::get({1}, emit.getCompute());
-    return tensor::ExpandShapeOp::create(builder, loc, type, scalar,
-                                         ArrayRef<ReassociationIndices>{});
-  }
-
-  // Loops: rows, groups, values of a group. The last group of a row may be
-  // shorter; reading its last value again does not change the maximum.
-  int64_t length = groupLength(scheme, k);
-  SmallVector<OpFoldResult> loops(sizes.begin(), sizes.end() - 1);
-  loops.push_back(builder.getIndexAttr(llvm::divideCeil(k, length)));
-  loops.push_back(builder.getIndexAttr(length));
-  return emit.reduce(
-      loops, rank, /*init=*/0.0, {},
-      [&](OpBuilder &b, Location loc, Value acc, ValueRange) {
-        SmallVector<Value> place;
-        for (unsigned loop = 0; loop <= rank; ++loop)
-          place.push_back(linalg::IndexOp::create(b, loc, loop));
-        Value inGroup = place.pop_back_val(), group = place.pop_back_val();
-        Value column = arith::AddIOp::create(
-            b, loc,
-            arith::MulIOp::create(
-                b, loc, group, arith::ConstantIndexOp::create(b, loc, length)),
-            inGroup);
-        place.push_back(arith::MinUIOp::create(
-            b, loc, column, arith::ConstantIndexOp::create(b, loc, k - 1)));
-        Value x = tensor::ExtractOp::create(b, loc, input, place);
-        return larger(b, loc, acc, convertFloat(b, loc, x, emit.getCompute()));
-      });
-}
-
 LogicalResult IntAttr::emitQuantize(OpBuilder &builder, Location loc,
-                                    Value input,
+                                    Value input, Value scale,
                                     SmallVectorImpl<Value> &parts) const {
   // Values made by a program are quantized symmetrically: kernels want signed
   // activations.
-  if (getAsymmetric())
+  if (getAsymmetric() || (scale && getGranularity() != Granularity::Tensor))
     return failure();
   auto type = cast<RankedTensorType>(input.getType());
-  int64_t k = type.getShape().back();
+  int64_t k = type.getShape().back(), length = sharingLength(*this, k);
   // The grid of roundToNearest.
   double half = 1 << (getBits() - 1), highest = half - 1;
   double lowest = getBits() == 8 ? -127 : -half;
   double steps = getBits() == 8 ? 127 : half - 0.5;
   LinalgEmitter emit(builder, loc, builder.getF32Type());
-  SmallVector<OpFoldResult> sizes = emit.sizes(input);
-  unsigned rank = sizes.size();
-  AffineMap identity = builder.getMultiDimIdentityMap(rank);
   auto constant = [](OpBuilder &b, Location loc, double value) -> Value {
     return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(value));
   };
 
-  Value absMax = emitAbsMax(emit, builder, loc, *this, input, k);
-  SmallVector<OpFoldResult> scaleSizes = emit.sizes(absMax);
+  bool given = bool(scale);
+  Value source =
+      given ? scale : emitAbsMax(emit, builder, loc, input, k, length);
+  SmallVector<OpFoldResult> scaleSizes = emit.sizes(source);
   Value scales =
       emit.map(getScaleType(), scaleSizes,
-               {{absMax, builder.getMultiDimIdentityMap(scaleSizes.size())}},
+               {{source, builder.getMultiDimIdentityMap(scaleSizes.size())}},
                [&](OpBuilder &b, Location loc, ValueRange elements) -> Value {
+                 if (given)
+                   return elements[0];
                  return arith::DivFOp::create(b, loc, elements[0],
                                               constant(b, loc, steps));
                });
 
-  Value codes = emit.map(
-      builder.getI8Type(), sizes, {{input, identity}},
-      [&](OpBuilder &b, Location loc, ValueRange elements) -> Value {
-        SmallVector<Value> indices;
-        for (unsigned loop = 0; loop < rank; ++loop)
-          indices.push_back(linalg::IndexOp::create(b, loc, loop));
-        // The scale as it is stored, so that a rounded one costs no accuracy.
-        Value scale = tensor::ExtractOp::create(
-            b, loc, scales, scaleIndices(b, loc, *this, indices, k));
-        scale = convertFloat(b, loc, scale, b.getF32Type());
-        Value zero = constant(b, loc, 0);
-        Value ratio = arith::DivFOp::create(b, loc, elements[0], scale);
-        Value code = math::RoundEvenOp::create(b, loc, ratio);
-        code =
-            arith::MinimumFOp::create(b, loc, code, constant(b, loc, highest));
-        code =
-            arith::MaximumFOp::create(b, loc, code, constant(b, loc, lowest));
-        // A group of zeros has scale 0.
-        Value isZero = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ,
-                                             scale, zero);
-        code = arith::SelectOp::create(b, loc, isZero, zero, code);
-        return arith::FPToSIOp::create(b, loc, b.getI8Type(), code);
-      });
-  parts.append({codes, scales});
+  auto encode = [&](OpBuilder &b, Location loc, Value x, Value scale) -> Value {
+    Value zero = constant(b, loc, 0);
+    Value ratio = arith::DivFOp::create(b, loc, x, scale);
+    Value code = math::RoundEvenOp::create(b, loc, ratio);
+    code = arith::MinimumFOp::create(b, loc, code, constant(b, loc, highest));
+    code = arith::MaximumFOp::create(b, loc, code, constant(b, loc, lowest));
+    // A group of zeros has scale 0.
+    Value isZero =
+        arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ, scale, zero);
+    code = arith::SelectOp::create(b, loc, isZero, zero, code);
+    return arith::FPToSIOp::create(b, loc, b.getI8Type(), code);
+  };
+  parts.append({emitCodes(emit, builder, loc, input, scales, length,
+                          builder.getI8Type(), encode),
+                scales});
   return success();
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 include "quant-mlir/Dialect/QT/IR/QTAttrBase.td"
 
-def QT_IntAttr : QT_SchemeAttr<"Int", "int", ["emitQuantize"]> {
+def QT_IntAttr : QT_SchemeAttr<"Int", "int", ["emitQuantize", "makeGrid", "storeCodes"]> {
   let summary = "Uniform integers of 2 to 8 bits";
   let description = [{
     `#qt.int<BITS, GRANULARITY[, scale = TYPE][, zero = iBITS]>`
 
-    GRANULARITY says which values share a scale: `tensor`, `channel` (a row of a
-    weight), `token` (a row of an activation, computed when the program runs) or
+    GRANULARITY says which values share a scale: `tensor` (all; for an
+    activation computed when the program runs or given to `qt.quantize`),
+    `channel` (a row of a weight), `token` (a row of an activation, computed when the program runs) or
     `group = G` (G values along a row; the last group of a row may be shorter).
     `scale` is f32 (the default), f16 or bf16.
 

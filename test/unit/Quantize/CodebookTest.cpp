@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "quant-mlir/Quantize/Codebook.h"
+#include "../Golden.h"
+#include "llvm/Support/MathExtras.h"
+#include <cmath>
+#include <limits>
+#include <random>
+
+using namespace llvm;
+using namespace quantmlir;
+
+/// bitsandbytes flattens a tensor: one row for us.
+static CodebookMatrix quantized(Codebook codebook, ArrayRef<float> values,
+                                int64_t group) {
+  auto matrix = quantizeCodebook(codebook, values, 1, values.size(), group);
+  if (!matrix) {
+    ADD_FAILURE() << toString(matrix.takeError());
+    return {};
+  }
+  return std::move(*matrix);
+}
+
+TEST(Codebook, CodesAndScalesAreThoseOfBitsandbytes) {
+  auto w = golden<float>("bnb.w");
+  for (auto [name, codebook] : {std::pair("nf4", Codebook::NF4),
+                                std::pair("fp4", Codebook::FP4)})
+    for (int64_t group : {64, 128}) {
+      std::string prefix =
+          std::string("bnb.") + name + "." + std::to_string(group) + ".";
+      SCOPED_TRACE(prefix);
+      CodebookMatrix matrix = quantized(codebook, w, group);
+      EXPECT_EQ(matrix.scales, golden<float>(prefix + "absmax"));
+      auto packed = golden<uint8_t>(prefix + "packed");
+      for (size_t i = 0; i < w.size(); ++i) {
+        uint8_t expected = packed[i / 2] >> (i % 2 ? 0 : 4) & 15;
+        uint8_t code = matrix.codes[i];
+        // FP4 has two zeros and bitsandbytes' kernels differ in which they
+        // take.
+        if (codebook == Codebook::FP4)
+          expected = expected == 8 ? 0 : expected, code = code == 8 ? 0 : code;
+        ASSERT_EQ(code, expected) << i << ": " << w[i];
+      }
+    }
+}
+
+TEST(Codebook, ValuesAreThoseOfBitsandbytes) {
+  auto w = golden<float>("bnb.w");
+  for (auto [name, codebook] : {std::pair("nf4", Codebook::NF4),
+                                std::pair("fp4", Codebook::FP4)}) {
+    CodebookMatrix matrix = quantized(codebook, w, 64);
+    auto values =
+        golden<float>(std::string("bnb.") + name + ".64.values.float32");
+    for (size_t i = 0; i < w.size(); ++i)
+      ASSERT_EQ(codebookTable(codebook)[matrix.codes[i]] *
+                    matrix.scales[i / 64],
+                values[i])
+          << i;
+  }
+}
+
+TEST(Codebook, LanesAreOffByHalfAStep) {
+  for (Codebook codebook : {Codebook::NF4, Codebook::FP4}) {
+    double factor = codebookLaneFactor(codebook), worst = 0;
+    for (unsigned code = 0; code < 16; ++code)
+      worst = std::max(worst,
+                       std::fabs((codebookLanes(codebook)[code] - 127) / factor -
+                                 double(codebookTable(codebook)[code])));
+    EXPECT_LE(worst, 0.5 / factor);
+    EXPECT_LE(worst, 1.0 / 254);
+  }
+}
+
+TEST(Codebook, ZerosAndTinyValues) {
+  std::vector<float> values(64, 0.0f);
+  CodebookMatrix zeros = quantized(Codebook::NF4, values, 64);
+  EXPECT_EQ(zeros.scales[0], 0);
+  EXPECT_EQ(zeros.codes[0], 7); // NF4's zero
+  values[3] = 1e-42f;           // its reciprocal is infinite
+  CodebookMatrix tiny = quantized(Codebook::NF4, values, 64);
+  EXPECT_EQ(tiny.codes[3], 7);
+}
+
+TEST(Codebook, NamesWhatIsNotFinite) {
+  std::vector<float> values(2 * 8, 1.0f);
+  values[13] = std::numeric_limits<float>::quiet_NaN();
+  auto matrix = quantizeCodebook(Codebook::FP4, values, 2, 8, 4);
+  ASSERT_FALSE(bool(matrix));
+  EXPECT_EQ(toString(matrix.takeError()), "row 1, column 5 is NaN");
+}
+
+TEST(DoubleQuantization, MapIsThatOfBitsandbytes) {
+  auto expected = golden<float>("bnb.dynamic_map");
+  ASSERT_EQ(expected.size(), dynamicMap().size());
+  for (size_t i = 0; i < expected.size(); ++i)
+    EXPECT_EQ(bit_cast<uint32_t>(dynamicMap()[i]),
+              bit_cast<uint32_t>(expected[i]))
+        << i << ": " << dynamicMap()[i] << " and " << expected[i];
+}
+
+TEST(DoubleQuantization, CodesAreThoseOfBitsandbytes) {
+  auto x = golden<float>("bnb.dynamic.x");
+  NestedScales nested = quantizeDynamic(x, 256);
+  EXPECT_EQ(nested.scales, golden<float>("bnb.dynamic.absmax"));
+  EXPECT_EQ(nested.codes, golden<uint8_t>("bnb.dynamic.codes"));
+  auto values = golden<float>("bnb.dynamic.values");
+  for (size_t i = 0; i < x.size(); ++i)
+    EXPECT_EQ(nested.value(i, dynamicMap(), 256), values[i]) << i;
+}
+
+TEST(DoubleQuantization, ScalesAreOffByLittle) {
+  std::mt19937 random(3);
+  std::uniform_real_distribution<float> uniform(0.02f, 0.09f);
+  std::vector<float> scales(1000);
+  for (float &scale : scales)
+    scale = uniform(random);
+  NestedScales nested = nestScales(scales, 256);
+  EXPECT_NEAR(nested.offset, 0.055f, 0.002f);
+  for (size_t i = 0; i < scales.size(); ++i)
+    EXPECT_NEAR(nested.value(i, dynamicMap(), 256), scales[i], 0.035 / 128);
+}
