@@ -32,8 +32,14 @@ void quantmlir::buildQuantizePipeline(
     std::string smoothed = options.weightsOut.empty()
                                ? options.recipe + ".smoothed.safetensors"
                                : options.weightsOut + ".smoothed";
-    pm.addPass(qt::createSmoothPass(
-        {options.recipe, options.calibration, smoothed}, provider));
+    if (recipe->smoothing->method == Smoothing::Method::AWQ)
+      pm.addPass(qt::createAWQPass(
+          {options.recipe, options.calibration, smoothed}, provider));
+    else
+      pm.addPass(qt::createSmoothPass(
+          {options.recipe, options.calibration, smoothed,
+           recipe->smoothing->strength.value_or(-1.0)},
+          provider));
   }
   // After smoothing, which changes what there is to round.
   pm.addPass(qt::createQuantizePass(

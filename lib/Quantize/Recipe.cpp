@@ -100,6 +100,37 @@ static std::optional<Recipe> integerRecipe(StringRef name) {
   return linearRecipe(name, scheme + ">");
 }
 
+/// wBa16-gptq and wBa16-awq, with -gN for another group than 128 and -sym or
+/// -asym for the other of what the method is known for.
+static std::optional<Recipe> calibratedRecipe(StringRef name) {
+  StringRef rest = name;
+  unsigned bits = 0, group = 128;
+  if (!rest.consume_front("w") || rest.consumeInteger(10, bits) || bits < 2 ||
+      bits > 8 || !rest.consume_front("a16-"))
+    return std::nullopt;
+  bool gptq = rest.consume_front("gptq");
+  if (!gptq && !rest.consume_front("awq"))
+    return std::nullopt;
+  if (rest.consume_front("-g") && (rest.consumeInteger(10, group) || !group))
+    return std::nullopt;
+  bool asymmetric = rest.consume_front("-asym") ||
+                    (!rest.consume_front("-sym") && !gptq);
+  if (!rest.empty())
+    return std::nullopt;
+  std::string count = std::to_string(bits);
+  Recipe recipe =
+      linearRecipe(name, "#qt.int<" + count + ", group = " +
+                             std::to_string(group) + ", scale = f16" +
+                             (asymmetric ? ", zero = i" + count : "") + ">");
+  Rounding &rounding = recipe.rules.front().rounding;
+  rounding.range = Rounding::Range::Calibrated;
+  if (gptq)
+    rounding.method = Rounding::Method::GPTQ;
+  else
+    recipe.smoothing = Smoothing{Smoothing::Method::AWQ, std::nullopt};
+  return recipe;
+}
+
 static std::optional<Recipe> builtIn(StringRef name) {
   if (name == "as-stored")
     return Recipe{"as-stored", {}, {}, {}};
@@ -112,6 +143,20 @@ static std::optional<Recipe> builtIn(StringRef name) {
                     {"float"}}}};
   if (name == "w8a8")
     return linearRecipe(name, "#qt.int<8, channel>", "#qt.int<8, token>");
+  if (name == "w8a8-smoothquant") {
+    Recipe recipe =
+        linearRecipe(name, "#qt.int<8, channel>", "#qt.int<8, token>");
+    recipe.smoothing.emplace();
+    return recipe;
+  }
+  if (name == "nf4-gptq") {
+    Recipe recipe = linearRecipe(name, "#qt.codebook<nf4, group = 64>");
+    recipe.rules.front().rounding = {Rounding::Method::GPTQ,
+                                     Rounding::Range::Calibrated};
+    return recipe;
+  }
+  if (std::optional<Recipe> recipe = calibratedRecipe(name))
+    return recipe;
   if (name == "q4_0" || name == "q4_1" || name == "q8_0")
     return linearRecipe(name, "#qt." + name);
   return integerRecipe(name);
@@ -126,6 +171,7 @@ llvm::Expected<Recipe> Recipe::load(StringRef nameOrFile) {
       llvm::errc::invalid_argument,
       "recipe '" + nameOrFile +
           "' is neither a file nor one of as-stored, f32, f16, bf16, w8a8, "
-          "int2 to int8, int4-g32 (any bits, any group), int4-g32-asym, q4_0, "
+          "w8a8-smoothquant, w4a16-gptq (w2a16 to w8a16, -g64, -asym), "
+          "w4a16-awq, nf4-gptq, int2 to int8, int4-g32 (any bits, any group), int4-g32-asym, q4_0, "
           "q4_1, q8_0");
 }

@@ -298,10 +298,13 @@ bool RecipeReader::rounding(yaml::Node *node, Rounding &rounding) {
     if (key == "range") {
       if (!word(value, text))
         return false;
-      rounding.range = text == "search" ? Rounding::Range::Search
-                                        : Rounding::Range::Extremes;
-      return text == "search" || text == "extremes" ||
-             fail(value, "range '" + text + "' is neither extremes nor search");
+      using Range = Rounding::Range;
+      rounding.range = text == "mse"          ? Range::MSE
+                       : text == "calibrated" ? Range::Calibrated
+                                              : Range::Extremes;
+      return text == "mse" || text == "calibrated" || text == "extremes" ||
+             fail(value, "range '" + text +
+                             "' is none of extremes, mse, calibrated");
     }
     gptqOption |= key == "damping" || key == "act_order";
     if (key == "damping")

@@ -54,10 +54,13 @@ Object quantmlir::makeManifest(const ModelInfo &model,
       count *= size;
     values += count;
     bits += 8.0 * tensor.bytes;
-    tensors.push_back(Object{{"name", tensor.name},
-                             {"shape", Array(tensor.shape)},
-                             {"scheme", tensor.scheme},
-                             {"bytes", tensor.bytes}});
+    Object described{{"name", tensor.name},
+                     {"shape", Array(tensor.shape)},
+                     {"scheme", tensor.scheme},
+                     {"bytes", tensor.bytes}};
+    if (tensor.error)
+      described["error"] = *tensor.error;
+    tensors.push_back(std::move(described));
   }
   for (const FunctionInfo &function : model.functions)
     functions.push_back(describeFunction(function));

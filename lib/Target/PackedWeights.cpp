@@ -67,6 +67,9 @@ llvm::Expected<PackedWeights> quantmlir::writePackedWeights(ModuleOp module,
       tensor.shape = llvm::to_vector(plain.getShape());
       llvm::raw_string_ostream(tensor.scheme) << plain.getElementType();
     }
+    if (auto error = weight->getAttrOfType<FloatAttr>(
+            qt::QTDialect::errorAttrName))
+      tensor.error = error.getValueAsDouble();
     packed.tensors.push_back(std::move(tensor));
   }
 

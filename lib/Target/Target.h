@@ -45,6 +45,8 @@ struct PackedTensor {
   std::string name, scheme;
   llvm::SmallVector<int64_t> shape;
   int64_t bytes = 0;
+  /// Relative error of rounding; not there if the weight is as stored.
+  std::optional<double> error;
 };
 
 struct PackedWeights {

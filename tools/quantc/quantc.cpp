@@ -5,6 +5,7 @@
 #include "mlir/IR/AsmState.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "quant-mlir/Calibrate/ModelCalibration.h"
 #include "quant-mlir/CodeGen/CPU/Target.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Export/OutputFolder.h"
@@ -34,6 +35,21 @@ static cl::opt<std::string> recipe("recipe", cl::init("as-stored"),
                                    cl::value_desc("NAME|FILE"),
                                    cl::desc("how to quantize"),
                                    cl::cat(category));
+static cl::opt<std::string>
+    tokens("tokens", cl::value_desc("FILE.npy"),
+           cl::desc("token ids to calibrate with, for recipes that need it: the "
+                    "model is run over them while it is quantized"),
+           cl::cat(category));
+static cl::opt<std::string> calibration(
+    "calibration", cl::value_desc("FILE"),
+    cl::desc("instead: statistics that were written before (qt-calibrate)"),
+    cl::cat(category));
+static cl::opt<int64_t> windows("windows", cl::init(128),
+                                cl::desc("most texts of --tokens to run"),
+                                cl::cat(category));
+static cl::opt<int64_t> windowLength("window-length", cl::init(512),
+                                     cl::desc("most tokens of a text"),
+                                     cl::cat(category));
 static cl::opt<std::string> target("target", cl::init("cpu:native"),
                                    cl::desc("what to compile for"),
                                    cl::cat(category));
@@ -81,7 +97,14 @@ static std::string findRuntime(const char *program) {
 static llvm::Error checkOptions() {
   if (llvm::Error error = cpu::parseCPUTarget(target).takeError())
     return error;
-  return Recipe::load(recipe).takeError();
+  llvm::Expected<Recipe> loaded = Recipe::load(recipe);
+  if (!loaded)
+    return loaded.takeError();
+  if (loaded->needsCalibration() && tokens.empty() && calibration.empty())
+    return llvm::createStringError("recipe '" + recipe +
+                                   "' needs calibration: --tokens FILE.npy or "
+                                   "--calibration FILE");
+  return llvm::Error::success();
 }
 
 static llvm::Error quantize(ModuleOp module, StringRef weightsFolder) {
@@ -97,7 +120,16 @@ static llvm::Error quantize(ModuleOp module, StringRef weightsFolder) {
     raise.weightsOut = path("constants");
     buildRaisePipeline(pm, raise);
   }
-  pm.addPass(qt::createQuantizePass({recipe, path("requantized")}));
+  QuantizeOptions options;
+  options.recipe = recipe;
+  options.weightsOut = path("requantized");
+  options.calibration = calibration;
+  options.tokens = tokens;
+  buildQuantizePipeline(
+      pm, options,
+      tokens.empty()
+          ? nullptr
+          : makeModelCalibration(tokens, {windows, windowLength}));
   if (failed(pm.run(module)))
     return llvm::createStringError("quantizing with recipe '" + recipe +
                                    "' failed");
@@ -154,6 +186,10 @@ int main(int argc, char **argv) {
     return usageError("quantc", "a MODEL and -o DIR are needed");
   if (!name.empty() && !isIdentifier(name))
     return usageError("quantc", "--name '" + name + "' is not an identifier");
+  if (!tokens.empty() && !calibration.empty())
+    return usageError("quantc", "--tokens and --calibration exclude each other");
+  if (windows < 1 || windowLength < 1)
+    return usageError("quantc", "--windows and --window-length are positive");
   if (batch < 16 || batch > 4096 || batch % 16 != 0)
     return usageError("quantc", "--batch " + llvm::Twine(batch) +
                                     " is not a multiple of 16 up to 4096");

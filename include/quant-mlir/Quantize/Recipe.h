@@ -29,9 +29,9 @@ struct Rounding {
   };
   /// Who chooses the range of the values that share a scale.
   enum class Range {
-    Extremes, ///< its largest and smallest value
-    Search    ///< the range with the least squared error, weighted by what
-              ///< calibration says of the inputs if there is a calibration
+    Extremes,  ///< its largest and smallest value
+    MSE,       ///< the range with the least squared error
+    Calibrated ///< the same, columns weighed by the mean square of their input
   };
   Method method = Method::Nearest;
   Range range = Range::Extremes;
@@ -42,7 +42,9 @@ struct Rounding {
   bool actOrder = true;
 
   /// True if it needs to know the inputs of the layer.
-  bool needsCalibration() const { return method == Method::GPTQ; }
+  bool needsCalibration() const {
+    return method == Method::GPTQ || range == Range::Calibrated;
+  }
 };
 
 /// How outliers of activations are moved into weights before anything is

@@ -231,7 +231,8 @@ llvm::Error QuantizePass::writeCalibrated(ArrayRef<Decision *> calibrated,
   if (!calibration)
     return calibration.takeError();
   size_t next = 0;
-  llvm::Error error = (*calibration)->run([&](ActivationStatistics &site) {
+  llvm::Error error = (*calibration)->run([&](ActivationStatistics &site)
+                                              -> llvm::Error {
     // In the order in which the file announces them, which is the program's.
     while (next < calibrated.size() &&
            llvm::is_contained(site.readers,

@@ -38,7 +38,7 @@ static double relativeError(ArrayRef<float> values, ArrayRef<float> original) {
   return size > 0 ? std::sqrt(error / size) : 0;
 }
 
-static llvm::Error dequantize(QuantSchemeInterface scheme, int64_t n, int64_t k,
+static llvm::Error readBack(QuantSchemeInterface scheme, int64_t n, int64_t k,
                               RoundedWeight &result) {
   SmallVector<ArrayRef<uint8_t>> parts(result.parts.begin(),
                                        result.parts.end());
@@ -70,9 +70,10 @@ quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
     if (llvm::Error error = scheme.quantizeMatrix(values, n, k, result.parts))
       return std::move(error);
   } else {
-    FitOptions fit = rounding.range == Rounding::Range::Search
-                         ? FitOptions::leastSquaresSearch()
-                         : FitOptions();
+    bool calibrated = rounding.range == Rounding::Range::Calibrated;
+    FitOptions fit = rounding.range == Rounding::Range::Extremes
+                         ? FitOptions()
+                         : FitOptions::leastSquaresSearch();
     GridMatrix matrix;
     if (rounding.method == Rounding::Method::GPTQ) {
       if (!statistics || statistics->hessian.empty())
@@ -83,7 +84,8 @@ quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
       options.order = rounding.actOrder ? GptqOptions::Order::Activation
                                         : GptqOptions::Order::Natural;
       options.fit = fit;
-      options.importance = GptqOptions::Importance::Feedback;
+      options.importance = calibrated ? GptqOptions::Importance::Hessian
+                                      : GptqOptions::Importance::None;
       options.damping = rounding.damping;
       options.tokens = statistics->tokens;
       auto done = gptq(values, n, k, statistics->hessian, *grid, options);
@@ -92,7 +94,9 @@ quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
       matrix = std::move(done->matrix);
       result.warnings = std::move(done->warnings);
     } else {
-      std::vector<float> importance = columnImportance(statistics, k);
+      std::vector<float> importance;
+      if (calibrated)
+        importance = columnImportance(statistics, k);
       auto params = fitGroups(values, n, k, *grid, fit, importance);
       if (!params)
         return params.takeError();
@@ -103,7 +107,7 @@ quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
     if (llvm::Error error = scheme.storeCodes(chosen, n, k, result.parts))
       return std::move(error);
   }
-  if (llvm::Error error = dequantize(scheme, n, k, result))
+  if (llvm::Error error = readBack(scheme, n, k, result))
     return std::move(error);
   result.error = relativeError(result.values, original);
   return result;

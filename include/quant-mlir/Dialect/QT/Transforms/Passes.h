@@ -15,7 +15,6 @@ namespace quantmlir::qt {
 #define GEN_PASS_REGISTRATION
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h.inc"
 
-<<<<<<< HEAD
 class CalibrationProvider;
 
 /// `qt-quantize` that takes statistics of activations from `provider` (which
@@ -23,11 +22,17 @@ class CalibrationProvider;
 std::unique_ptr<mlir::Pass>
 createQuantizePass(const QuantizePassOptions &options,
                    std::shared_ptr<CalibrationProvider> provider);
-=======
+/// Likewise.
+std::unique_ptr<mlir::Pass>
+createSmoothPass(const SmoothPassOptions &options,
+                 std::shared_ptr<CalibrationProvider> provider);
+std::unique_ptr<mlir::Pass>
+createAWQPass(const AWQPassOptions &options,
+              std::shared_ptr<CalibrationProvider> provider);
+
 /// The `qt.load` that a float weight comes from, directly or through
 /// `qt.dequantize`; null if there is none.
 LoadOp getWeightSource(mlir::Value weight);
->>>>>>> calib
 
 /// Emits the number, f32 (or the type of the scheme's own floats), that the
 /// element at `indices` of a stored tensor stands for:

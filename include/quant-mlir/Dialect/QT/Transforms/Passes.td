@@ -79,6 +79,89 @@ def ExternalizeConstantsPass
   let dependentDialects = ["::quantmlir::qt::QTDialect"];
 }
 
+def SmoothPass : Pass<"qt-smooth", "::mlir::ModuleOp"> {
+  let summary = "Move outliers of activations into the weights that read them";
+  let description = [{
+    SmoothQuant (Xiao and others, arXiv:2211.10438). A few channels of an
+    activation are a hundred times louder than the rest and use up all eight
+    bits. Channel k is divided by
+
+      s[k] = max|x[k]|^strength / max|w[:, k]|^(1 - strength)
+
+    and the columns of all weights that read it multiplied by s. The division
+    folds into whatever makes the activation: the gain and bias of a norm, the
+    rows of the linear before a product, attention (heads that share a value
+    share factors) or a ReLU. It is found from the graph; where something else
+    reads the activation too, the site is left alone with a remark.
+
+    Without a strength, the one of 0, 0.05, ..., 1 is taken that rounds weights
+    and activations to the recipe's formats with the least error of the site's
+    results, as far as its statistics tell.
+
+    Before:   weights are `qt.load`, or `qt.dequantize` of one.
+    After:    changed weights are f32, in `weights-out`, with the factors of each
+              site beside them (`SITE.smoothing`); `qt.fingerprint` on the module
+              says that it still is the model that statistics are of.
+    Numerics: equal over the reals; rounds differently.
+    Example:  test/Dialect/QT/smooth.mlir
+  }];
+  let options = [
+    Option<"recipe", "recipe", "std::string", "\"w8a8\"",
+           "The recipe that smoothing is for: which weights, which formats">,
+    Option<"calibration", "calibration", "std::string", "\"\"",
+           "Statistics of activations">,
+    Option<"weightsOut", "weights-out", "std::string",
+           "\"smoothed.safetensors\"",
+           "The safetensors file to write changed weights to">,
+    Option<"strength", "strength", "double", "-1.0",
+           "0: all in the activations, 1: all in the weights; searched if "
+           "negative">,
+  ];
+  let statistics = [
+    Statistic<"numSmoothed", "smoothed", "Activations whose channels were "
+                                         "divided">,
+    Statistic<"numDeclined", "declined", "Activations that no factors fold "
+                                         "into">,
+  ];
+  let dependentDialects = ["::quantmlir::qt::QTDialect"];
+}
+
+def AWQPass : Pass<"qt-awq", "::mlir::ModuleOp"> {
+  let summary = "Scale the channels that matter most so that they round most finely";
+  let description = [{
+    AWQ (Lin and others, arXiv:2306.00978). Weights of loud channels matter more
+    than others; multiplied by s > 1 (and their activation divided by it) they
+    are rounded with a smaller relative error. For a site with mean magnitudes m,
+
+      s[k] = m[k]^r, scaled so that max(s) * min(s) = 1
+
+    where r is the one of 0, 0.05, ..., 0.95 with which the recipe's rounding
+    changes the results of all linears that read the site least: the sum of
+    trace(D H Dᵀ) over them, H being the mean of x xᵀ and D the weight's error.
+
+    Folds as in `--qt-smooth`.
+
+    Before:   as `--qt-smooth`.
+    After:    as `--qt-smooth`.
+    Numerics: equal over the reals; rounds differently.
+    Example:  test/Dialect/QT/awq.mlir
+  }];
+  let options = [
+    Option<"recipe", "recipe", "std::string", "\"int4-g128-asym\"",
+           "The recipe that scaling is for: which weights, which formats">,
+    Option<"calibration", "calibration", "std::string", "\"\"",
+           "Statistics of activations">,
+    Option<"weightsOut", "weights-out", "std::string", "\"awq.safetensors\"",
+           "The safetensors file to write changed weights to">,
+  ];
+  let statistics = [
+    Statistic<"numScaled", "scaled", "Activations whose channels were divided">,
+    Statistic<"numDeclined", "declined", "Activations that no factors fold "
+                                         "into">,
+  ];
+  let dependentDialects = ["::quantmlir::qt::QTDialect"];
+}
+
 def QuantizePass : Pass<"qt-quantize", "::mlir::ModuleOp"> {
   let summary = "Give weights and activations the schemes of a recipe";
   let description = [{

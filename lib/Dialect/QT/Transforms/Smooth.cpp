@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A few activation channels of a language model are a hundred times louder than
+// the rest and use up all eight bits. The weights behind them are calm, so we
+// trade: divide the loud channel, multiply its weight column.
+
+#include "Smoothing.h"
+#include "quant-mlir/Dialect/QT/Transforms/Passes.h"
+#include "quant-mlir/Quantize/Smooth.h"
+
+namespace quantmlir::qt {
+#define GEN_PASS_DEF_SMOOTHPASS
+#include "quant-mlir/Dialect/QT/Transforms/Passes.h.inc"
+} // namespace quantmlir::qt
+
+using namespace mlir;
+using namespace quantmlir;
+using namespace quantmlir::qt;
+
+namespace {
+
+struct SmoothPass : qt::impl::SmoothPassBase<SmoothPass> {
+  using SmoothPassBase::SmoothPassBase;
+  SmoothPass(const SmoothPassOptions &options,
+             std::shared_ptr<CalibrationProvider> provider)
+      : SmoothPassBase(options), provider(std::move(provider)) {}
+
+  void getDependentDialects(DialectRegistry &registry) const override {
+    SmoothPassBase::getDependentDialects(registry);
+    if (provider)
+      provider->getDependentDialects(registry);
+  }
+
+  void runOnOperation() override;
+
+private:
+  llvm::Expected<std::vector<float>> choose(SmoothingInput &input);
+
+  std::shared_ptr<CalibrationProvider> provider;
+  RecipeSchemes rules;
+};
+
+} // namespace
+
+llvm::Expected<std::vector<float>> SmoothPass::choose(SmoothingInput &input) {
+  SiteGrids grids(input, rules);
+  if (grids.weights.empty())
+    return std::vector<float>();
+  const ActivationStatistics &seen = input.statistics;
+  int64_t k = input.site.getChannels();
+  std::vector<float> reach;
+  for (int64_t channel = 0; channel < k; ++channel)
+    reach.push_back(seen.absMax(channel));
+  if (strength >= 0)
+    return smoothFactors(reach, columnAbsmax(grids.weights, k), strength);
+
+  SmoothOptions options;
+  if (StringRef(grids.activations).contains("tensor"))
+    options.activation = SmoothOptions::Activation::Tensor;
+  // Some hundred rows of each weight tell which strength is best.
+  options.maxRows = 256;
+  llvm::Expected<SmoothResult> found =
+      searchAlpha(reach, seen.hessian, /*samples=*/{}, grids.weights, options);
+  if (!found)
+    return found.takeError();
+  if (!found->alpha)
+    return std::vector<float>();
+  return std::move(found->s);
+}
+
+void SmoothPass::runOnOperation() {
+  if (!calibration.empty())
+    provider = makeFileCalibration(calibration);
+  if (!provider) {
+    emitError(getOperation().getLoc(),
+              "qt-smooth needs statistics of activations: calibration=FILE");
+    return signalPassFailure();
+  }
+  if (failed(rules.load(getOperation(), recipe)))
+    return signalPassFailure();
+  StatisticsContent content;
+  content.meanAbs = content.histogram = false;
+  content.hessian = strength < 0;
+  auto statistics = provider->create(getOperation(), content);
+  if (!statistics) {
+    emitError(getOperation().getLoc(),
+              llvm::toString(statistics.takeError()));
+    return signalPassFailure();
+  }
+  FailureOr<SmoothingCounts> counts = smoothActivations(
+      getOperation(), **statistics, weightsOut,
+      [&](SmoothingInput &input) { return choose(input); });
+  if (failed(counts))
+    return signalPassFailure();
+  numSmoothed += counts->scaled;
+  numDeclined += counts->declined;
+}
+
+std::unique_ptr<Pass> quantmlir::qt::createSmoothPass(
+    const SmoothPassOptions &options,
+    std::shared_ptr<CalibrationProvider> provider) {
+  return std::make_unique<SmoothPass>(options, std::move(provider));
+}
