@@ -38,7 +38,9 @@ void quantmlir::buildQuantizePipeline(
     else
       pm.addPass(qt::createSmoothPass(
           {options.recipe, options.calibration, smoothed,
-           recipe->smoothing->strength.value_or(-1.0)},
+           recipe->smoothing->strength.value_or(-1.0),
+           recipe->smoothing->measure == Smoothing::Measure::Max ? "max"
+                                                                 : "rms"},
           provider));
   }
   // After smoothing, which changes what there is to round.

@@ -127,7 +127,7 @@ static std::optional<Recipe> calibratedRecipe(StringRef name) {
   if (gptq)
     rounding.method = Rounding::Method::GPTQ;
   else
-    recipe.smoothing = Smoothing{Smoothing::Method::AWQ, std::nullopt};
+    recipe.smoothing.emplace().method = Smoothing::Method::AWQ;
   return recipe;
 }
 

@@ -320,6 +320,7 @@ bool RecipeReader::rounding(yaml::Node *node, Rounding &rounding) {
 }
 
 bool RecipeReader::smoothing(yaml::Node *node, Smoothing &smoothing) {
+  bool tuned = false;
   auto field = [&](StringRef key, yaml::Node *value) {
     std::string text;
     if (key == "method") {
@@ -331,17 +332,33 @@ bool RecipeReader::smoothing(yaml::Node *node, Smoothing &smoothing) {
              fail(value,
                   "method '" + text + "' is neither smoothquant nor awq");
     }
+    if (key == "measure") {
+      tuned = true;
+      if (!word(value, text))
+        return false;
+      smoothing.measure =
+          text == "max" ? Smoothing::Measure::Max : Smoothing::Measure::RMS;
+      return text == "max" || text == "rms" ||
+             fail(value, "measure '" + text + "' is neither rms nor max");
+    }
     if (key == "strength") {
-      smoothing.strength.emplace();
-      return share(value, *smoothing.strength);
+      tuned = true;
+      if (!word(value, text))
+        return false;
+      if (text == "search") {
+        smoothing.strength.reset();
+        return true;
+      }
+      return share(value, smoothing.strength.emplace());
     }
     return fail(value, "unknown key '" + key + "'");
   };
   if (!forEach(node, "smoothing", field))
     return false;
-  return !smoothing.strength ||
-         smoothing.method == Smoothing::Method::SmoothQuant ||
-         fail(node, "awq searches its strength");
+  if (tuned && smoothing.method == Smoothing::Method::AWQ)
+    return fail(node, "measure and strength belong to method: smoothquant");
+  return smoothing.strength || smoothing.measure == Smoothing::Measure::Max ||
+         fail(node, "strength: search goes with measure: max");
 }
 
 bool RecipeReader::group(yaml::Node *node, RecipeRule &rule) {

@@ -24,6 +24,21 @@ std::vector<float> quantmlir::columnAbsmax(ArrayRef<SiteWeight> weights,
   return absmax;
 }
 
+std::vector<float> quantmlir::columnRms(ArrayRef<SiteWeight> weights,
+                                        int64_t k) {
+  std::vector<double> squares(k);
+  int64_t rows = 0;
+  for (const SiteWeight &weight : weights) {
+    rows += weight.n;
+    for (int64_t i = 0; i < weight.n * k; ++i)
+      squares[i % k] += double(weight.w[i]) * weight.w[i];
+  }
+  std::vector<float> rms;
+  for (double square : squares)
+    rms.push_back(float(std::sqrt(square / double(std::max<int64_t>(rows, 1)))));
+  return rms;
+}
+
 std::vector<float> quantmlir::smoothFactors(ArrayRef<float> actAbsmax,
                                             ArrayRef<float> weightAbsmax,
                                             double alpha) {

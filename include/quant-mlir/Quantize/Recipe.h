@@ -54,10 +54,16 @@ struct Smoothing {
     SmoothQuant, ///< ranges of activations against ranges of weights
     AWQ          ///< the channels that matter most are rounded most finely
   };
+  /// SmoothQuant: how large a channel is.
+  enum class Measure {
+    RMS, ///< its root mean square: for scales that each token has of its own
+    Max  ///< its largest magnitude: for one scale that has to hold all tokens
+  };
   Method method = Method::SmoothQuant;
-  /// SmoothQuant: the migration strength, 0 to 1; searched for each activation
-  /// if there is none.
-  std::optional<double> strength;
+  Measure measure = Measure::RMS;
+  /// SmoothQuant: the migration strength, 0 to 1; if there is none, the best one
+  /// for each activation is searched (by Measure::Max).
+  std::optional<double> strength = 0.5;
 };
 
 /// How some layers are quantized.

@@ -33,7 +33,11 @@ namespace quantmlir {
 /// The largest |w| of each column over all weights: [k].
 std::vector<float> columnAbsmax(llvm::ArrayRef<SiteWeight> weights, int64_t k);
 
-/// `actAbsmax` and `weightAbsmax` are [k].
+/// The root mean square of each column over all weights: [k].
+std::vector<float> columnRms(llvm::ArrayRef<SiteWeight> weights, int64_t k);
+
+/// `actAbsmax` and `weightAbsmax` are [k]: the largest magnitudes, or for both
+/// another measure of size.
 std::vector<float> smoothFactors(llvm::ArrayRef<float> actAbsmax,
                                  llvm::ArrayRef<float> weightAbsmax,
                                  double alpha);

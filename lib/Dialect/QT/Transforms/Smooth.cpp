@@ -6,7 +6,9 @@
 
 #include "Smoothing.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
+#include "quant-mlir/Quantize/Hessian.h"
 #include "quant-mlir/Quantize/Smooth.h"
+#include <cmath>
 
 namespace quantmlir::qt {
 #define GEN_PASS_DEF_SMOOTHPASS
@@ -49,6 +51,11 @@ llvm::Expected<std::vector<float>> SmoothPass::choose(SmoothingInput &input) {
   const ActivationStatistics &seen = input.statistics;
   int64_t k = input.site.getChannels();
   std::vector<float> reach;
+  if (measure == "rms") {
+    for (float square : getDiagonal(seen.hessian, k))
+      reach.push_back(std::sqrt(square));
+    return smoothFactors(reach, columnRms(grids.weights, k), strength);
+  }
   for (int64_t channel = 0; channel < k; ++channel)
     reach.push_back(seen.absMax(channel));
   if (strength >= 0)
@@ -76,11 +83,16 @@ void SmoothPass::runOnOperation() {
               "qt-smooth needs statistics of activations: calibration=FILE");
     return signalPassFailure();
   }
+  if (measure != "rms" && measure != "max") {
+    emitError(getOperation().getLoc(), "measure '")
+        << measure << "' is neither rms nor max";
+    return signalPassFailure();
+  }
   if (failed(rules.load(getOperation(), recipe)))
     return signalPassFailure();
   StatisticsContent content;
   content.meanAbs = content.histogram = false;
-  content.hessian = strength < 0;
+  content.hessian = strength < 0 || measure == "rms";
   auto statistics = provider->create(getOperation(), content);
   if (!statistics) {
     emitError(getOperation().getLoc(),

@@ -86,7 +86,7 @@ def SmoothPass : Pass<"qt-smooth", "::mlir::ModuleOp"> {
     activation are a hundred times louder than the rest and use up all eight
     bits. Channel k is divided by
 
-      s[k] = max|x[k]|^strength / max|w[:, k]|^(1 - strength)
+      s[k] = |x[k]|^strength / |w[:, k]|^(1 - strength)
 
     and the columns of all weights that read it multiplied by s. The division
     folds into whatever makes the activation: the gain and bias of a norm, the
@@ -94,9 +94,15 @@ def SmoothPass : Pass<"qt-smooth", "::mlir::ModuleOp"> {
     share factors) or a ReLU. It is found from the graph; where something else
     reads the activation too, the site is left alone with a remark.
 
-    Without a strength, the one of 0, 0.05, ..., 1 is taken that rounds weights
-    and activations to the recipe's formats with the least error of the site's
-    results, as far as its statistics tell.
+    `measure` says what |x[k]| and |w[:, k]| are. `max`, the largest magnitudes,
+    is the paper's and right for one static scale. `rms`, root mean squares, is
+    better where each token has a scale of its own: with strength 0.5 it is the s
+    that makes the product of both norms, and with it the expected error of the
+    results, least.
+
+    With a negative strength, the one of 0, 0.05, ..., 1 is taken that rounds
+    weights and activations to the recipe's formats with the least error of the
+    site's results, as far as its statistics tell (measure `max`).
 
     Before:   weights are `qt.load`, or `qt.dequantize` of one.
     After:    changed weights are f32, in `weights-out`, with the factors of each
@@ -113,9 +119,11 @@ def SmoothPass : Pass<"qt-smooth", "::mlir::ModuleOp"> {
     Option<"weightsOut", "weights-out", "std::string",
            "\"smoothed.safetensors\"",
            "The safetensors file to write changed weights to">,
-    Option<"strength", "strength", "double", "-1.0",
-           "0: all in the activations, 1: all in the weights; searched if "
-           "negative">,
+    Option<"strength", "strength", "double", "0.5",
+           "0: outliers stay in the activations, 1: all go to the weights; "
+           "searched if negative">,
+    Option<"measure", "measure", "std::string", "\"rms\"",
+           "How large a channel is: rms or max">,
   ];
   let statistics = [
     Statistic<"numSmoothed", "smoothed", "Activations whose channels were "
