@@ -12,28 +12,37 @@
 using namespace llvm;
 using namespace quantmlir;
 
-static const float nf4[16] = {
-    -1.0f,          -0.6961928009986877f,  -0.5250730514526367f,
-    -0.39491748809814453f, -0.28444138169288635f, -0.18477343022823334f,
-    -0.09105003625154495f, 0.0f,           0.07958029955625534f,
-    0.16093020141124725f,  0.24611230194568634f,  0.33791524171829224f,
-    0.44070982933044434f,  0.5626170039176941f,   0.7229568362236023f,
-    1.0f};
+static const float nf4[16] = {-1.0f,
+                              -0.6961928009986877f,
+                              -0.5250730514526367f,
+                              -0.39491748809814453f,
+                              -0.28444138169288635f,
+                              -0.18477343022823334f,
+                              -0.09105003625154495f,
+                              0.0f,
+                              0.07958029955625534f,
+                              0.16093020141124725f,
+                              0.24611230194568634f,
+                              0.33791524171829224f,
+                              0.44070982933044434f,
+                              0.5626170039176941f,
+                              0.7229568362236023f,
+                              1.0f};
 
 /// What must be exceeded for the next code: the middles, as the constants that
 /// bitsandbytes compares with.
 static const float nf4Thresholds[15] = {
-    -0.8480964004993439f, -0.6106329262256622f,  -0.4599952697753906f,
-    -0.33967943489551544f, -0.23460740596055984f, -0.13791173323988914f,
-    -0.045525018125772476f, 0.03979014977812767f, 0.1202552504837513f,
-    0.2035212516784668f,   0.2920137718319893f,   0.3893125355243683f,
-    0.5016634166240692f,   0.6427869200706482f,   0.8614784181118011f};
+    -0.8480964004993439f,   -0.6106329262256622f,  -0.4599952697753906f,
+    -0.33967943489551544f,  -0.23460740596055984f, -0.13791173323988914f,
+    -0.045525018125772476f, 0.03979014977812767f,  0.1202552504837513f,
+    0.2035212516784668f,    0.2920137718319893f,   0.3893125355243683f,
+    0.5016634166240692f,    0.6427869200706482f,   0.8614784181118011f};
 
 /// Twelfths: 0 1/16 8 12 4 6 2 3, then the negatives.
 static const float fp4[16] = {
-    0.0f,  0.005208333333f,  0.66666667f,  1.0f,  0.33333333f,
-    0.5f,  0.16666667f,      0.25f,        -0.0f, -0.005208333333f,
-    -0.66666667f, -1.0f,     -0.33333333f, -0.5f, -0.16666667f,
+    0.0f,         0.005208333333f, 0.66666667f,  1.0f,  0.33333333f,
+    0.5f,         0.16666667f,     0.25f,        -0.0f, -0.005208333333f,
+    -0.66666667f, -1.0f,           -0.33333333f, -0.5f, -0.16666667f,
     -0.25f};
 
 static const float fp4Thresholds[7] = {0.00260417f, 0.0859375f, 0.20833333f,
@@ -56,9 +65,9 @@ ArrayRef<uint8_t> quantmlir::codebookLanes(Codebook codebook) {
     std::array<std::array<uint8_t, 16>, 2> result;
     for (Codebook each : {Codebook::NF4, Codebook::FP4})
       for (unsigned code = 0; code < 16; ++code)
-        result[unsigned(each)][code] = uint8_t(
-            127 + std::lround(double(codebookTable(each)[code]) *
-                              codebookLaneFactor(each)));
+        result[unsigned(each)][code] =
+            uint8_t(127 + std::lround(double(codebookTable(each)[code]) *
+                                      codebookLaneFactor(each)));
     return result;
   }();
   return tables[unsigned(codebook)];
@@ -75,6 +84,19 @@ uint8_t quantmlir::nearestCode(Codebook codebook, float value) {
   for (float threshold : fp4Thresholds)
     step += std::fabs(value) > threshold;
   return fp4Codes[step] | (value < 0 ? 8 : 0);
+}
+
+std::vector<float> quantmlir::codebookBounds(Codebook codebook) {
+  if (codebook == Codebook::NF4)
+    return std::vector<float>(std::begin(nf4Thresholds),
+                              std::end(nf4Thresholds));
+  // |x| > t below zero is x < -t: the bound is the float before -t.
+  std::vector<float> bounds;
+  for (float threshold : llvm::reverse(fp4Thresholds))
+    bounds.push_back(std::nextafter(-threshold, -INFINITY));
+  bounds.insert(bounds.end(), std::begin(fp4Thresholds),
+                std::end(fp4Thresholds));
+  return bounds;
 }
 
 Expected<CodebookMatrix> quantmlir::quantizeCodebook(Codebook codebook,

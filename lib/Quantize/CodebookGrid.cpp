@@ -5,12 +5,11 @@
 // through all bounds of a table of 16 in vector registers instead.
 
 #include "GridKernels.h"
-#include "quant-mlir/Quantize/Codebooks.h"
+#include "quant-mlir/Quantize/Codebook.h"
 #include "quant-mlir/Quantize/Grid.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 #include <cassert>
-#include <cfloat>
 #include <cmath>
 
 using namespace llvm;
@@ -53,22 +52,23 @@ CodebookGrid::CodebookGrid(ArrayRef<float> table, int64_t group,
 }
 
 CodebookGrid CodebookGrid::nf4(int64_t group, ScaleFormat scaleFormat) {
-  CodebookGrid grid(getNF4Table(), group, scaleFormat, getNF4Bounds());
+  CodebookGrid grid(codebookTable(Codebook::NF4), group, scaleFormat,
+                    codebookBounds(Codebook::NF4));
   grid.reciprocal = true;
   return grid;
 }
 
 CodebookGrid CodebookGrid::fp4(int64_t group, ScaleFormat scaleFormat) {
-  CodebookGrid grid(getFP4Table(), group, scaleFormat, getFP4Bounds());
+  CodebookGrid grid(codebookTable(Codebook::FP4), group, scaleFormat,
+                    codebookBounds(Codebook::FP4));
   grid.reciprocal = true;
   return grid;
 }
 
 /// All values of a sign, `exponentBits` and `mantissaBits`. `specials` of the
 /// largest codes of either sign are not numbers.
-static std::vector<float> smallFloats(unsigned exponentBits,
-                                      unsigned mantissaBits,
-                                      unsigned specials) {
+static std::vector<float>
+smallFloats(unsigned exponentBits, unsigned mantissaBits, unsigned specials) {
   unsigned positive = 1u << (exponentBits + mantissaBits);
   int bias = (1 << (exponentBits - 1)) - 1;
   std::vector<float> values(2 * positive, NAN);
@@ -77,8 +77,8 @@ static std::vector<float> smallFloats(unsigned exponentBits,
     int mantissa = int(code & ((1u << mantissaBits) - 1));
     if (exponent > 0)
       mantissa |= 1 << mantissaBits;
-    float value = std::ldexp(float(mantissa), std::max(exponent, 1) - bias -
-                                                  int(mantissaBits));
+    float value = std::ldexp(float(mantissa),
+                             std::max(exponent, 1) - bias - int(mantissaBits));
     values[code] = value;
     values[code + positive] = -value;
   }
@@ -98,19 +98,13 @@ CodebookGrid CodebookGrid::e5m2(int64_t group, ScaleFormat scaleFormat) {
 unsigned CodebookGrid::codeBits() const { return Log2_64_Ceil(table.size()); }
 
 GroupParams CodebookGrid::fromRange(float low, float high) const {
-  return {scaleFormat.round(std::max(-low, high) / reach), 0};
+  return {scaleFormat.round(std::max(high, -low) / reach), 0};
 }
 
 double CodebookGrid::widest(const FitOptions &options) const {
   // A scale above the range's leaves the outermost entries unused but may put
   // the inner ones better.
   return options.leastSquares ? 1.1 : 1;
-}
-
-/// A subnormal scale has no reciprocal. Zero belongs to a group of zeros.
-static float invert(float scale) {
-  float inverse = scale == 0 ? 0 : 1 / scale;
-  return std::isfinite(inverse) ? inverse : std::copysign(FLT_MAX, scale);
 }
 
 unsigned CodebookGrid::nearest(float value) const {
@@ -138,11 +132,9 @@ double CodebookGrid::error(ArrayRef<float> values, ArrayRef<float> importance,
 
 void CodebookGrid::quantize(ArrayRef<float> values, GroupParams params,
                             uint8_t *codes, float *decoded) const {
-  float inverse = invert(params.scale);
+  float inverse = 1 / params.scale;
   for (size_t i = 0; i < values.size(); ++i) {
-    float x = params.scale == 0 ? 0
-                                : normalize(values[i], params.scale, inverse);
-    unsigned index = nearest(x);
+    unsigned index = nearest(normalize(values[i], params.scale, inverse));
     if (codes)
       codes[i] = sortedCodes[index];
     if (decoded)
@@ -154,9 +146,8 @@ void CodebookGrid::quantizeLanes(const double *values, const float *scales,
                                  const float *, int64_t count, uint8_t *codes,
                                  float *decoded) const {
   for (int64_t i = 0; i < count; ++i) {
-    float scale = scales[i], inverse = invert(scale);
-    float x = scale == 0 ? 0 : normalize(float(values[i]), scale, inverse);
-    unsigned index = nearest(x);
+    float scale = scales[i], inverse = 1 / scale;
+    unsigned index = nearest(normalize(float(values[i]), scale, inverse));
     codes[i] = sortedCodes[index];
     decoded[i] = scale * sorted[index];
   }

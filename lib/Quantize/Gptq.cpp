@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Positions count from the column rounded last, 0, to the one rounded first,
-// k - 1. Threads take tiles of rows; a tile lies in memory as [position][8 rows]
-// so that a vector holds one column of several rows. Positions are worked off
-// in blocks: first the errors of all earlier blocks are taken off the block's
-// targets (nearly all of the work, a matrix product), then column by column
-// those within it.
+// k - 1. Threads take tiles of rows; a tile lies in memory as [position][8
+// rows] so that a vector holds one column of several rows. Positions are worked
+// off in blocks: first the errors of all earlier blocks are taken off the
+// block's targets (nearly all of the work, a matrix product), then column by
+// column those within it.
 
 #include "quant-mlir/Quantize/Gptq.h"
 #include "Kernels.h"
@@ -138,8 +138,13 @@ static Factor factorize(ArrayRef<float> h, int64_t k, const Grid &grid,
     sum += h[i * k + i];
     live += !factor.dead[i];
   }
+  // A dead column is independent of all others whatever its diagonal is.
   double mean = live ? sum / live : 1;
   factor.deadDiagonal = mean;
+  if (options.zeroDead) {
+    factor.deadDiagonal = 1;
+    mean = (sum + double(k - live)) / double(k);
+  }
 
   double damping = options.damping;
   if (options.tokens > 0 && options.tokens < k) {
@@ -155,15 +160,17 @@ static Factor factorize(ArrayRef<float> h, int64_t k, const Grid &grid,
       for (int64_t a = b; a < k; ++a)
         factor.l(a, b) = h[columns[a] * k + columns[b]];
       double &diagonal = factor.l(b, b);
-      diagonal = (factor.dead[columns[b]] ? mean : diagonal) + share * mean;
+      diagonal = (factor.dead[columns[b]] ? factor.deadDiagonal : diagonal) +
+                 share * mean;
     });
     Eigen::LLT<Eigen::Ref<Eigen::MatrixXd>> llt(factor.l);
     if (llt.info() != Eigen::Success)
       continue;
     if (share != damping)
-      warnings.push_back(formatv("the Hessian is not positive definite; damping "
-                                 "raised from {0:f2} to {1:f2}",
-                                 damping, share));
+      warnings.push_back(
+          formatv("the Hessian is not positive definite; damping "
+                  "raised from {0:f2} to {1:f2}",
+                  damping, share));
     factor.damping = share;
     factor.added = share * mean;
     factor.pivots.resize(k);
@@ -312,9 +319,8 @@ double Solver::runTile(int64_t firstRow, std::vector<GroupParams> &params,
   // What the changes to H's diagonal added.
   for (const Tile &tile : tiles)
     for (int64_t b = 0; b < k; ++b) {
-      double extra =
-          factor.added +
-          (factor.dead[factor.columns[b]] ? factor.deadDiagonal : 0);
+      double extra = factor.added +
+                     (factor.dead[factor.columns[b]] ? factor.deadDiagonal : 0);
       for (int64_t lane = 0; lane < tile.rows; ++lane) {
         double error = tile.errors[b * lanes + lane];
         loss -= extra * error * error;
@@ -343,8 +349,7 @@ static Error checkOptions(int64_t n, int64_t k, const Grid &grid,
   if (options.damping < 0 || !std::isfinite(options.damping))
     return createStringError(std::errc::invalid_argument,
                              "the damping must not be negative");
-  if (!options.params.empty() &&
-      int64_t(options.params.size()) != n * groups)
+  if (!options.params.empty() && int64_t(options.params.size()) != n * groups)
     return createStringError(
         std::errc::invalid_argument, "%lld parameters for %lld groups",
         (long long)options.params.size(), (long long)(n * groups));

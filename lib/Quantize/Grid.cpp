@@ -50,8 +50,8 @@ unsigned ScaleFormat::bits() const {
 static float roundToE4M3(float value) {
   // Three bits of mantissa from 2^-6 on, multiples of 2^-9 below.
   int exponent = std::max(std::ilogb(value), -6);
-  float rounded = std::ldexp(std::nearbyint(std::ldexp(value, 3 - exponent)),
-                             exponent - 3);
+  float rounded =
+      std::ldexp(std::nearbyint(std::ldexp(value, 3 - exponent)), exponent - 3);
   return rounded > 448 ? std::numeric_limits<float>::infinity() : rounded;
 }
 
@@ -125,11 +125,12 @@ GroupParams Grid::search(float low, float high, ArrayRef<float> values,
 
   if (hasZeros() && options.bothEnds) {
     // Each end in steps of 5 %, then downhill in steps of 2 and 1 %.
-    double floor = 1 - options.maxShrink, lowShare = 1, highShare = 1;
-    for (double a = 1; a > floor; a -= 0.05)
-      for (double b = 1; b > floor; b -= 0.05)
-        if (judgeRange(a, b))
-          lowShare = a, highShare = b;
+    double lowShare = 1, highShare = 1;
+    int steps = std::max(1, int(std::ceil(options.maxShrink / 0.05 - 1e-9)));
+    for (int a = 0; a < steps; ++a)
+      for (int b = 0; b < steps; ++b)
+        if (judgeRange(1 - a * 0.05, 1 - b * 0.05))
+          lowShare = 1 - a * 0.05, highShare = 1 - b * 0.05;
     for (double step : {0.02, 0.01})
       for (bool better = true; better;) {
         better = false;
@@ -170,8 +171,7 @@ GroupParams Grid::search(float low, float high, ArrayRef<float> values,
         xu += weight * values[i] * u;
         uu += weight * u * u;
       }
-      if (uu == 0 ||
-          !judge({scaleFormat.round(float(xu / uu)), best.zero}))
+      if (uu == 0 || !judge({scaleFormat.round(float(xu / uu)), best.zero}))
         break;
     }
   }
@@ -218,11 +218,10 @@ quantmlir::fitGroups(ArrayRef<float> w, int64_t n, int64_t k, const Grid &grid,
   parallelFor(0, n, [&](size_t row) {
     for (int64_t group = 0; group < groups; ++group) {
       int64_t begin = group * length, count = std::min(length, k - begin);
-      params[row * groups + group] =
-          grid.fit(w.slice(row * k + begin, count),
-                   importance.empty() ? importance
-                                      : importance.slice(begin, count),
-                   options);
+      params[row * groups + group] = grid.fit(
+          w.slice(row * k + begin, count),
+          importance.empty() ? importance : importance.slice(begin, count),
+          options);
     }
   });
   for (int64_t i = 0; i < n * groups; ++i)

@@ -34,18 +34,18 @@ QUANT_INLINE float power(float value, float exponent) {
   int32_t e = (bits - 0x3F3504F3) >> 23;
   float m = llvm::bit_cast<float>(bits - e * (1 << 23));
   float t = (m - 1) / (m + 1), t2 = t * t;
-  float log = float(e) + t * (2.885390082f +
-                              t2 * (0.961796694f +
-                                    t2 * (0.577078016f + t2 * 0.412198583f)));
+  float log =
+      float(e) +
+      t * (2.885390082f +
+           t2 * (0.961796694f + t2 * (0.577078016f + t2 * 0.412198583f)));
   float y = std::max(log * exponent, -126.0f);
   float whole = roundEven(y), f = y - whole;
   float result =
-      1 +
-      f * (0.693147181f +
-           f * (0.240226507f +
-                f * (0.055504109f +
-                     f * (0.009618129f +
-                          f * (0.001333356f + f * 0.000154035f)))));
+      1 + f * (0.693147181f +
+               f * (0.240226507f +
+                    f * (0.055504109f +
+                         f * (0.009618129f +
+                              f * (0.001333356f + f * 0.000154035f)))));
   return result * llvm::bit_cast<float>((int32_t(whole) + 127) * (1 << 23));
 }
 

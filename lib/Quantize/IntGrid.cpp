@@ -32,12 +32,12 @@ IntGrid::IntGrid(const IntFormat &format)
 GroupParams IntGrid::fromRange(float rangeLow, float rangeHigh) const {
   rangeLow = std::min(rangeLow, 0.0f), rangeHigh = std::max(rangeHigh, 0.0f);
   float reach =
-      asymmetric ? rangeHigh - rangeLow : std::max(-rangeLow, rangeHigh);
+      asymmetric ? rangeHigh - rangeLow : std::max(rangeHigh, -rangeLow);
   GroupParams params;
   params.scale = scaleFormat.round(reach / divisor);
   if (asymmetric && params.scale != 0)
-    params.zero = std::nearbyint(
-        std::min(std::max(-rangeLow / params.scale, low), high));
+    params.zero =
+        std::nearbyint(std::min(std::max(-rangeLow / params.scale, low), high));
   return params;
 }
 
@@ -48,10 +48,9 @@ double IntGrid::widest(const FitOptions &options) const {
 
 double IntGrid::error(ArrayRef<float> values, ArrayRef<float> importance,
                       GroupParams params, double norm) const {
-  return kernels::intError(values.data(),
-                           importance.empty() ? nullptr : importance.data(),
-                           values.size(), params.scale, params.zero,
-                           {low, high}, norm);
+  return kernels::intError(
+      values.data(), importance.empty() ? nullptr : importance.data(),
+      values.size(), params.scale, params.zero, {low, high}, norm);
 }
 
 void IntGrid::quantize(ArrayRef<float> values, GroupParams params,

@@ -16,8 +16,7 @@
     ((defined(__clang__) && __clang_major__ >= 18) ||                          \
      (!defined(__clang__) && __GNUC__ >= 12))
 #define QUANT_CLONES                                                           \
-  __attribute__((                                                              \
-      target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define QUANT_CLONES
 #endif
@@ -29,7 +28,8 @@ constexpr int64_t f64Lanes = 8;
 constexpr int64_t f32Lanes = 16;
 
 /// out[c][lane] -= sum over i in [begin, end) of x[i][lane] * y[c][i], for
-/// c in [0, count). `x` has `lanes` values per i, `y` has `stride` values per c.
+/// c in [0, count). `x` has `lanes` values per i, `y` has `stride` values per
+/// c.
 void subtractProduct(const double *x, const double *y, ptrdiff_t stride,
                      int64_t begin, int64_t end, int64_t count, double *out);
 void subtractProduct(const float *x, const float *y, ptrdiff_t stride,

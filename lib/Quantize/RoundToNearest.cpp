@@ -91,7 +91,7 @@ static float clamp(float value, const Grid &grid) {
 static ScaleAndZero chooseScale(Range range, const Grid &grid,
                                 const IntFormat &format) {
   float reach = format.asymmetric ? range.high - range.low
-                                  : std::max(-range.low, range.high);
+                                  : std::max(range.high, -range.low);
   float scale = roundToType(reach / grid.divisor, format.scaleType);
   float zero = 0;
   if (format.asymmetric && scale != 0)

@@ -8,6 +8,7 @@ header. The C++ tests know the types and shapes. good.gguf, good.json and
 gguf_files.json are plain copies.
 """
 
+import json
 import pathlib
 import shutil
 import sys
@@ -32,7 +33,9 @@ FOUR_BIT = [
     for case in ("64.packed", "64.absmax", "64.values.float32", "128.packed", "128.absmax")
 ]
 INT8 = ["weight", "bias", "x", "CB", "SCB", "CA", "SCA", "outlier_columns", "y_float64", "y"]
-FP8 = [f"fp8_{case}.{part}" for case in ("tensor", "channel", "block") for part in ("weight", "values")]
+FP8 = [
+    f"fp8_{case}.{part}" for case in ("tensor", "channel", "block") for part in ("weight", "values")
+]
 FLOATS = [
     *FP8,
     *[f"fp8_{case}.weight_scale" for case in ("tensor", "channel", "block")],
@@ -40,18 +43,36 @@ FLOATS = [
     *[f"{kind}.values" for kind in ("nvfp4", "mxfp4", "mxfp8")],
     *["nvfp4.weight_packed", "mxfp4.weight_packed", "mxfp8.weight", "nvfp4.weight_global_scale"],
 ]
+GPTQ_CASES = ["channel4", "group4", "group4_asym", "group4_act_order", "group3"]
+ALGORITHMS = [
+    *["gptq.w", "gptq.h", "mse.group4.scale", "awq.x", "awq.x_mean", "awq.scales", "awq.losses"],
+    *[
+        f"gptq.{case}.{part}"
+        for case in GPTQ_CASES
+        for part in ("scale", "zero", "codes", "values")
+    ],
+    *[f"smoothquant.{part}" for part in ("act_absmax", "w_absmax", "0.5.scales", "0.85.scales")],
+    *["fp8.x", "fp8.token.scale", "fp8.token.codes"],
+]
+ODD = [f"{kind}.odd.{part}" for kind in ("nf4", "fp4") for part in ("packed", "absmax", "values")]
 
 ARRAYS = {
+    "algorithms": ALGORITHMS,
     "gguf_simple": ["x", *BLOCKS],
     "gguf_decode": BLOCKS,
     "casts": ["f16.x", "f16.rne", "bf16.x", "bf16.rne", *SMALL],
-    "bnb": ["w", *FOUR_BIT, "dynamic_map", "dynamic.x", "dynamic.codes", "dynamic.absmax"]
-    + ["dynamic.values", *[f"int8.{part}" for part in INT8]],
+    "bnb": [
+        *["w", *FOUR_BIT, "dynamic_map", "dynamic.x", "dynamic.codes", "dynamic.absmax"],
+        *["dynamic.values", *[f"int8.{part}" for part in INT8]],
+        *["odd", *ODD, "file.nf4.absmax", "file.nf4.values.bfloat16"],
+    ],
     "mx": ["x", *MX],
     "compressed_tensors": ["w", *FLOATS]
     + [f"{case}.{part}" for case in ROUNDED + ASYMMETRIC for part in ("weight_scale", "values")]
     + [f"{case}.weight_zero_point" for case in ASYMMETRIC],
 }
+# Tensors of bnb.safetensors, which become bnb.NAME.bin.
+TENSORS = ["model.nf4.weight", "model.nf4.weight.absmax", "model.nf4.weight.nested_absmax"]
 COPIES = ["good.gguf", "good.json", "gguf_files.json"]
 
 
@@ -62,6 +83,12 @@ def main(source: pathlib.Path) -> None:
             for name in names:
                 array = numpy.ascontiguousarray(arrays[name])
                 (target / f"{file}.{name}.bin").write_bytes(array.tobytes())
+    content = (source / "bnb.safetensors").read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header, data = json.loads(content[8 : 8 + size]), content[8 + size :]
+    for name in TENSORS:
+        begin, end = header[name]["data_offsets"]
+        (target / f"bnb.{name}.bin").write_bytes(data[begin:end])
     for name in COPIES:
         shutil.copyfile(source / name, target / name)
 

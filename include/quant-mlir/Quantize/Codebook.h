@@ -39,6 +39,10 @@ int codebookLaneFactor(Codebook codebook);
 /// the lower one.
 uint8_t nearestCode(Codebook codebook, float value);
 
+/// Between each two numbers in rising order (FP4's zeros count once): what must
+/// be exceeded for the upper one.
+std::vector<float> codebookBounds(Codebook codebook);
+
 /// [n, k] in groups of `group` values of a row, of which the last may be
 /// shorter.
 struct CodebookMatrix {

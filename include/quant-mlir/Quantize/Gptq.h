@@ -60,8 +60,9 @@ struct GptqOptions {
   /// Tokens behind H, 0 if unknown. Fewer than K leave H singular: the result
   /// warns, and the damping is at least 0.05.
   int64_t tokens = 0;
-  /// Columns whose input was always zero become 0, as in the original, instead
-  /// of being rounded like others.
+  /// As in the original, columns whose input was always zero become 0 and count
+  /// as 1 in the mean that damping refers to. Else they are rounded like others
+  /// (the calibration text may merely not have used them) and do not count.
   bool zeroDead = false;
 };
 

@@ -23,6 +23,7 @@
 #include "quant-mlir/Quantize/RoundToNearest.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/Error.h"
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -192,13 +193,12 @@ class CodebookGrid final : public Grid {
 public:
   /// `table[code]` is the value of a code; codes of NaN or infinity are never
   /// chosen, of two codes with equal values the first one is. A scale is
-  /// range / largest entry (with E8M0 scales: range / its power of two). Halfway
-  /// between two entries the even code is taken, as IEEE rounds small floats,
-  /// unless `bounds` says between the entries in rising order which values
-  /// (those above the bound) go to the upper one.
+  /// range / largest entry (with E8M0 scales: range / its power of two).
+  /// Halfway between two entries the even code is taken, as IEEE rounds small
+  /// floats, unless `bounds` says between the entries in rising order which
+  /// values (those above the bound) go to the upper one.
   CodebookGrid(llvm::ArrayRef<float> table, int64_t group,
-               ScaleFormat scaleFormat = {},
-               llvm::ArrayRef<float> bounds = {});
+               ScaleFormat scaleFormat = {}, llvm::ArrayRef<float> bounds = {});
 
   /// bitsandbytes' tables; a value is multiplied by the scale's reciprocal, not
   /// divided, so that codes are bit-equal.
@@ -229,7 +229,11 @@ protected:
 private:
   unsigned nearest(float value) const;
   float normalize(float value, float scale, float inverse) const {
-    return reciprocal ? value * inverse : value / scale;
+    if (scale == 0)
+      return 0;
+    // The least scales have no reciprocal.
+    return reciprocal && std::isfinite(inverse) ? value * inverse
+                                                : value / scale;
   }
 
   std::vector<float> table;
