@@ -209,7 +209,7 @@ static llvm::Error makeWeightsFloat(ModuleOp module) {
 // Equal stages
 //===----------------------------------------------------------------------===//
 
-/// The text of a stage's function with weights by number, so that equal layers
+/// The text of a stage's function without names, and with weights by number, so that equal layers
 /// have equal texts. Changes the function.
 static std::string normalizedText(func::FuncOp function, const Stage &stage) {
   llvm::StringMap<std::string> numbers;
@@ -217,6 +217,10 @@ static std::string normalizedText(func::FuncOp function, const Stage &stage) {
     numbers[weight.name] = "w" + std::to_string(number);
   function.walk([&](qt::LoadOp load) {
     load.setWeight(numbers.lookup(load.getWeight()));
+  });
+  function.walk([](qt::ObserveOp op) {
+    op.setSite("");
+    op.setReadersAttr(ArrayAttr::get(op.getContext(), {}));
   });
   function->setDiscardableAttrs(DictionaryAttr::get(function.getContext()));
   function.setSymName("stage");
