@@ -110,7 +110,7 @@ static llvm::Error describeStages(ModuleOp module, StageProgram &program) {
     llvm::SetVector<StringRef> weights;
     function.walk([&](qt::LoadOp load) { weights.insert(load.getWeight()); });
     for (StringRef weight : weights) {
-      stage.weights.push_back(weight.str());
+      stage.weights.push_back({weight.str(), weight.str()});
       program.weights[weight.str()].lastStage = program.stages.size();
     }
     function.walk([&](qt::ObserveOp op) {
@@ -205,24 +205,72 @@ static llvm::Error makeWeightsFloat(ModuleOp module) {
   return llvm::Error::success();
 }
 
-/// Where cpu-pack has put them.
+//===----------------------------------------------------------------------===//
+// Equal stages
+//===----------------------------------------------------------------------===//
+
+/// The text of a stage's function without names, and with weights by number, so that equal layers
+/// have equal texts. Changes the function.
+static std::string normalizedText(func::FuncOp function, const Stage &stage) {
+  llvm::StringMap<std::string> numbers;
+  for (auto [number, weight] : llvm::enumerate(stage.weights))
+    numbers[weight.name] = "w" + std::to_string(number);
+  function.walk([&](qt::LoadOp load) {
+    load.setWeight(numbers.lookup(load.getWeight()));
+  });
+  function.walk([](qt::ObserveOp op) {
+    op.setSite("");
+    op.setReadersAttr(ArrayAttr::get(op.getContext(), {}));
+  });
+  function->setDiscardableAttrs(DictionaryAttr::get(function.getContext()));
+  function.setSymName("stage");
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  function->print(stream, OpPrintingFlags().useLocalScope());
+  return text;
+}
+
+/// Leaves one function of those that differ in their weights alone.
+static void shareFunctions(ModuleOp module, StageProgram &program) {
+  llvm::StringMap<size_t> known;
+  for (auto [number, stage] : llvm::enumerate(program.stages)) {
+    auto function = module.lookupSymbol<func::FuncOp>(stage.function);
+    OwningOpRef<func::FuncOp> copy = function.clone();
+    auto [entry, isNew] =
+        known.try_emplace(normalizedText(*copy, stage), number);
+    if (isNew)
+      continue;
+    const Stage &first = program.stages[entry->second];
+    stage.function = first.function;
+    for (auto [weight, slot] : llvm::zip_equal(stage.weights, first.weights))
+      weight.slot = slot.slot;
+    function.erase();
+  }
+}
+
+/// Where cpu-pack has put the weights that are slots.
 static llvm::Error describeWeights(ModuleOp module, StageProgram &program) {
   SymbolTable sources(*program.declarations);
   SymbolTable packed(module);
-  for (auto &[name, weight] : program.weights) {
-    auto declared = packed.lookup<qt::WeightOp>(name);
+  for (auto &[name, weight] : program.weights)
     weight.source = sources.lookup<qt::WeightOp>(name);
-    if (!declared || !declared.getOffset() || !weight.source)
-      return llvm::createStringError("weight '" + name + "' was not packed");
-    weight.packedType = declared.getType();
-    weight.offset = *declared.getOffset();
-    if (auto panels = dyn_cast<qt::QuantTensorType>(weight.packedType))
-      weight.bytes = cpu::PanelLayout(panels).totalBytes;
-    else
-      weight.bytes = weight.logicalType().getNumElements() * 4;
-    program.weightsBytes =
-        std::max(program.weightsBytes, weight.offset + weight.bytes);
-  }
+  for (const Stage &stage : program.stages)
+    for (const Stage::Weight &weight : stage.weights) {
+      auto declared = packed.lookup<qt::WeightOp>(weight.slot);
+      if (!declared || !declared.getOffset() ||
+          !program.weights[weight.name].source)
+        return llvm::createStringError("weight '" + weight.name +
+                                       "' was not packed");
+      WeightSlot &slot = program.slots[weight.slot];
+      slot.type = declared.getType();
+      slot.offset = *declared.getOffset();
+      if (auto panels = dyn_cast<qt::QuantTensorType>(slot.type))
+        slot.bytes = cpu::PanelLayout(panels).totalBytes;
+      else
+        slot.bytes = cast<RankedTensorType>(slot.type).getNumElements() * 4;
+      program.weightsBytes =
+          std::max(program.weightsBytes, slot.offset + slot.bytes);
+    }
   return llvm::Error::success();
 }
 
@@ -255,6 +303,7 @@ quantmlir::buildStages(ModuleOp module, const StagedModelOptions &options) {
   }
   if (llvm::Error error = makeWeightsFloat(module))
     return std::move(error);
+  shareFunctions(module, program);
   if (llvm::Error error =
           runPasses(module, "packing the stages", [&](PassManager &pm) {
             PackOptions pack;

@@ -21,20 +21,29 @@ struct StageValue {
   mlir::RankedTensorType type;
 };
 
+/// Where the packed numbers of a weight lie while a stage runs.
+struct WeightSlot {
+  /// A plain tensor, or a `!qt.tensor` with panels.
+  mlir::Type type;
+  int64_t offset = 0, bytes = 0;
+};
+
+/// A stage. Layers are alike, so several stages may share one function; it
+/// reads its weights from slots that are filled anew for each of them.
 struct Stage {
   std::string function;
   std::vector<StageValue> inputs, results;
-  std::vector<std::string> weights;
+  struct Weight {
+    std::string name, slot;
+  };
+  std::vector<Weight> weights;
   /// Rows of the observed activation, if not one for each token.
   std::optional<int64_t> rows;
 };
 
-/// A weight, as it is in its file and as stages read it.
+/// A weight of the model.
 struct StageWeight {
-  qt::WeightOp source;
-  /// Of the packed data: a plain tensor or a `!qt.tensor` with panels.
-  mlir::Type packedType;
-  int64_t offset = 0, bytes = 0;
+  qt::WeightOp source; ///< as it is in its file
   size_t lastStage = 0;
 
   mlir::RankedTensorType logicalType();
@@ -45,6 +54,7 @@ struct StageProgram {
   std::vector<SiteInfo> sites;
   /// By the name in the module.
   std::map<std::string, StageWeight> weights;
+  std::map<std::string, WeightSlot> slots;
   int64_t weightsBytes = 0;
   /// The declarations that `weights` point to.
   mlir::OwningOpRef<mlir::ModuleOp> declarations;

@@ -84,9 +84,11 @@ llvm::Expected<StageWeight *> StageWeights::find(StringRef name) {
   return &found->second;
 }
 
-llvm::Error StageWeights::fill(StringRef name, StageWeight &weight) {
+llvm::Error StageWeights::fill(const Stage::Weight &which) {
+  StageWeight &weight = program.weights[which.name];
+  const WeightSlot &slot = program.slots[which.slot];
   WeightData data;
-  auto own = replaced.find(name);
+  auto own = replaced.find(which.name);
   if (own == replaced.end()) {
     llvm::Expected<WeightData> stored = files.read(weight.source);
     if (!stored)
@@ -95,7 +97,7 @@ llvm::Error StageWeights::fill(StringRef name, StageWeight &weight) {
   }
   RowReader rows = own == replaced.end() ? RowReader(weight, data)
                                          : RowReader(weight, own->second);
-  auto *target = reinterpret_cast<uint8_t *>(memory + weight.offset);
+  auto *target = reinterpret_cast<uint8_t *>(memory + slot.offset);
   std::mutex mutex;
   std::string problem;
   auto fillRows = [&](int64_t first, int64_t count, auto use) {
@@ -112,7 +114,7 @@ llvm::Error StageWeights::fill(StringRef name, StageWeight &weight) {
     if (problem.empty())
       problem = why;
   };
-  if (auto type = dyn_cast<qt::QuantTensorType>(weight.packedType)) {
+  if (auto type = dyn_cast<qt::QuantTensorType>(slot.type)) {
     cpu::PanelLayout layout(type);
     llvm::parallelFor(0, layout.numPanels, [&](size_t panel) {
       int64_t first = panel * layout.panelRows;
@@ -137,44 +139,44 @@ llvm::Error StageWeights::fill(StringRef name, StageWeight &weight) {
 }
 
 llvm::Error StageWeights::prepare(size_t stage) {
-  for (const std::string &name : program.stages[stage].weights) {
-    if (!resident.insert(name).second)
+  for (const Stage::Weight &weight : program.stages[stage].weights) {
+    std::string &held = resident[weight.slot];
+    if (held == weight.name)
       continue;
-    llvm::Expected<StageWeight *> weight = find(name);
-    if (!weight)
-      return weight.takeError();
-    if (llvm::Error error = fill(name, **weight)) {
-      resident.erase(name);
+    held.clear();
+    if (llvm::Error error = fill(weight))
       return error;
-    }
+    held = weight.name;
   }
   return llvm::Error::success();
 }
 
-void StageWeights::giveBack(const StageWeight &weight) {
+void StageWeights::giveBack(const WeightSlot &slot) {
   // Whole pages; those at the ends have neighbours.
   uint64_t page = llvm::sys::Process::getPageSizeEstimate();
-  uint64_t begin = llvm::alignTo(weight.offset, page);
-  uint64_t end = (weight.offset + weight.bytes) / page * page;
+  uint64_t begin = llvm::alignTo(slot.offset, page);
+  uint64_t end = (slot.offset + slot.bytes) / page * page;
   if (begin < end)
     madvise(memory + begin, end - begin, MADV_DONTNEED);
 }
 
 void StageWeights::release(size_t stage) {
-  for (const std::string &name : program.stages[stage].weights) {
-    StageWeight &weight = program.weights[name];
-    if (weight.lastStage <= stage)
-      replaced.erase(name);
+  for (const Stage::Weight &weight : program.stages[stage].weights) {
+    if (program.weights[weight.name].lastStage <= stage)
+      replaced.erase(weight.name);
     bool soon = stage + 1 < program.stages.size() &&
-                llvm::is_contained(program.stages[stage + 1].weights, name);
-    if (!soon && resident.erase(name))
-      giveBack(weight);
+                llvm::any_of(program.stages[stage + 1].weights,
+                             [&](const Stage::Weight &next) {
+                               return next.slot == weight.slot;
+                             });
+    if (!soon && resident.erase(weight.slot))
+      giveBack(program.slots[weight.slot]);
   }
 }
 
 void StageWeights::releaseAll() {
   for (auto &entry : resident)
-    giveBack(program.weights[entry.first().str()]);
+    giveBack(program.slots[entry.first().str()]);
   resident.clear();
 }
 
@@ -202,6 +204,8 @@ llvm::Error StageWeights::replace(StringRef name, std::vector<float> values) {
         "weight '" + name + "' has " + llvm::Twine(wanted) +
         " values and cannot be replaced by " + llvm::Twine(values.size()));
   replaced[name] = std::move(values);
-  resident.erase(name);
+  for (auto &entry : resident)
+    if (entry.second == name)
+      entry.second.clear();
   return llvm::Error::success();
 }

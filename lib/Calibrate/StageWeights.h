@@ -5,7 +5,6 @@
 #include "StageProgram.h"
 #include "quant-mlir/Import/WeightSource.h"
 #include "llvm/ADT/StringMap.h"
-#include "llvm/ADT/StringSet.h"
 
 namespace quantmlir {
 
@@ -23,7 +22,7 @@ public:
 
   /// Fills in the weights that a stage reads.
   llvm::Error prepare(size_t stage);
-  /// Gives memory back after a stage: of weights that the next one does not
+  /// Gives memory back after a stage: of slots that the next one does not
   /// read. Forgets replacements that no later stage reads.
   void release(size_t stage);
   /// Gives all of it back.
@@ -34,13 +33,14 @@ public:
 
 private:
   llvm::Expected<StageWeight *> find(llvm::StringRef name);
-  llvm::Error fill(llvm::StringRef name, StageWeight &weight);
-  void giveBack(const StageWeight &weight);
+  llvm::Error fill(const Stage::Weight &weight);
+  void giveBack(const WeightSlot &slot);
 
   StageProgram &program;
   WeightSource files;
   llvm::StringMap<std::vector<float>> replaced;
-  llvm::StringSet<> resident;
+  /// The weight that is in a slot.
+  llvm::StringMap<std::string> resident;
   char *memory = nullptr;
   int64_t size = 0;
 };

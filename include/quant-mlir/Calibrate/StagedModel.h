@@ -14,7 +14,7 @@
 //
 // Between stages, what later ones need of each text is kept in memory; each
 // token passes each layer once. All stages are compiled once, by this compiler,
-// with f32 weights. A stage's weights are made when it starts and given back
+// with f32 weights; layers that are alike share their code. A stage's weights are made when it starts and given back
 // when no later one needs them soon, so memory holds one stage's weights, one
 // site's Hessian and the texts' hidden states, however deep the model is.
 
