@@ -77,7 +77,7 @@ def header_bytes(shapes: Mapping[str, Tuple[str, tuple]], metadata: Mapping[str,
 def write(
     path: Union[str, pathlib.Path],
     tensors: Mapping[str, np.ndarray],
-    metadata: Mapping[str, str] = {},  # noqa: B006 (not changed)
+    metadata: Mapping[str, str] = {},
 ) -> None:
     names = {np.dtype(value): key for key, value in _TYPES.items()}
     shapes = {name: (names[array.dtype], array.shape) for name, array in tensors.items()}

@@ -121,7 +121,7 @@ def _are_texts(value) -> bool:
 def score(
     model,
     task: Task,
-    rules: Rules = Rules(),  # noqa: B008 (frozen)
+    rules: Rules = Rules(),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict:
     """accuracy with its 95 % interval [low, high], items, and of every item what came out."""
