@@ -5,12 +5,12 @@ Exit codes: 0 done; 1 the input is at fault, with one line on stderr; 2 wrong us
 """
 
 import argparse
-import json
 import pathlib
 import sys
 from typing import Optional
 
 from .errors import InputError
+from .evaluation_commands import add_eval, add_report, positive
 
 
 def main(arguments: Optional[list] = None) -> int:
@@ -83,22 +83,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--npy", metavar="FILE", help="write one array [texts, width] instead of text")
     add_threads(p)
 
-    p = command("eval", run_eval, "perplexity on a text, and the distance from a reference model")
-    p.add_argument("model", metavar="DIR", help="a folder that compile wrote")
-    p.add_argument("--text", required=True, metavar="FILE")
-    p.add_argument("--reference", metavar="DIR0", help="compiled from the same model, in float")
-    p.add_argument("--windows", type=positive, default=24, metavar="N", help="default 24")
-    p.add_argument("--window", type=positive, default=512, metavar="TOKENS", help="default 512")
-    p.add_argument("--json", action="store_true", help="print one JSON object")
-    add_threads(p)
+    add_eval(
+        command("eval", None, "perplexity, distance from a reference model, accuracy at a task")
+    )
+    add_report(command("report", None, "compare compiled models: one HTML page with charts"))
     return top
-
-
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return number
 
 
 def add_threads(p: argparse.ArgumentParser) -> None:
@@ -182,54 +171,6 @@ def run_embed(options) -> None:
         return
     for row in rows:
         print(" ".join(f"{value:.6f}" for value in row))
-
-
-def run_eval(options) -> None:
-    from . import evaluation
-    from .progress import Progress
-    from .runtime import load
-
-    text = read_text(options.text)
-    with load(options.model, threads=options.threads) as model:
-        reference = load(options.reference, threads=options.threads) if options.reference else None
-        if model.task == "encoder":
-            if reference is None:
-                raise InputError(f"{options.model} is an encoder: it is judged by --reference DIR0")
-            parts = evaluation.paragraphs(text)
-            if len(parts) < 2:
-                raise InputError(f"{options.text}: fewer than 2 paragraphs of 40 characters")
-            result = evaluation.compare_embeddings(
-                model.embed(parts, max_tokens=128), reference.embed(parts, max_tokens=128)
-            )
-        else:
-            if options.window > model.context_length:
-                raise InputError(
-                    f"--window is {options.window}, the model takes {model.context_length} tokens"
-                )
-            tokens = model.tokenizer.encode(text, special=False)
-            if reference is not None and reference.vocab_size != model.vocab_size:
-                raise InputError(
-                    f"{options.reference}: its vocabulary has {reference.vocab_size} tokens, "
-                    f"that of {options.model} {model.vocab_size}; they are different models"
-                )
-            with Progress("scoring windows", shown=not options.json) as progress:
-                result = evaluation.evaluate_language_model(
-                    model, tokens, reference, options.window, options.windows, progress
-                )
-    if options.json:
-        print(json.dumps(result))
-        return
-    for key, value in result.items():
-        print(f"{key:12} {value if isinstance(value, int) else format(value, '.6g')}")
-
-
-def read_text(path: str) -> str:
-    try:
-        return pathlib.Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not UTF-8 text") from None
 
 
 def _version() -> str:
