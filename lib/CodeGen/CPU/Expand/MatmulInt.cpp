@@ -32,7 +32,7 @@ public:
   qt::Lane subtract(qt::Lane a, qt::Lane c) override {
     return {0, arith::SubIOp::create(b, a.value, c.value)};
   }
-  qt::Lane lookup(ArrayRef<int8_t>, qt::Lane) override {
+  qt::Lane lookup(ArrayRef<uint8_t>, qt::Lane) override {
     llvm_unreachable("refused before: no kernel for codebooks");
   }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Writes a safetensors file of what is given as NAME:TYPE:ROWSxCOLUMNS:NUMBER,NUMBER,...
 
-Numbers are repeated until the tensor is full.
+Numbers are repeated until the tensor is full. KEY=VALUE goes to the metadata.
 """
 
 import itertools
@@ -12,10 +12,14 @@ import sys
 
 header, data = {}, b""
 for argument in sys.argv[2:]:
+    if "=" in argument:
+        key, value = argument.split("=", 1)
+        header.setdefault("__metadata__", {})[key] = value
+        continue
     name, dtype, shape, numbers = argument.split(":")
     shape = [int(size) for size in shape.split("x")]
-    code = {"F32": "f", "F16": "e", "I8": "b"}[dtype]
-    convert = int if code == "b" else float
+    code = {"F32": "f", "F16": "e", "I8": "b", "I64": "q"}[dtype]
+    convert = int if code in "bq" else float
     values = itertools.cycle(map(convert, numbers.split(",")))
     raw = b"".join(struct.pack(f"<{code}", next(values)) for _ in range(math.prod(shape)))
     header[name] = {
