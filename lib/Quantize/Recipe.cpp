@@ -94,6 +94,25 @@ static std::optional<Recipe> integerRecipe(StringRef name) {
   return linearRecipe(name, scheme + ">");
 }
 
+namespace {
+struct LinearRecipe {
+  const char *name, *weights, *activations;
+};
+} // namespace
+
+static const LinearRecipe linearRecipes[] = {
+    {"w8a8", "#qt.int<8, channel>", "#qt.int<8, token>"},
+    {"nf4", "#qt.codebook<nf4, group = 64>", "auto"},
+    {"nf4-dq", "#qt.codebook<nf4, group = 64, nested = 256>", "auto"},
+    {"fp4", "#qt.codebook<fp4, group = 64>", "auto"},
+    {"fp8", "#qt.float<f8E4M3FN, channel>", "#qt.float<f8E4M3FN, token>"},
+    {"fp8-block", "#qt.float<f8E4M3FN, block = 128x128>",
+     "#qt.float<f8E4M3FN, group = 128>"},
+    {"mxfp8", "#qt.float<f8E4M3FN, group = 32, scale = f8E8M0FNU>", "float"},
+    {"mxfp4", "#qt.float<f4E2M1FN, group = 32, scale = f8E8M0FNU>", "auto"},
+    {"nvfp4", "#qt.float<f4E2M1FN, group = 16, scale = f8E4M3FN>", "auto"},
+};
+
 static std::optional<Recipe> builtIn(StringRef name) {
   if (name == "as-stored")
     return Recipe{"as-stored", {}, {}, {}};
@@ -104,8 +123,15 @@ static std::optional<Recipe> builtIn(StringRef name) {
                   {{texts({"Linear", "Embedding"}),
                     {("#qt.float<" + name + ">").str()},
                     {"float"}}}};
-  if (name == "w8a8")
-    return linearRecipe(name, "#qt.int<8, channel>", "#qt.int<8, token>");
+  for (const LinearRecipe &recipe : linearRecipes)
+    if (name == recipe.name)
+      return linearRecipe(name, recipe.weights, recipe.activations);
+  if (name == "int8-llm") {
+    Recipe recipe =
+        linearRecipe(name, "#qt.int<8, channel>", "#qt.int<8, token>");
+    recipe.rules.front().outlierThreshold = 6;
+    return recipe;
+  }
   if (name == "q4_0" || name == "q4_1" || name == "q8_0")
     return linearRecipe(name, "#qt." + name);
   return integerRecipe(name);
@@ -121,5 +147,7 @@ llvm::Expected<Recipe> Recipe::load(StringRef nameOrFile) {
       "recipe '" + nameOrFile +
           "' is neither a file nor one of as-stored, f32, f16, bf16, w8a8, "
           "int2 to int8, int4-g32 (any bits, any group), int4-g32-asym, q4_0, "
-          "q4_1, q8_0");
+          "q4_1, q8_0, int8-llm, nf4, nf4-dq, fp4, fp8, fp8-block, mxfp8, "
+          "mxfp4, "
+          "nvfp4");
 }

@@ -31,8 +31,11 @@ FOUR_BIT = [
     for kind in ("nf4", "fp4")
     for case in ("64.packed", "64.absmax", "64.values.float32", "128.packed", "128.absmax")
 ]
+DYNAMIC = ["dynamic_map", *[f"dynamic.{part}" for part in ("x", "codes", "absmax", "values")]]
 INT8 = ["weight", "bias", "x", "CB", "SCB", "CA", "SCA", "outlier_columns", "y_float64", "y"]
-FP8 = [f"fp8_{case}.{part}" for case in ("tensor", "channel", "block") for part in ("weight", "values")]
+FP8 = [
+    f"fp8_{case}.{part}" for case in ("tensor", "channel", "block") for part in ("weight", "values")
+]
 FLOATS = [
     *FP8,
     *[f"fp8_{case}.weight_scale" for case in ("tensor", "channel", "block")],
@@ -45,8 +48,7 @@ ARRAYS = {
     "gguf_simple": ["x", *BLOCKS],
     "gguf_decode": BLOCKS,
     "casts": ["f16.x", "f16.rne", "bf16.x", "bf16.rne", *SMALL],
-    "bnb": ["w", *FOUR_BIT, "dynamic_map", "dynamic.x", "dynamic.codes", "dynamic.absmax"]
-    + ["dynamic.values", *[f"int8.{part}" for part in INT8]],
+    "bnb": ["w", *FOUR_BIT, *DYNAMIC, *[f"int8.{part}" for part in INT8]],
     "mx": ["x", *MX],
     "compressed_tensors": ["w", *FLOATS]
     + [f"{case}.{part}" for case in ROUNDED + ASYMMETRIC for part in ("weight_scale", "values")]

@@ -33,6 +33,11 @@ struct RecipeRule {
   /// The scheme of activations; "float", or "auto": float for float weights,
   /// int8 in groups for integer weights.
   RecipeText activations = {"auto"};
+  /// Columns of an activation that reach this magnitude are multiplied as
+  /// floats (LLM.int8); 0 for none.
+  double outlierThreshold = 0;
+  /// The scale of an activation is found by calibration, not at run time.
+  bool staticActivations = false;
 };
 
 struct Recipe {
@@ -42,9 +47,8 @@ struct Recipe {
   std::vector<RecipeText> ignore;
   std::vector<RecipeRule> rules;
 
-  /// A built-in recipe (as-stored, f32, f16, bf16, w8a8, intB, intB-gN, each
-  /// with -asym, q4_0, q4_1, q8_0) or a YAML file; see docs/recipes.md. The
-  /// error names what is known, or file and line.
+  /// A built-in recipe or a YAML file; see docs/recipes.md for both. The error
+  /// names what is known, or file and line.
   static llvm::Expected<Recipe> load(llvm::StringRef nameOrFile);
 
   /// The rule for a layer of the class "Linear" or "Embedding" with the weight

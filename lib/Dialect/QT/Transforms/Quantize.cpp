@@ -5,6 +5,7 @@
 // share its numbers), write the weights that change, replace the ops.
 
 #include "mlir/AsmParser/AsmParser.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Diagnostics.h"
@@ -40,6 +41,7 @@ struct Decision {
   SmallVector<QuantizableOpInterface> readers;
   QuantSchemeInterface scheme; ///< the new one, or the stored one if kept
   std::string activations;     ///< a scheme, "float" or "auto"
+  double outlierThreshold = 0; ///< of LLM.int8, or 0
   bool changed = false;
   SmallVector<LoadOp> newLoads;
 
@@ -67,6 +69,8 @@ private:
   LogicalResult writeChanged();
   Value activationFor(OpBuilder &builder, QuantizableOpInterface op,
                       const Decision &decision);
+  Value inliersOf(OpBuilder &builder, Value x, double threshold);
+  Value addOutliers(OpBuilder &builder, MatmulOp matmul);
   void replace(QuantizableOpInterface op, Decision &decision);
   void redeclare(Decision &decision, ArrayRef<LoadOp> loads);
 
@@ -76,7 +80,7 @@ private:
   llvm::MapVector<Operation *, Decision> decisions;
   /// Every op that is replaced and its weight, in the program's order.
   SmallVector<std::pair<QuantizableOpInterface, Operation *>> ops;
-  llvm::DenseMap<std::pair<Value, Attribute>, Value> quantized;
+  llvm::DenseMap<std::pair<Value, Attribute>, Value> quantized, inliers;
 };
 
 } // namespace
@@ -167,6 +171,11 @@ LogicalResult QuantizePass::decide(Decision &decision) {
   if (!rule)
     rule = &kept;
   decision.activations = rule->activations.text;
+  decision.outlierThreshold = rule->outlierThreshold;
+  if (rule->staticActivations)
+    return emitError(weight.getLoc(), rules.where(rule->activations))
+           << "scales of activations from calibration (dynamic: false) need "
+              "statistics";
   if (rule->weights.text == "keep")
     return success();
   QuantSchemeInterface scheme = parseScheme(rule->weights);
@@ -384,6 +393,8 @@ Value QuantizePass::activationFor(OpBuilder &builder, QuantizableOpInterface op,
     return x;
   }
   QuantSchemeInterface scheme = parseScheme({text});
+  if (decision.outlierThreshold)
+    x = inliersOf(builder, x, decision.outlierThreshold);
   Value &known = quantized[{x, Attribute(scheme)}];
   if (!known) {
     OpBuilder::InsertionGuard guard(builder);
@@ -394,6 +405,34 @@ Value QuantizePass::activationFor(OpBuilder &builder, QuantizableOpInterface op,
   return known;
 }
 
+/// The activation without its outliers, if the recipe takes them apart.
+Value QuantizePass::inliersOf(OpBuilder &builder, Value x, double threshold) {
+  Value &known = inliers[{x, Attribute(builder.getF64FloatAttr(threshold))}];
+  if (!known) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointAfterValue(x);
+    auto split = SplitOutliersOp::create(builder, x.getLoc(), x.getType(),
+                                         x.getType(), x,
+                                         builder.getF64FloatAttr(threshold),
+                                         /*per_token=*/UnitAttr());
+    known = split.getInliers();
+  }
+  return known;
+}
+
+/// Adds the product with the outliers to one with what is left without them.
+Value QuantizePass::addOutliers(OpBuilder &builder, MatmulOp matmul) {
+  auto quantize = matmul.getX().getDefiningOp<QuantizeOp>();
+  auto split = quantize ? quantize.getInput().getDefiningOp<SplitOutliersOp>()
+                        : SplitOutliersOp();
+  if (!split)
+    return matmul;
+  auto outlying =
+      MatmulOp::create(builder, matmul.getLoc(), matmul.getType(),
+                       split.getOutliers(), matmul.getW(), /*bias=*/Value());
+  return arith::AddFOp::create(builder, matmul.getLoc(), matmul, outlying);
+}
+
 void QuantizePass::replace(QuantizableOpInterface op, Decision &decision) {
   OpBuilder builder(op);
   Value activation = activationFor(builder, op, decision);
@@ -401,7 +440,10 @@ void QuantizePass::replace(QuantizableOpInterface op, Decision &decision) {
                              decision.weight.getSymName());
   decision.newLoads.push_back(load);
   Operation *newOp = op.createQuantized(builder, load, activation);
-  op->replaceAllUsesWith(newOp->getResults());
+  Value result = newOp->getResult(0);
+  if (auto matmul = dyn_cast<MatmulOp>(newOp))
+    result = addOutliers(builder, matmul);
+  op->replaceAllUsesWith(ValueRange{result});
   Value weight = op.getWeightOperand().get();
   op.erase();
   for (Operation *dead = weight.getDefiningOp(); dead && dead->use_empty();) {
@@ -442,6 +484,7 @@ void QuantizePass::runOnOperation() {
   decisions.clear();
   ops.clear();
   quantized.clear();
+  inliers.clear();
   if (failed(loadRecipe()) || failed(decide()) || failed(writeChanged()))
     return signalPassFailure();
   warnAboutIdleTargets();
