@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "quant-mlir/Quantize/Recipe.h"
-#include "RecipeFile.h"
-#include "llvm/Support/Errc.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Regex.h"
 
 using namespace quantmlir;
@@ -44,7 +41,7 @@ const RecipeRule *Recipe::find(StringRef layerClass, StringRef weight) const {
 
 bool Recipe::needsCalibration() const {
   return smoothing || llvm::any_of(rules, [](const RecipeRule &rule) {
-           return rule.rounding.needsCalibration();
+           return rule.rounding.needsCalibration() || rule.staticActivations;
          });
 }
 
@@ -52,126 +49,4 @@ std::string Recipe::where(const RecipeText &text) const {
   return (file.empty() ? "recipe '" + Twine(name) + "': "
                        : Twine(file) + ":" + Twine(text.line) + ": ")
       .str();
-}
-
-//===----------------------------------------------------------------------===//
-// Built-in recipes
-//===----------------------------------------------------------------------===//
-
-static std::vector<RecipeText> texts(llvm::ArrayRef<const char *> words) {
-  std::vector<RecipeText> result;
-  for (const char *word : words)
-    result.push_back({word});
-  return result;
-}
-
-/// Linears change; tables and the head, whose errors every token sees, stay.
-static Recipe linearRecipe(const Twine &name, const Twine &weights,
-                           StringRef activations = "auto") {
-  Recipe recipe;
-  recipe.name = name.str();
-  recipe.ignore = texts({"Embedding", "token_embd.weight", "output.weight",
-                         "lm_head.weight", "re:(.*\\.)?embed_tokens$",
-                         "re:(.*\\.)?[a-z_]*embeddings$"});
-  recipe.rules.push_back(
-      {texts({"Linear"}), {weights.str()}, {activations.str()}});
-  return recipe;
-}
-
-/// intB, intB-gN and each with -asym.
-static std::optional<Recipe> integerRecipe(StringRef name) {
-  StringRef rest = name;
-  unsigned bits = 0, group = 0;
-  if (!rest.consume_front("int") || rest.consumeInteger(10, bits) || bits < 2 ||
-      bits > 8)
-    return std::nullopt;
-  std::string scheme = "#qt.int<" + std::to_string(bits);
-  if (rest.consume_front("-g")) {
-    if (rest.consumeInteger(10, group) || group < 1)
-      return std::nullopt;
-    scheme += ", group = " + std::to_string(group) + ", scale = f16";
-  } else {
-    scheme += ", channel";
-  }
-  if (rest.consume_front("-asym"))
-    scheme += ", zero = i" + std::to_string(bits);
-  if (!rest.empty())
-    return std::nullopt;
-  return linearRecipe(name, scheme + ">");
-}
-
-/// wBa16-gptq and wBa16-awq, with -gN for another group than 128 and -sym or
-/// -asym for the other of what the method is known for.
-static std::optional<Recipe> calibratedRecipe(StringRef name) {
-  StringRef rest = name;
-  unsigned bits = 0, group = 128;
-  if (!rest.consume_front("w") || rest.consumeInteger(10, bits) || bits < 2 ||
-      bits > 8 || !rest.consume_front("a16-"))
-    return std::nullopt;
-  bool gptq = rest.consume_front("gptq");
-  if (!gptq && !rest.consume_front("awq"))
-    return std::nullopt;
-  if (rest.consume_front("-g") && (rest.consumeInteger(10, group) || !group))
-    return std::nullopt;
-  bool asymmetric = rest.consume_front("-asym") ||
-                    (!rest.consume_front("-sym") && !gptq);
-  if (!rest.empty())
-    return std::nullopt;
-  std::string count = std::to_string(bits);
-  Recipe recipe =
-      linearRecipe(name, "#qt.int<" + count + ", group = " +
-                             std::to_string(group) + ", scale = f16" +
-                             (asymmetric ? ", zero = i" + count : "") + ">");
-  Rounding &rounding = recipe.rules.front().rounding;
-  rounding.range = Rounding::Range::Calibrated;
-  if (gptq)
-    rounding.method = Rounding::Method::GPTQ;
-  else
-    recipe.smoothing.emplace().method = Smoothing::Method::AWQ;
-  return recipe;
-}
-
-static std::optional<Recipe> builtIn(StringRef name) {
-  if (name == "as-stored")
-    return Recipe{"as-stored", {}, {}, {}};
-  if (name == "f32" || name == "f16" || name == "bf16")
-    return Recipe{name.str(),
-                  {},
-                  {},
-                  {{texts({"Linear", "Embedding"}),
-                    {("#qt.float<" + name + ">").str()},
-                    {"float"}}}};
-  if (name == "w8a8")
-    return linearRecipe(name, "#qt.int<8, channel>", "#qt.int<8, token>");
-  if (name == "w8a8-smoothquant") {
-    Recipe recipe =
-        linearRecipe(name, "#qt.int<8, channel>", "#qt.int<8, token>");
-    recipe.smoothing.emplace();
-    return recipe;
-  }
-  if (name == "nf4-gptq") {
-    Recipe recipe = linearRecipe(name, "#qt.codebook<nf4, group = 64>");
-    recipe.rules.front().rounding = {Rounding::Method::GPTQ,
-                                     Rounding::Range::Calibrated};
-    return recipe;
-  }
-  if (std::optional<Recipe> recipe = calibratedRecipe(name))
-    return recipe;
-  if (name == "q4_0" || name == "q4_1" || name == "q8_0")
-    return linearRecipe(name, "#qt." + name);
-  return integerRecipe(name);
-}
-
-llvm::Expected<Recipe> Recipe::load(StringRef nameOrFile) {
-  if (std::optional<Recipe> recipe = builtIn(nameOrFile))
-    return std::move(*recipe);
-  if (llvm::sys::fs::exists(nameOrFile))
-    return readRecipeFile(nameOrFile);
-  return llvm::createStringError(
-      llvm::errc::invalid_argument,
-      "recipe '" + nameOrFile +
-          "' is neither a file nor one of as-stored, f32, f16, bf16, w8a8, "
-          "w8a8-smoothquant, w4a16-gptq (w2a16 to w8a16, -g64, -asym), "
-          "w4a16-awq, nf4-gptq, int2 to int8, int4-g32 (any bits, any group), int4-g32-asym, q4_0, "
-          "q4_1, q8_0");
 }

@@ -18,6 +18,7 @@
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/Errc.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -36,6 +37,7 @@ namespace {
 struct SchemeFields {
   int64_t bits = 8, group = 0;
   std::string type = "int", strategy, scale = "float32";
+  std::vector<int64_t> block; ///< rows and columns
   bool symmetric = true;
   std::optional<bool> dynamic;
 };
@@ -70,11 +72,14 @@ private:
   bool forEach(yaml::Node *node, const Twine &what, Entry entry);
   bool word(yaml::Node *node, std::string &value);
   bool number(yaml::Node *node, int64_t &value);
+  bool numbers(yaml::Node *node, std::vector<int64_t> &values);
+  bool positive(yaml::Node *node, double &value);
   bool boolean(yaml::Node *node, bool &value);
   bool share(yaml::Node *node, double &value);
   bool targets(yaml::Node *node, std::vector<RecipeText> &values);
   bool fields(yaml::Node *node, SchemeFields &fields);
-  bool scheme(yaml::Node *node, bool isWeight, RecipeText &text);
+  bool scheme(yaml::Node *node, bool isWeight, RecipeText &text,
+              bool &isStatic);
   bool rounding(yaml::Node *node, Rounding &rounding);
   bool smoothing(yaml::Node *node, Smoothing &smoothing);
   bool group(yaml::Node *node, RecipeRule &rule);
@@ -133,6 +138,26 @@ bool RecipeReader::number(yaml::Node *node, int64_t &value) {
   if (StringRef(text).getAsInteger(10, value) || value < 1)
     return fail(node, "expected a positive number, not '" + text + "'");
   return true;
+}
+
+bool RecipeReader::numbers(yaml::Node *node, std::vector<int64_t> &values) {
+  auto *list = llvm::dyn_cast_or_null<yaml::SequenceNode>(node);
+  if (!list)
+    return fail(node, "expected a list of numbers");
+  for (yaml::Node &item : *list) {
+    values.push_back(0);
+    if (!number(&item, values.back()))
+      return false;
+  }
+  return problem.empty();
+}
+
+bool RecipeReader::positive(yaml::Node *node, double &value) {
+  std::string text;
+  if (!word(node, text))
+    return false;
+  return (!StringRef(text).getAsDouble(value) && value > 0 && value < 1e30) ||
+         fail(node, "expected a positive number, not '" + text + "'");
 }
 
 bool RecipeReader::boolean(yaml::Node *node, bool &value) {
@@ -199,6 +224,8 @@ bool RecipeReader::fields(yaml::Node *node, SchemeFields &fields) {
       return word(value, fields.scale);
     if (key == "symmetric")
       return boolean(value, fields.symmetric);
+    if (key == "block_structure")
+      return numbers(value, fields.block);
     if (key == "dynamic") {
       bool flag = false;
       bool ok = boolean(value, flag);
@@ -214,35 +241,44 @@ static std::string fieldsProblem(const SchemeFields &fields, bool isWeight) {
   StringRef strategy = fields.strategy;
   if (fields.type != "int" && fields.type != "float")
     return "type '" + fields.type + "' is neither int nor float";
-  if (fields.type == "float")
-    return fields.bits == 16 || fields.bits == 32
-               ? ""
-               : ("floats have num_bits 16 or 32, not " + Twine(fields.bits))
-                     .str();
-  if (fields.bits < 2 || fields.bits > 8)
+  bool isFloat = fields.type == "float";
+  if (isFloat && (fields.bits == 16 || fields.bits == 32))
+    return "";
+  if (isFloat && fields.bits != 8 && (fields.bits != 4 || !isWeight))
+    return ("floats have num_bits 4 (weights), 8, 16 or 32, not " +
+            Twine(fields.bits))
+        .str();
+  if (!isFloat && (fields.bits < 2 || fields.bits > 8))
     return ("integers have num_bits 2 to 8, not " + Twine(fields.bits)).str();
   if ((strategy == "group") != (fields.group != 0))
     return "strategy group and group_size go together";
+  if ((strategy == "block") != (fields.block.size() == 2))
+    return "strategy block and block_structure: [rows, columns] go together";
+  if (isFloat && !fields.symmetric)
+    return "floats have no zero points";
   if (!isWeight) {
-    if (fields.dynamic == false || strategy == "tensor")
-      return "scales of activations are computed when the program runs: "
-             "dynamic: true with strategy token or group";
+    if (fields.dynamic == false && strategy != "tensor")
+      return "only strategy tensor has scales from calibration (dynamic: "
+             "false)";
     if (!fields.symmetric)
       return "activations are quantized symmetrically";
-    if (strategy != "token" && strategy != "group")
-      return "strategy '" + fields.strategy + "' is neither token nor group";
+    if (strategy != "token" && strategy != "group" && strategy != "tensor")
+      return "strategy '" + fields.strategy +
+             "' is none of token, group, tensor";
     return "";
   }
   if (fields.dynamic == true)
     return "weights cannot be dynamic";
-  if (strategy != "tensor" && strategy != "channel" && strategy != "group")
-    return "strategy '" + fields.strategy +
-           "' is none of tensor, channel, group";
+  if (strategy != "tensor" && strategy != "channel" && strategy != "group" &&
+      (strategy != "block" || !isFloat))
+    return "strategy '" + fields.strategy + "' is none of tensor, channel, " +
+           (isFloat ? "group, block" : "group");
   return "";
 }
 
 /// A scheme as text, or the fields of QuantizationArgs.
-bool RecipeReader::scheme(yaml::Node *node, bool isWeight, RecipeText &text) {
+bool RecipeReader::scheme(yaml::Node *node, bool isWeight, RecipeText &text,
+                          bool &isStatic) {
   text.line = lineOf(node);
   if (llvm::isa_and_nonnull<yaml::ScalarNode>(node)) {
     if (!word(node, text.text))
@@ -258,25 +294,42 @@ bool RecipeReader::scheme(yaml::Node *node, bool isWeight, RecipeText &text) {
   if (!fields(node, given))
     return false;
   if (given.strategy.empty())
-    given.strategy = given.group ? "group" : isWeight ? "channel" : "token";
+    given.strategy = given.group            ? "group"
+                     : !given.block.empty() ? "block"
+                     : isWeight             ? "channel"
+                                            : "token";
   if (std::string why = fieldsProblem(given, isWeight); !why.empty())
     return fail(node, why);
-  if (given.type == "float") {
+  bool isFloat = given.type == "float";
+  isStatic |= given.dynamic == false && !isWeight;
+  if (isFloat && given.bits >= 16) {
     text.text = !isWeight          ? "float"
                 : given.bits == 16 ? "#qt.float<f16>"
                                    : "#qt.float<f32>";
     return true;
   }
-  StringRef scale = given.scale;
-  if (scale != "float32" && scale != "float16" && scale != "bfloat16")
-    return fail(node, "scale_dtype is float32, float16 or bfloat16, not '" +
-                          scale + "'");
+  auto scale = llvm::StringSwitch<const char *>(given.scale)
+                   .Case("float32", "")
+                   .Case("float16", ", scale = f16")
+                   .Case("bfloat16", ", scale = bf16")
+                   .Case("float8_e8m0fnu", ", scale = f8E8M0FNU")
+                   .Case("float8_e4m3fn", ", scale = f8E4M3FN")
+                   .Default(nullptr);
+  if (!scale || (!isFloat && StringRef(scale).contains("f8")))
+    return fail(node,
+                "scale_dtype is float32, float16 or bfloat16" +
+                    Twine(isFloat ? ", float8_e8m0fnu or float8_e4m3fn" : "") +
+                    ", not '" + given.scale + "'");
   std::string grain = given.strategy;
   if (grain == "group")
     grain += " = " + std::to_string(given.group);
-  text.text = "#qt.int<" + std::to_string(given.bits) + ", " + grain;
-  if (scale != "float32")
-    text.text += scale == "float16" ? ", scale = f16" : ", scale = bf16";
+  if (grain == "block")
+    grain += " = " + std::to_string(given.block[0]) + "x" +
+             std::to_string(given.block[1]);
+  text.text = !isFloat          ? "#qt.int<" + std::to_string(given.bits)
+              : given.bits == 8 ? "#qt.float<f8E4M3FN"
+                                : "#qt.float<f4E2M1FN";
+  text.text += ", " + grain + scale;
   if (!given.symmetric)
     text.text += ", zero = i" + std::to_string(given.bits);
   text.text += ">";
@@ -366,9 +419,13 @@ bool RecipeReader::group(yaml::Node *node, RecipeRule &rule) {
     if (key == "targets")
       return targets(value, rule.targets);
     if (key == "weights")
-      return scheme(value, /*isWeight=*/true, rule.weights);
+      return scheme(value, /*isWeight=*/true, rule.weights,
+                    rule.staticActivations);
     if (key == "input_activations")
-      return scheme(value, /*isWeight=*/false, rule.activations);
+      return scheme(value, /*isWeight=*/false, rule.activations,
+                    rule.staticActivations);
+    if (key == "outlier_threshold")
+      return positive(value, rule.outlierThreshold);
     if (key == "rounding")
       return rounding(value, rule.rounding);
     return fail(value, "unknown key '" + key + "'");

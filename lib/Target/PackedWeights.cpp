@@ -9,6 +9,7 @@
 #include "quant-mlir/Import/WeightSource.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Parallel.h"
+#include <cmath>
 #include <mutex>
 
 using namespace mlir;
@@ -24,6 +25,31 @@ static int64_t packedBytes(qt::WeightOp weight) {
   return cast<RankedTensorType>(weight.getType()).getNumElements() * 4;
 }
 
+/// Kernels know no NaN in small floats, and scales are multiplied as they are
+/// packed.
+static llvm::Error checkSmallFloats(const PanelLayout &layout, int64_t first,
+                                    const qt::UnpackedRows &rows) {
+  if (layout.form.kind != qt::LaneForm::Kind::Float || !layout.form.scaleType)
+    return llvm::Error::success();
+  for (auto [index, value] : llvm::enumerate(rows.values))
+    if (!std::isfinite(value))
+      return llvm::createStringError(
+          std::make_error_code(std::errc::invalid_argument),
+          "row " + llvm::Twine(first + int64_t(index) / layout.k) +
+              ", column " + llvm::Twine(int64_t(index) % layout.k) +
+              " is not finite");
+  for (auto [index, scale] : llvm::enumerate(rows.scales))
+    if (!std::isfinite(scale * layout.scaleFactor))
+      return llvm::createStringError(
+          std::make_error_code(std::errc::invalid_argument),
+          "a scale of row " +
+              llvm::Twine(first +
+                          int64_t(index / (rows.scales.size() * layout.k /
+                                           rows.values.size()))) +
+              " is too large");
+  return llvm::Error::success();
+}
+
 /// All panels of a weight, into `target`.
 static llvm::Error packPanels(qt::QuantTensorType type,
                               ArrayRef<ArrayRef<uint8_t>> parts,
@@ -35,8 +61,11 @@ static llvm::Error packPanels(qt::QuantTensorType type,
     int64_t first = panel * layout.panelRows;
     int64_t count = std::min(layout.panelRows, layout.n - first);
     qt::UnpackedRows rows;
-    if (llvm::Error error = layout.scheme.unpackRows(parts, layout.n, layout.k,
-                                                     first, count, rows)) {
+    llvm::Error error =
+        layout.scheme.unpackRows(parts, layout.n, layout.k, first, count, rows);
+    if (!error)
+      error = checkSmallFloats(layout, first, rows);
+    if (error) {
       std::lock_guard<std::mutex> lock(mutex);
       failure = llvm::joinErrors(std::move(failure), std::move(error));
       return;

@@ -32,6 +32,7 @@ FOUR_BIT = [
     for kind in ("nf4", "fp4")
     for case in ("64.packed", "64.absmax", "64.values.float32", "128.packed", "128.absmax")
 ]
+DYNAMIC = ["dynamic_map", *[f"dynamic.{part}" for part in ("x", "codes", "absmax", "values")]]
 INT8 = ["weight", "bias", "x", "CB", "SCB", "CA", "SCA", "outlier_columns", "y_float64", "y"]
 FP8 = [
     f"fp8_{case}.{part}" for case in ("tensor", "channel", "block") for part in ("weight", "values")

@@ -79,6 +79,11 @@ struct RecipeRule {
   /// int8 in groups for integer weights.
   RecipeText activations = {"auto"};
   Rounding rounding;
+  /// Columns of an activation that reach this magnitude are multiplied as
+  /// floats (LLM.int8); 0 for none.
+  double outlierThreshold = 0;
+  /// The scale of an activation is found by calibration, not at run time.
+  bool staticActivations = false;
 };
 
 struct Recipe {
@@ -92,9 +97,8 @@ struct Recipe {
   /// True if a step of it needs calibration.
   bool needsCalibration() const;
 
-  /// A built-in recipe (as-stored, f32, f16, bf16, w8a8, intB, intB-gN, each
-  /// with -asym, q4_0, q4_1, q8_0) or a YAML file; see docs/recipes.md. The
-  /// error names what is known, or file and line.
+  /// A built-in recipe or a YAML file; see docs/recipes.md for both. The error
+  /// names what is known, or file and line.
   static llvm::Expected<Recipe> load(llvm::StringRef nameOrFile);
 
   /// The rule for a layer of the class "Linear" or "Embedding" with the weight

@@ -43,8 +43,8 @@ static MemRefType cacheBuffer(lm::KVCacheType type) {
                          type.getElementType());
 }
 
-/// Codes, scales and sums of a quantized activation, as kernel.quantize leaves
-/// them; rows of all leading dimensions together.
+/// Codes, scales and sums of a quantized activation (or its rounded values), as
+/// kernel.quantize leaves them; rows of all leading dimensions together.
 static LogicalResult activationBuffers(qt::QuantTensorType type,
                                        SmallVectorImpl<Type> &results) {
   auto rows = dyn_cast_or_null<qt::RowsAttr>(type.getLayout());
@@ -53,6 +53,10 @@ static LogicalResult activationBuffers(qt::QuantTensorType type,
   MLIRContext *context = type.getContext();
   int64_t count = type.getNumRows(), k = type.getRowLength();
   Type i32 = IntegerType::get(context, 32), f32 = Float32Type::get(context);
+  if (!rows.getSums()) { // rounded, but floats
+    results.push_back(MemRefType::get({count, k}, f32));
+    return success();
+  }
   results.push_back(MemRefType::get({count, rows.getStride() / 4}, i32));
   results.push_back(
       MemRefType::get({count, llvm::divideCeil(k, rows.getGroup())}, f32));
@@ -185,10 +189,63 @@ struct QuantizePattern : KernelPattern<qt::QuantizeOp> {
     for (Type type : types)
       buffers.push_back(
           allocate(rewriter, op.getLoc(), cast<MemRefType>(type), x));
-    kernel::QuantizeOp::create(rewriter, op.getLoc(), x, buffers[0], buffers[1],
-                               buffers[2], layout.getGroup(), layout.getSums());
+    qt::QuantTensorType type = op.getType();
+    qt::StoragePart scales =
+        type.getScheme().getStorageParts(type.getShape())[1];
+    // One for all, and not known: its values decide.
+    bool perTensor =
+        scales.shape == ArrayRef<int64_t>(1) && !adaptor.getScale();
+    if (!layout.getSums()) {
+      qt::LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
+      kernel::RoundOp::create(rewriter, op.getLoc(), x, adaptor.getMultiplier(),
+                              adaptor.getScale(), buffers[0], form.floatType,
+                              layout.getGroup(), perTensor);
+    } else {
+      kernel::QuantizeOp::create(
+          rewriter, op.getLoc(), x, adaptor.getMultiplier(), adaptor.getScale(),
+          buffers[0], buffers[1], buffers[2], layout.getGroup(),
+          layout.getSums(), perTensor);
+    }
     rewriter.replaceOpWithMultiple(op, {buffers});
     return success();
+  }
+};
+
+struct SplitOutliersPattern : KernelPattern<qt::SplitOutliersOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult
+  matchAndRewrite(qt::SplitOutliersOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Value x = adaptor.getInput();
+    MemRefType type = bufferType(op.getInput().getType());
+    Value inliers = allocate(rewriter, loc, type, x);
+    Value outliers = allocate(rewriter, loc, type, x);
+    auto columnsType =
+        MemRefType::get({int64_t(llvm::divideCeil(type.getShape().back(), 4))},
+                        rewriter.getI32Type());
+    Value columns = memref::AllocOp::create(rewriter, loc, columnsType);
+    kernel::SplitOutliersOp::create(rewriter, loc, asRows(rewriter, loc, x),
+                                    asRows(rewriter, loc, inliers),
+                                    asRows(rewriter, loc, outliers), columns,
+                                    op.getThreshold(), op.getPerToken());
+    rewriter.replaceOp(op, {inliers, outliers});
+    return success();
+  }
+
+  /// If `buffer` is the outliers' half of an activation, which columns of it
+  /// are not zero; else null.
+  static Value columnsOf(Value buffer) {
+    for (Operation *user : buffer.getUsers()) {
+      if (auto collapse = dyn_cast<memref::CollapseShapeOp>(user))
+        if (Value columns = columnsOf(collapse))
+          return columns;
+      auto split = dyn_cast<kernel::SplitOutliersOp>(user);
+      if (split && split.getOutliers() == buffer)
+        return split.getColumns();
+    }
+    return Value();
   }
 };
 
@@ -206,26 +263,28 @@ struct MatmulPattern : KernelPattern<qt::MatmulOp> {
     auto x = dyn_cast<qt::QuantTensorType>(op.getX().getType());
     bool isFloat = w.getScheme().getLaneForm(w.getRowLength()).kind ==
                    qt::LaneForm::Kind::Float;
-    if (isFloat == !!x)
+    bool isRounded = x && !cast<qt::RowsAttr>(x.getLayout()).getSums();
+    if (isFloat && x && !isRounded)
       return op.emitOpError("multiplies ")
              << op.getX().getType() << " by " << w
              << ": there is no CPU kernel for this pair";
 
     auto resultType = bufferType(op.getType());
     auto type = TypeAttr::get(w);
-    if (!x) {
+    if (x && resultType.getRank() != 2 && !resultType.hasStaticShape())
+      return op.emitOpError("has dynamic leading dimensions besides the rows");
+    if (!x || isRounded) {
       Value input = adaptor.getX().front();
       Value out = allocate(rewriter, loc, resultType, input);
       kernel::MatmulFloatOp::create(
-          rewriter, loc, asRows(rewriter, loc, input), weights, offset, bias,
+          rewriter, loc, asRows(rewriter, loc, input),
+          SplitOutliersPattern::columnsOf(input), weights, offset, bias,
           /*residual=*/Value(), asRows(rewriter, loc, out), type,
           /*rows=*/IntegerAttr());
       rewriter.replaceOp(op, out);
       return success();
     }
     ValueRange parts = adaptor.getX();
-    if (resultType.getRank() != 2 && !resultType.hasStaticShape())
-      return op.emitOpError("has dynamic leading dimensions besides the rows");
     Value out = allocate(rewriter, loc, resultType, parts[0]);
     kernel::MatmulIntOp::create(
         rewriter, loc, parts[0], parts[1], parts[2], weights, offset, bias,
@@ -635,10 +694,9 @@ void ConvertToKernel::runOnOperation() {
       [&](func::ReturnOp op) { return types.isLegal(op); });
   target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
   RewritePatternSet patterns(context);
-  patterns.add<LoadPattern, QuantizePattern, MatmulPattern, GatherPattern,
-               RMSNormPattern, LayerNormPattern, RopePattern, AttentionPattern,
-               ObservePattern>(
-      types, context);
+  patterns.add<LoadPattern, QuantizePattern, SplitOutliersPattern,
+               MatmulPattern, GatherPattern, RMSNormPattern, LayerNormPattern,
+               RopePattern, AttentionPattern, ObservePattern>(types, context);
   populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns,
                                                                  types);
   populateReturnOpTypeConversionPattern(patterns, types);

@@ -44,6 +44,13 @@ private:
 
 } // namespace
 
+/// True for an activation of small floats, which kernels keep as f32.
+static bool isRoundedFloat(QuantTensorType type) {
+  LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
+  return form.kind == LaneForm::Kind::Float && form.scaleType &&
+         form.floatType.getWidth() == 8;
+}
+
 /// Values per scale of a dynamically quantized activation of row length `k`,
 /// the padded row itself for one scale per token.
 static int64_t activationGroup(QuantTensorType type) {
@@ -69,18 +76,20 @@ static FailureOr<int64_t> commonGroup(MatmulOp matmul, QuantTensorType x,
   return smaller;
 }
 
-/// True if `kernel.quantize` computes what the scheme says: signed bytes, with
-/// f32 scales of their own for every row.
+/// True if a kernel computes what the scheme says: signed bytes or 8-bit
+/// floats, with f32 scales of their own for every row, or one for all.
 static bool isRuntimeScheme(QuantTensorType type) {
   LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
-  if (form.kind != LaneForm::Kind::Integer || form.codeBits != 8 ||
-      form.offset != 128 || form.hasMinimum)
-    return false;
+  bool isByte = form.kind == LaneForm::Kind::Integer && form.codeBits == 8 &&
+                form.offset == 128 && !form.hasMinimum;
+  bool isFloat8 = isRoundedFloat(type);
   ArrayRef<int64_t> rows = type.getShape().drop_back();
   SmallVector<StoragePart> parts =
       type.getScheme().getStorageParts(type.getShape());
-  return parts.size() == 2 && parts[1].elementType.isF32() &&
-         ArrayRef(parts[1].shape).drop_back() == rows;
+  return (isByte || isFloat8) && parts.size() == 2 &&
+         parts[1].elementType.isF32() &&
+         (ArrayRef(parts[1].shape).drop_back() == rows ||
+          ArrayRef(parts[1].shape) == ArrayRef<int64_t>(1));
 }
 
 FailureOr<int64_t> PackPass::choosePanelGroup(LoadOp load,
@@ -88,18 +97,20 @@ FailureOr<int64_t> PackPass::choosePanelGroup(LoadOp load,
   int64_t k = type.getRowLength();
   LaneForm form = type.getScheme().getLaneForm(k);
   if (form.kind == LaneForm::Kind::Float)
-    return k;
+    return form.group;
   std::optional<int64_t> chosen;
   for (Operation *user : load->getUsers()) {
     auto matmul = dyn_cast<MatmulOp>(user);
     if (!matmul)
       continue;
     auto x = dyn_cast<QuantTensorType>(matmul.getX().getType());
-    if (!x)
-      return matmul.emitOpError("multiplies float activations with ")
-             << type.getScheme()
-             << " weights: CPU kernels need quantized activations here "
-                "(--qt-quantize-activations)";
+    // Float kernels take any group of whole words.
+    if (!x || isRoundedFloat(x)) {
+      if (form.group != k && form.group % 4 != 0)
+        return matmul.emitOpError("has groups of ")
+               << form.group << " values; CPU kernels need a multiple of 4";
+      continue;
+    }
     FailureOr<int64_t> group = commonGroup(matmul, x, type);
     if (failed(group))
       return failure();
@@ -126,9 +137,14 @@ LogicalResult PackPass::packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
     FailureOr<int64_t> wanted = choosePanelGroup(load, type);
     if (failed(wanted))
       return failure();
-    // A lookup takes whatever group the matmul on the same weight needs.
-    bool multiplies = llvm::any_of(
-        load->getUsers(), [](Operation *user) { return isa<MatmulOp>(user); });
+    // A lookup, or a product with floats, takes whatever group the integer
+    // matmul on the same weight needs.
+    bool multiplies = llvm::any_of(load->getUsers(), [](Operation *user) {
+      auto matmul = dyn_cast<MatmulOp>(user);
+      auto x = matmul ? dyn_cast<QuantTensorType>(matmul.getX().getType())
+                      : QuantTensorType();
+      return x && !isRoundedFloat(x);
+    });
     if (multiplies && multiplied && *group != *wanted)
       return load.emitOpError("is multiplied with activations of other groups "
                               "than another load of ")
@@ -162,7 +178,8 @@ LogicalResult PackPass::layOutActivations() {
       return op.emitOpError("makes ")
              << type.getScheme()
              << " when the program runs; CPU kernels make symmetric 8-bit "
-                "integers with f32 scales per token or group";
+                "integers or 8-bit floats with f32 scales per token, group or "
+                "tensor";
     OpBuilder builder(op);
     // One copy of the activation for each period of sums that its readers need.
     llvm::MapVector<int64_t, SmallVector<OpOperand *>> readers;
@@ -175,18 +192,22 @@ LogicalResult PackPass::layOutActivations() {
         return use.getOwner()->emitOpError(
             "reads a quantized activation, but only qt.matmul with a packed "
             "weight has a CPU kernel");
-      readers[w.getGroup()].push_back(&use);
+      readers[isRoundedFloat(type) ? 0 : w.getGroup()].push_back(&use);
     }
     for (auto &[sums, uses] : readers) {
-      int64_t k = type.getRowLength();
-      int64_t group = activationGroup(type) == k ? llvm::alignTo(k, sums)
-                                                 : activationGroup(type);
-      int64_t stride =
-          llvm::alignTo(llvm::alignTo(k, std::max(group, sums)), rowAlignment);
+      int64_t k = type.getRowLength(), group = activationGroup(type);
+      int64_t stride = k;
+      if (sums) {
+        if (group == k)
+          group = llvm::alignTo(k, sums);
+        stride = llvm::alignTo(llvm::alignTo(k, std::max(group, sums)),
+                               rowAlignment);
+      }
       auto packed =
           type.withLayout(RowsAttr::get(&getContext(), stride, group, sums));
       Value copy =
-          QuantizeOp::create(builder, op.getLoc(), packed, op.getInput());
+          QuantizeOp::create(builder, op.getLoc(), packed, op.getInput(),
+                             op.getMultiplier(), op.getScale());
       for (OpOperand *use : uses)
         use->set(copy);
     }

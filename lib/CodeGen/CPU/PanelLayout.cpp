@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "quant-mlir/CodeGen/CPU/PanelLayout.h"
+#include "quant-mlir/Dialect/Utils/SmallFloatIR.h"
 #include "quant-mlir/Quantize/FloatConversion.h"
 #include "llvm/Support/MathExtras.h"
 #include <cstring>
@@ -25,24 +26,22 @@ PanelLayout::PanelLayout(QuantTensorType type)
   scaleBytes = minimumBytes = codeBytes = 0;
 
   if (form.kind == LaneForm::Kind::Float) {
-    groupScales = false;
     codeBytes = group * panelRows * form.floatType.getIntOrFloatBitWidth() / 8;
-    groupBytes = codeBytes;
-    panelBytes = numGroups * groupBytes;
-    totalBytes = numPanels * panelBytes;
-    return;
+    if (isa<Float8E4M3FNType>(form.floatType))
+      scaleFactor = 256;
+  } else {
+    unsigned bits = form.codeBits;
+    for (unsigned width : {8u, 4u, 2u, 1u})
+      if (bits & width)
+        planes.push_back(width);
+    for (unsigned width : planes)
+      codeBytes += planeRegisters(width) * vectors * registerBytes();
   }
-
-  unsigned bits = form.codeBits;
-  for (unsigned width : {8u, 4u, 2u, 1u})
-    if (bits & width)
-      planes.push_back(width);
   groupScales = form.group < k;
-  scaleBytes = panelRows * form.scaleType.getIntOrFloatBitWidth() / 8;
+  if (form.scaleType)
+    scaleBytes = panelRows * form.scaleType.getIntOrFloatBitWidth() / 8;
   if (form.hasMinimum)
     minimumBytes = panelRows * form.minimumType.getIntOrFloatBitWidth() / 8;
-  for (unsigned width : planes)
-    codeBytes += planeRegisters(width) * vectors * registerBytes();
   groupBytes = codeBytes + (groupScales ? scaleBytes + minimumBytes : 0);
   panelBytes =
       numGroups * groupBytes + (groupScales ? 0 : scaleBytes + minimumBytes);
@@ -77,6 +76,10 @@ PanelLayout::Position PanelLayout::position(int64_t row, int64_t col,
 }
 
 static void storeFloat(uint8_t *target, float value, FloatType type) {
+  if (std::optional<SmallFloat> small = getSmallFloat(type)) {
+    *target = f32ToSmallFloat(*small, value);
+    return;
+  }
   if (type.isF32()) {
     std::memcpy(target, &value, 4);
     return;
@@ -95,9 +98,11 @@ void PanelLayout::packPanel(int64_t panel, const UnpackedRows &rows,
     int64_t bytes = form.floatType.getIntOrFloatBitWidth() / 8;
     for (int64_t row = 0; row < count; ++row)
       for (int64_t col = 0; col < k; ++col)
-        storeFloat(target.data() + (col * panelRows + row) * bytes,
+        storeFloat(target.data() + col / group * groupBytes +
+                       (col % group * panelRows + row) * bytes,
                    rows.values[row * k + col], form.floatType);
-    return;
+    if (!form.scaleType)
+      return;
   }
 
   for (auto [plane, width] : llvm::enumerate(planes)) {
@@ -116,8 +121,8 @@ void PanelLayout::packPanel(int64_t panel, const UnpackedRows &rows,
       // Several groups may share a scale of the scheme.
       int64_t stored = row * scaleGroups + g * group / form.group;
       uint8_t *base = target.data() + g * groupBytes;
-      storeFloat(base + scaleOffset() + row * scaleWidth, rows.scales[stored],
-                 form.scaleType);
+      storeFloat(base + scaleOffset() + row * scaleWidth,
+                 rows.scales[stored] * scaleFactor, form.scaleType);
       if (form.hasMinimum)
         storeFloat(base + minimumOffset() +
                        row * form.minimumType.getIntOrFloatBitWidth() / 8,

@@ -17,25 +17,13 @@ func.func @not_packed(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
 
 // -----
 
-!w = !qt.tensor<16x32xf32, #qt.q8_0, #qt.panels<lanes = 8, vectors = 2, depth = 4, group = 32>>
-qt.weight @w : !w in "m.gguf" at 0
-func.func @float_activation(%x: tensor<?x32xf32>) -> tensor<?x16xf32> {
-  %w = qt.load @w : !w
-  // expected-error @below {{multiplies 'tensor<?x32xf32>' by '!qt.tensor<16x32xf32, #qt.q8_0, #qt.panels<lanes = 8, vectors = 2, depth = 4, group = 32>>': there is no CPU kernel for this pair}}
-  // expected-error @below {{failed to legalize}}
-  %y = qt.matmul %x, %w : tensor<?x32xf32>, !w -> tensor<?x16xf32>
-  return %y : tensor<?x16xf32>
-}
-
-// -----
-
 !w = !qt.tensor<16x32xf32, #qt.float<f16>, #qt.panels<lanes = 8, vectors = 2, depth = 1, group = 32>>
 !x = !qt.tensor<?x32xf32, #qt.int<8, token>, #qt.rows<stride = 64, group = 32, sums = 32>>
 qt.weight @w : !w in "m.safetensors" at 0
 func.func @float_weight(%x: tensor<?x32xf32>) -> tensor<?x16xf32> {
   %q = qt.quantize %x : tensor<?x32xf32> -> !x
   %w = qt.load @w : !w
-  // expected-error @below {{there is no CPU kernel for this pair}}
+  // expected-error @below {{multiplies '!qt.tensor<?x32xf32, #qt.int<8, token>, #qt.rows<stride = 64, group = 32, sums = 32>>' by '!qt.tensor<16x32xf32, #qt.float<f16>, #qt.panels<lanes = 8, vectors = 2, depth = 1, group = 32>>': there is no CPU kernel for this pair}}
   // expected-error @below {{failed to legalize}}
   %y = qt.matmul %q, %w : !x, !w -> tensor<?x16xf32>
   return %y : tensor<?x16xf32>

@@ -1,16 +1,8 @@
 // RUN: quant-opt %s --kernel-expand=target=cpu:x86-64-v3 --split-input-file --verify-diagnostics
 
-func.func @gather_of_odd_rows(%ids: memref<?xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x6xf32>, %thread: index, %threads: index) {
-  // expected-error @below {{has rows of 6 values; CPU kernels need a multiple of 4}}
-  kernel.gather %ids, %weights[%offset] into %out {type = !qt.tensor<16x6xf32, #qt.int<8, channel>, #qt.panels<lanes = 8, vectors = 2, depth = 4, group = 32>>} : memref<?xi32>, memref<?xi8>, index, memref<?x6xf32>
-  return
-}
-
-// -----
-
 func.func @quantize_of_odd_rows(%x: memref<?x6xf32>, %codes: memref<?x16xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %thread: index, %threads: index) {
   // expected-error @below {{has rows of 6 values in groups of 32; CPU kernels need multiples of 4}}
-  kernel.quantize %x into %codes, %scales, %sums {group = 32, sumGroup = 32} : memref<?x6xf32> into memref<?x16xi32>, memref<?x1xf32>, memref<?x1xi32>
+  kernel.quantize %x into %codes, %scales, %sums {group = 32, sumGroup = 32} : memref<?x6xf32>, memref<?x16xi32>, memref<?x1xf32>, memref<?x1xi32>
   return
 }
 

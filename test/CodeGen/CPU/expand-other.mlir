@@ -28,7 +28,7 @@
 //       CHECK: scf.for {{.*}} = %[[C8]] to %[[C16]]
 //  CHECK-NEXT: memref.store %[[I0]], %[[CODES]][%[[ROW]],
 func.func @quantize(%x: memref<?x32xf32>, %codes: memref<?x16xi32>, %scales: memref<?x2xf32>, %sums: memref<?x1xi32>, %thread: index, %threads: index) {
-  kernel.quantize %x into %codes, %scales, %sums {group = 16, sumGroup = 32} : memref<?x32xf32> into memref<?x16xi32>, memref<?x2xf32>, memref<?x1xi32>
+  kernel.quantize %x into %codes, %scales, %sums {group = 16, sumGroup = 32} : memref<?x32xf32>, memref<?x16xi32>, memref<?x2xf32>, memref<?x1xi32>
   return
 }
 

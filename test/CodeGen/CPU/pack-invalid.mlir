@@ -17,11 +17,11 @@ func.func @table_from_an_argument(%ids: tensor<?xi32>, %table: !qt.tensor<16x32x
 
 // -----
 
-qt.weight @w : !qt.tensor<16x32xf32, #qt.q8_0> in "m.gguf"
-func.func @float_activation(%x: tensor<?x32xf32>) -> tensor<?x16xf32> {
-  %w = qt.load @w : !qt.tensor<16x32xf32, #qt.q8_0>
-  // expected-error @below {{multiplies float activations with #qt.q8_0 weights: CPU kernels need quantized activations here (--qt-quantize-activations)}}
-  %y = qt.matmul %x, %w : tensor<?x32xf32>, !qt.tensor<16x32xf32, #qt.q8_0> -> tensor<?x16xf32>
+qt.weight @w : !qt.tensor<16x36xf32, #qt.int<4, group = 6>> in "m.safetensors"
+func.func @float_activation(%x: tensor<?x36xf32>) -> tensor<?x16xf32> {
+  %w = qt.load @w : !qt.tensor<16x36xf32, #qt.int<4, group = 6>>
+  // expected-error @below {{has groups of 6 values; CPU kernels need a multiple of 4}}
+  %y = qt.matmul %x, %w : tensor<?x36xf32>, !qt.tensor<16x36xf32, #qt.int<4, group = 6>> -> tensor<?x16xf32>
   return %y : tensor<?x16xf32>
 }
 
@@ -113,22 +113,10 @@ func.func @groups(%x: tensor<?x64xf32>) -> tensor<?x16xf32> {
 // kernel.quantize makes bytes: four bits would silently become eight.
 qt.weight @w : !qt.tensor<16x64xf32, #qt.int<8, channel>> in "m.safetensors"
 func.func @four_bits(%x: tensor<?x64xf32>) -> tensor<?x16xf32> {
-  // expected-error @below {{makes #qt.int<4, token> when the program runs; CPU kernels make symmetric 8-bit integers with f32 scales per token or group}}
+  // expected-error @below {{makes #qt.int<4, token> when the program runs; CPU kernels make symmetric 8-bit integers or 8-bit floats with f32 scales per token, group or tensor}}
   %q = qt.quantize %x : tensor<?x64xf32> -> !qt.tensor<?x64xf32, #qt.int<4, token>>
   %w = qt.load @w : !qt.tensor<16x64xf32, #qt.int<8, channel>>
   %y = qt.matmul %q, %w : !qt.tensor<?x64xf32, #qt.int<4, token>>, !qt.tensor<16x64xf32, #qt.int<8, channel>> -> tensor<?x16xf32>
-  return %y : tensor<?x16xf32>
-}
-
-// -----
-
-// One scale for all tokens would need to see all of them first.
-qt.weight @w : !qt.tensor<16x64xf32, #qt.int<8, channel>> in "m.safetensors"
-func.func @one_scale(%x: tensor<?x64xf32>) -> tensor<?x16xf32> {
-  // expected-error @below {{makes #qt.int<8, tensor> when the program runs}}
-  %q = qt.quantize %x : tensor<?x64xf32> -> !qt.tensor<?x64xf32, #qt.int<8, tensor>>
-  %w = qt.load @w : !qt.tensor<16x64xf32, #qt.int<8, channel>>
-  %y = qt.matmul %q, %w : !qt.tensor<?x64xf32, #qt.int<8, tensor>>, !qt.tensor<16x64xf32, #qt.int<8, channel>> -> tensor<?x16xf32>
   return %y : tensor<?x16xf32>
 }
 

@@ -2,10 +2,10 @@
 // RUN: quant-opt %s --mlir-print-op-generic | quant-opt | FileCheck %s
 
 // CHECK-LABEL: func.func @quantize
-//       CHECK: kernel.quantize %{{.*}} into %{{.*}}, %{{.*}}, %{{.*}} {group = 32 : i64, sumGroup = 32 : i64} : memref<?x576xf32> into memref<?x144xi32>, memref<?x18xf32>, memref<?x18xi32>
+//       CHECK: kernel.quantize %{{.*}} into %{{.*}}, %{{.*}}, %{{.*}} {group = 32 : i64, sumGroup = 32 : i64} : memref<?x576xf32>, memref<?x144xi32>, memref<?x18xf32>, memref<?x18xi32>
 //       CHECK: kernel.barrier
 func.func @quantize(%x: memref<?x576xf32>, %codes: memref<?x144xi32>, %scales: memref<?x18xf32>, %sums: memref<?x18xi32>) {
-  kernel.quantize %x into %codes, %scales, %sums {group = 32, sumGroup = 32} : memref<?x576xf32> into memref<?x144xi32>, memref<?x18xf32>, memref<?x18xi32>
+  kernel.quantize %x into %codes, %scales, %sums {group = 32, sumGroup = 32} : memref<?x576xf32>, memref<?x144xi32>, memref<?x18xf32>, memref<?x18xi32>
   kernel.barrier
   return
 }

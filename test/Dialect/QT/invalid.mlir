@@ -57,8 +57,95 @@ func.func private @int_scale(!qt.tensor<4x32xf32, #qt.int<4, channel, scale = f6
 
 // -----
 
-// expected-error @+1 {{#qt.float stores f32, f16 or bf16, not 'f64'}}
+// expected-error @+1 {{#qt.float stores f32, f16, bf16, f8E4M3FN, f8E5M2 or f4E2M1FN, not 'f64'}}
 func.func private @float_type(!qt.tensor<4x32xf32, #qt.float<f64>>)
+
+// -----
+
+// expected-error @+1 {{#qt.float: 'f16' has no scales}}
+func.func private @float_plain(!qt.tensor<4x32xf32, #qt.float<f16, channel>>)
+
+// -----
+
+// expected-error @+1 {{#qt.float: 'f8E4M3FN' needs to know what shares a scale: tensor, channel, token, group or block}}
+func.func private @float_granularity(!qt.tensor<4x32xf32, #qt.float<f8E4M3FN>>)
+
+// -----
+
+// expected-error @+1 {{expected tensor, channel, token, group or block, got 'row'}}
+func.func private @float_keyword(!qt.tensor<4x32xf32, #qt.float<f8E4M3FN, row>>)
+
+// -----
+
+// expected-error @+1 {{expected rows and columns of a block, such as 128x128}}
+func.func private @float_block(!qt.tensor<4x32xf32, #qt.float<f8E4M3FN, block = 128>>)
+
+// -----
+
+// expected-error @+1 {{#qt.float: a group has at least 1 value}}
+func.func private @float_group(!qt.tensor<4x32xf32, #qt.float<f8E4M3FN, group = 0>>)
+
+// -----
+
+// expected-error @+1 {{#qt.float: scales of type 'f8E8M0FNU' are those of groups}}
+func.func private @float_mx(!qt.tensor<4x32xf32, #qt.float<f8E4M3FN, channel, scale = f8E8M0FNU>>)
+
+// -----
+
+// expected-error @+1 {{#qt.float: scales of type f8E4M3FN belong to f4E2M1FN, not 'f8E5M2'}}
+func.func private @float_nv(!qt.tensor<4x32xf32, #qt.float<f8E5M2, group = 16, scale = f8E4M3FN>>)
+
+// -----
+
+// expected-error @+1 {{#qt.float: blocks are for matrices of a static shape}}
+func.func private @float_shape(!qt.tensor<?x32xf32, #qt.float<f8E4M3FN, block = 16x16>>)
+
+// -----
+
+// expected-error @+1 {{expected nf4 or fp4, got 'nf3'}}
+func.func private @codebook_table(!qt.tensor<4x32xf32, #qt.codebook<nf3, group = 64>>)
+
+// -----
+
+// expected-error @+1 {{#qt.codebook: a group has at least 1 value, not 0}}
+func.func private @codebook_group(!qt.tensor<4x32xf32, #qt.codebook<nf4, group = 0>>)
+
+// -----
+
+// expected-error @+1 {{#qt.codebook: the shape must be static}}
+func.func private @codebook_shape(!qt.tensor<?x32xf32, #qt.codebook<nf4, group = 64>>)
+
+// -----
+
+func.func @quantize_c2(%x: tensor<?x32xf32>, %m: tensor<16xf32>) {
+  // expected-error @+1 {{'qt.quantize' op C2: the multiplier must be 'tensor<32xf32>', got 'tensor<16xf32>'}}
+  %0 = qt.quantize %x by %m : tensor<?x32xf32>, tensor<16xf32> -> !qt.tensor<?x32xf32, #qt.int<8, token>>
+  return
+}
+
+// -----
+
+func.func @quantize_c3_type(%x: tensor<?x32xf32>, %s: tensor<2xf32>) {
+  // expected-error @+1 {{'qt.quantize' op C3: the scale must be 'tensor<1xf32>', got 'tensor<2xf32>'}}
+  %0 = qt.quantize %x scale %s : tensor<?x32xf32>, tensor<2xf32> -> !qt.tensor<?x32xf32, #qt.int<8, tensor>>
+  return
+}
+
+// -----
+
+func.func @quantize_c3_scheme(%x: tensor<?x32xf32>, %s: tensor<1xf32>) {
+  // expected-error @+1 {{'qt.quantize' op C3: #qt.int<8, token> has not one scale for the whole tensor}}
+  %0 = qt.quantize %x scale %s : tensor<?x32xf32>, tensor<1xf32> -> !qt.tensor<?x32xf32, #qt.int<8, token>>
+  return
+}
+
+// -----
+
+func.func @split_outliers_c1(%x: tensor<?x32xf32>) {
+  // expected-error @+1 {{'qt.split_outliers' op C1: the threshold must be positive}}
+  %0, %1 = qt.split_outliers %x {threshold = 0.0 : f64} : tensor<?x32xf32>
+  return
+}
 
 // -----
 

@@ -37,6 +37,24 @@ func.func @quantize(%x: tensor<?x576xf32>) -> tensor<?x576xf32> {
   return %1 : tensor<?x576xf32>
 }
 
+// CHECK-LABEL: func.func @quantize_given
+//       CHECK: qt.quantize %{{.*}} by %{{.*}} scale %{{.*}} : tensor<?x576xf32>, tensor<576xf32>, tensor<1xf32> -> !qt.tensor<?x576xf32, #qt.int<8, tensor>>
+//       CHECK: qt.quantize %{{.*}} scale %{{.*}} : tensor<?x576xf32>, tensor<1xf32> -> !qt.tensor<?x576xf32, #qt.float<f8E4M3FN, tensor>>
+func.func @quantize_given(%x: tensor<?x576xf32>, %m: tensor<576xf32>, %s: tensor<1xf32>) {
+  %0 = qt.quantize %x by %m scale %s : tensor<?x576xf32>, tensor<576xf32>, tensor<1xf32> -> !qt.tensor<?x576xf32, #qt.int<8, tensor>>
+  %1 = qt.quantize %x scale %s : tensor<?x576xf32>, tensor<1xf32> -> !qt.tensor<?x576xf32, #qt.float<f8E4M3FN, tensor>>
+  return
+}
+
+// CHECK-LABEL: func.func @split_outliers
+//       CHECK: %{{.*}}, %{{.*}} = qt.split_outliers %{{.*}} : tensor<?x576xf32>
+//       CHECK: %{{.*}}, %{{.*}} = qt.split_outliers %{{.*}} {per_token, threshold = 4.500000e+00 : f64} : tensor<?x576xf32>
+func.func @split_outliers(%x: tensor<?x576xf32>) {
+  %0, %1 = qt.split_outliers %x {threshold = 6.0 : f64} : tensor<?x576xf32>
+  %2, %3 = qt.split_outliers %x {threshold = 4.5 : f64, per_token} : tensor<?x576xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @matmul
 //       CHECK: qt.matmul %{{.*}}, %{{.*}} : tensor<?x576xf32>, !qt.tensor<192x576xf32, #qt.q4_0> -> tensor<?x192xf32>
 //       CHECK: qt.matmul %{{.*}}, %{{.*}} bias %{{.*}} : !qt.tensor<?x576xf32, #qt.int<8, group = 32>>, !qt.tensor<192x576xf32, #qt.q4_0>, tensor<192xf32> -> tensor<?x192xf32>
@@ -64,6 +82,13 @@ func.func @gather(%ids: tensor<?xi32>, %table: !qt.tensor<49152x576xf32, #qt.q8_
 //  CHECK-SAME: !qt.tensor<2x4x32xf32, #qt.q4_0>
 //  CHECK-SAME: !qt.tensor<?x32xf32, #qt.q4_1>
 //  CHECK-SAME: !qt.tensor<32xf32, #qt.q8_0>
+//  CHECK-SAME: !qt.tensor<4x32xf32, #qt.float<f8E4M3FN, channel>>
+//  CHECK-SAME: !qt.tensor<4x32xf32, #qt.float<f8E5M2, block = 2x16, scale = bf16>>
+//  CHECK-SAME: !qt.tensor<4x32xf32, #qt.float<f4E2M1FN, group = 16, scale = f8E4M3FN>>
+//  CHECK-SAME: !qt.tensor<4x32xf32, #qt.float<f4E2M1FN, group = 32, scale = f8E8M0FNU>>
+//  CHECK-SAME: !qt.tensor<?x32xf32, #qt.float<f8E4M3FN, token>>
+//  CHECK-SAME: !qt.tensor<4x32xf32, #qt.codebook<nf4, group = 64>>
+//  CHECK-SAME: !qt.tensor<4x32xf32, #qt.codebook<fp4, group = 16, nested = 256>>
 //  CHECK-SAME: !qt.tensor<?x33xf32, #qt.int<8, token>, #qt.rows<stride = 64, group = 33, sums = 11>>
 func.func private @schemes(
   !qt.tensor<4x32xf32, #qt.int<8, tensor>>,
@@ -75,4 +100,11 @@ func.func private @schemes(
   !qt.tensor<2x4x32xf32, #qt.q4_0>,
   !qt.tensor<?x32xf32, #qt.q4_1>,
   !qt.tensor<32xf32, #qt.q8_0>,
+  !qt.tensor<4x32xf32, #qt.float<f8E4M3FN, channel, scale = f32>>,
+  !qt.tensor<4x32xf32, #qt.float<f8E5M2, block = 2x16, scale = bf16>>,
+  !qt.tensor<4x32xf32, #qt.float<f4E2M1FN, group = 16, scale = f8E4M3FN>>,
+  !qt.tensor<4x32xf32, #qt.float<f4E2M1FN, group = 32, scale = f8E8M0FNU>>,
+  !qt.tensor<?x32xf32, #qt.float<f8E4M3FN, token>>,
+  !qt.tensor<4x32xf32, #qt.codebook<nf4, group = 64>>,
+  !qt.tensor<4x32xf32, #qt.codebook<fp4, group = 16, nested = 256>>,
   !qt.tensor<?x33xf32, #qt.int<8, token>, #qt.rows<stride = 64, group = 33, sums = 11>>)

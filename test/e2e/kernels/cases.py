@@ -10,7 +10,7 @@ import random
 from typing import Dict, List, Tuple, Union
 
 import numpy as np
-from schemes import Block, Float, Int, Weight
+from schemes import Block, Codebook, Float, Int, SmallFloat, Weight
 
 # What a CPU must have (as Linux names it) to run the code of a target.
 TARGETS = {
@@ -55,7 +55,7 @@ FULL = bool(os.environ.get("QUANT_MLIR_FULL_KERNEL_MATRIX"))
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    scheme: Union[Int, Block, Float]
+    scheme: Union[Int, Block, Float, SmallFloat, Codebook]
     activation: str  # a scheme, or "" for float activations
     n: int
     k: int
@@ -65,7 +65,14 @@ class Case:
 
     @property
     def xgroup(self) -> int:
-        return 32 if "group" in self.activation else self.k
+        """Values of the activation that share a scale."""
+        group = self.activation.split("group = ")[1:]
+        return min(int(group[0].strip(">")), self.k) if group else self.k
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether products are summed as integers."""
+        return self.activation.startswith("#qt.int")
 
     @functools.cached_property
     def weight(self) -> Weight:
@@ -182,6 +189,11 @@ def odd_cases() -> List[Case]:
         (Float("bf16"), "", 1, 7),
         (Float("f16"), "", 19, 1),
         (Float("f32"), "", 130, 33),
+        (Int(8, False, "channel", "f32"), "", 17, 97),  # words and vectors with a rest
+        (Int(3, True, "group = 8", "f16"), "", 5, 30),
+        (Codebook("nf4", 64), "", 17, 99),
+        (SmallFloat("f8E4M3FN", "group = 32"), ROUNDED[0], 3, 70),
+        (SmallFloat("f8E5M2", "channel"), "", 1, 1),
     ]
     return [Case(*row, i % 2 == 0, i % 3 == 0, f"odd_{i}") for i, row in enumerate(rows)]
 
@@ -196,6 +208,66 @@ def float_cases() -> List[Case]:
     return cases
 
 
+TOKEN, GROUP = FACTORS["activation"]
+ROUNDED = (
+    "#qt.float<f8E4M3FN, token>",
+    "#qt.float<f8E4M3FN, group = 128>",
+    "#qt.float<f8E5M2, token>",
+)
+
+
+def _small_cases(name: str, rows) -> List[Case]:
+    """Each scheme with each activation, on shapes that take turns."""
+    shapes = list(itertools.product(ROWS, COLUMNS))
+    cases = []
+    for scheme, activations in rows:
+        for activation in activations:
+            turns = shapes if FULL else [shapes[5 * len(cases) % len(shapes)]]
+            for n, k in turns:
+                flags = len(cases) % 2 == 0, len(cases) % 3 == 0
+                cases.append(Case(scheme, activation, n, k, *flags, f"{name}_{len(cases)}"))
+    return cases
+
+
+def codebook_cases() -> List[Case]:
+    schemes = [
+        Codebook("nf4", 64),
+        Codebook("fp4", 32),
+        Codebook("nf4", 64, 256),
+        Codebook("nf4", 4096),
+        Codebook("fp4", 12, 7),
+        SmallFloat("f4E2M1FN", "group = 32", "f8E8M0FNU"),
+        SmallFloat("f4E2M1FN", "group = 16", "f8E4M3FN"),
+        SmallFloat("f4E2M1FN", "channel"),
+    ]
+    activations = ["", TOKEN, GROUP, ROUNDED[0]]
+    # Groups of 32 are no multiple of 12.
+    return _small_cases(
+        "cb", [(s, activations[:2] if "12" in s.text else activations) for s in schemes]
+    )
+
+
+def float8_cases() -> List[Case]:
+    grains = ("channel", "tensor", "group = 32", "block = 16x32", "block = 128x128", "group = 7")
+    schemes = [SmallFloat(k, g) for k in ("f8E4M3FN", "f8E5M2") for g in grains]
+    schemes.append(SmallFloat("f8E4M3FN", "group = 32", "f8E8M0FNU"))
+    schemes.append(SmallFloat("f8E4M3FN", "channel", "bf16"))
+    schemes.append(SmallFloat("f8E5M2", "group = 64", "f16"))
+    return _small_cases("f8", [(s, ["", ROUNDED[i % 3]]) for i, s in enumerate(schemes)])
+
+
+def weight_only_cases() -> List[Case]:
+    """Integers that are multiplied with floats."""
+    scales = FACTORS["scale"]
+    schemes = [
+        Int(bits, asymmetric, GRANULARITIES[(bits + asymmetric) % 5], scales[bits % 3])
+        for bits in BITS
+        for asymmetric in (False, True)
+    ]
+    schemes += [Block(kind) for kind in ("q4_0", "q4_1", "q8_0")]
+    return _small_cases("wo", [(s, ["", ROUNDED[0]][: 1 + i % 2]) for i, s in enumerate(schemes)])
+
+
 @functools.lru_cache(None)
 def modules() -> Dict[str, List[Case]]:
     """The cases by the module that holds them: few runs of the compiler, small modules."""
@@ -203,6 +275,11 @@ def modules() -> Dict[str, List[Case]]:
     result["blocks"] = block_cases()
     result["floats"] = float_cases()
     result["odd"] = odd_cases()
+    result["codebooks"] = codebook_cases()
+    result["float8"] = float8_cases()
+    only = weight_only_cases()
+    result["weight_only"] = [c for c in only if not isinstance(c.scheme, Block)]
+    result["weight_only_blocks"] = [c for c in only if isinstance(c.scheme, Block)]
     split = {}
     for name, cases in result.items():
         for start in range(0, len(cases), 40):

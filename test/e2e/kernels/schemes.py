@@ -10,13 +10,15 @@ import dataclasses
 from typing import Dict, Optional, Tuple
 
 import numpy as np
+from weight_files import Tagged
 
 
 @dataclasses.dataclass
 class Weight:
-    """A matrix [N, K]: value = scale * code + minimum, or `floats` for a plain one.
+    """A matrix [N, K]: value = scale * code + minimum, or `scale` * `floats`.
 
-    `scales` and `minimums` are [N, groups], float64 and exact.
+    `scales` and `minimums` are [N, groups], float64 and exact. A codebook has both: numbers,
+    and the codes that integer kernels use for them.
     """
 
     text: str  # the scheme in MLIR
@@ -27,18 +29,31 @@ class Weight:
     parts: Dict[str, np.ndarray]  # suffix of the name -> array of a safetensors file
     blocks: Optional[Tuple[str, bytes]] = None  # or: GGUF type and bytes
     floats: Optional[np.ndarray] = None
+    float_scales: Optional[np.ndarray] = None  # of `floats`, [N, groups]
+    lanes_are_exact: bool = True
 
     def spread(self, per_group: np.ndarray) -> np.ndarray:
         """Values per group as values per column."""
         return np.repeat(per_group, self.group, axis=1)[:, : self.codes.shape[1]]
 
     def values(self) -> np.ndarray:
+        if self.float_scales is not None:
+            return self.floats * self.spread(self.float_scales)
         if self.floats is not None:
             return self.floats
         return self.spread(self.scales) * self.codes + self.spread(self.minimums)
 
+    def magnitude(self) -> np.ndarray:
+        """What the roundings on the way to a value are relative to."""
+        if self.floats is not None:
+            return np.abs(self.values())
+        return np.abs(self.spread(self.scales) * self.codes) + np.abs(self.spread(self.minimums))
+
     def float32_values(self) -> np.ndarray:
         """With one rounding for each operation, as qt.dequantize promises."""
+        if self.float_scales is not None:
+            scales = self.spread(self.float_scales).astype(np.float32)
+            return self.floats.astype(np.float32) * scales
         if self.floats is not None:
             return self.floats.astype(np.float32)
         scales = self.spread(self.scales).astype(np.float32)
@@ -149,3 +164,135 @@ class Float:
         stored, values = store_floats(rng.standard_normal((n, k)), self.kind)
         none = np.zeros((n, 1))
         return Weight(self.text, none, none, none, k, {"": stored}, floats=values)
+
+
+# Of a float with a sign: exponent bits, mantissa bits, the code of the largest number.
+SMALL = {"f8E4M3FN": (4, 3, 0x7E), "f8E5M2": (5, 2, 0x7B), "f4E2M1FN": (2, 1, 7)}
+TAGS = {"f8E4M3FN": "F8_E4M3", "f8E5M2": "F8_E5M2", "f8E8M0FNU": "F8_E8M0"}
+
+
+def small_values(kind: str) -> np.ndarray:
+    """The numbers of the codes without a sign, up to the largest."""
+    exponent_bits, mantissa_bits, largest = SMALL[kind]
+    code = np.arange(largest + 1)
+    exponent, mantissa = code >> mantissa_bits, code & ((1 << mantissa_bits) - 1)
+    mantissa = mantissa + (np.minimum(exponent, 1) << mantissa_bits)
+    bias = (1 << (exponent_bits - 1)) - 1
+    return mantissa * 2.0 ** (np.maximum(exponent, 1) - bias - mantissa_bits)
+
+
+def round_to(kind: str, x: np.ndarray) -> np.ndarray:
+    """The nearest number, halves to the even code, saturating."""
+    table = small_values(kind)
+    magnitude = np.abs(x.astype(np.float64))
+    above = np.searchsorted(table, magnitude).clip(1, len(table) - 1)
+    middle = (table[above - 1] + table[above]) / 2
+    up = (magnitude > middle) | ((magnitude == middle) & (above % 2 == 0))
+    return np.copysign(table[np.where(up, above, above - 1)], x)
+
+
+@dataclasses.dataclass(frozen=True)
+class SmallFloat:
+    """Floats of 8 or 4 bits: "channel", "tensor", "group = G", "block = RxC"."""
+
+    kind: str
+    granularity: str
+    scale: str = "f32"
+
+    @property
+    def text(self) -> str:
+        return f"#qt.float<{self.kind}, {self.granularity}, scale = {self.scale}>"
+
+    def make(self, rng, n: int, k: int) -> Weight:
+        exponent_bits, mantissa_bits, largest = SMALL[self.kind]
+        codes = rng.integers(0, largest, (n, k), endpoint=True)
+        codes[0], codes[1:2] = largest, 0
+        codes[:, 1] = 1  # subnormal
+        negative = rng.integers(0, 2, (n, k))
+        stored = (codes | negative << (exponent_bits + mantissa_bits)).astype(np.uint8)
+        floats = small_values(self.kind)[codes] * (1 - 2 * negative)
+
+        rows, columns = 1, k
+        if "block" in self.granularity:
+            rows, columns = map(int, self.granularity.split()[-1].split("x"))
+        elif "group" in self.granularity:
+            columns = int(self.granularity.split()[-1])
+        elif self.granularity == "tensor":
+            rows = n
+        columns = min(columns, k)
+        shape = -(-n // rows), -(-k // columns)
+        is_four_bit = self.kind == "f4E2M1FN"
+        parts = {".codes": stored if is_four_bit else Tagged(TAGS[self.kind], stored)}
+        if self.scale in TAGS:  # floats of 8 bits
+            if self.scale == "f8E8M0FNU":
+                bits = rng.integers(120, 133, shape)
+                bits[::2] = 127
+                scales = 2.0 ** (bits - 127)
+            else:
+                bits = rng.integers(1, 0x7E, shape)
+                bits[::2] = 0x38  # 1
+                scales = small_values("f8E4M3FN")[bits] / 4
+                parts[".global"] = np.array([4], np.float32)
+            parts[".scales"] = Tagged(TAGS[self.scale], bits.astype(np.uint8))
+        else:
+            stored, scales = store_floats(np.abs(random_scales(rng, *shape)), self.scale)
+            parts[".scales"] = stored.reshape(-1) if self.granularity == "tensor" else stored
+        scales = np.repeat(scales, rows, axis=0)[:n]
+        none = np.zeros(scales.shape)
+        if not is_four_bit:
+            return Weight(
+                self.text, none, none, none, columns, parts, floats=floats, float_scales=scales
+            )
+        return Weight(self.text, np.rint(2 * floats), scales / 2, none, columns, parts)
+
+
+# fmt: off
+NF4 = [-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
+       -0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725,
+       0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941,
+       0.7229568362236023, 1.0]
+FP4 = [0, 0.005208333333, 0.66666667, 1, 0.33333333, 0.5, 0.16666667, 0.25]
+# fmt: on
+
+
+@dataclasses.dataclass(frozen=True)
+class Codebook:
+    kind: str
+    group: int
+    nested: int = 0
+
+    @property
+    def text(self) -> str:
+        nested = f", nested = {self.nested}" if self.nested else ""
+        return f"#qt.codebook<{self.kind}, group = {self.group}{nested}>"
+
+    def make(self, rng, n: int, k: int) -> Weight:
+        table = np.array(NF4 if self.kind == "nf4" else FP4 + [-x for x in FP4], np.float32)
+        factor = 127 if self.kind == "nf4" else 120
+        codes = rng.integers(0, 15, (n, k), endpoint=True)
+        codes[0], codes[1:2] = 15, 0
+        group = min(self.group, k)
+        shape = n, -(-k // group)
+        scales = rng.uniform(0.3, 3.0, shape).astype(np.float32)
+        parts = {".codes": codes.astype(np.uint8), ".scales": scales}
+        if self.nested:
+            blocks = -(-scales.size // self.nested)
+            parts[".scales"] = rng.integers(0, 255, shape, endpoint=True).astype(np.uint8)
+            parts[".nested_map"] = np.linspace(-1, 1, 256).astype(np.float32)
+            parts[".nested_scales"] = rng.uniform(0.3, 1.0, blocks).astype(np.float32)
+            parts[".nested_offset"] = np.array([1.5], np.float32)
+            which = np.arange(scales.size).reshape(shape) // self.nested
+            scales = parts[".nested_map"][parts[".scales"]] * parts[".nested_scales"][which]
+            scales = scales + parts[".nested_offset"]
+        wide = scales.astype(np.float64)
+        return Weight(
+            self.text,
+            np.rint(table.astype(np.float64)[codes] * factor),
+            wide / factor,
+            np.zeros(shape),
+            group,
+            parts,
+            floats=table[codes].astype(np.float64),
+            float_scales=wide,
+            lanes_are_exact=False,
+        )

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import quant_mlir
 from cases import TARGETS, TOKENS, cpu_flags, missing_pairs, modules
+from schemes import round_to, small_values
 from weight_files import write_gguf, write_safetensors
 
 UNIT = 2.0**-24  # the relative error of one rounding to float32
@@ -99,32 +100,52 @@ def integer_product(case, x):
     exact = np.zeros_like(total, dtype=bool)
     exact[::2, ::2] = True
     exact &= whole < 2**23  # a bit to spare for bias and residual
-    # A term is the product of at most four float32: an integer (rounded if above 2^24), a weight
-    # scale or a minimum (rounded when packed), an activation scale (rounded), with two roundings
-    # of products. It then passes through at most two additions per group, the last scale, the
-    # bias and the residual.
-    return total, (2 * groups + 8) * UNIT * magnitude, exact
+    exact &= weight.lanes_are_exact
+    # A term is the product of at most four float32 (five with a codebook): an integer (rounded
+    # if above 2^24), a weight scale or a minimum (rounded when packed), an activation scale
+    # (rounded), with two roundings of products. It then passes through at most two additions
+    # per group, the last scale, the bias and the residual.
+    more = 0 if weight.lanes_are_exact else 2
+    return total, (2 * groups + 8 + more) * UNIT * magnitude, exact
+
+
+def round_activation(case, x):
+    """What an activation of 8-bit floats is rounded to."""
+    kind = case.activation[len("#qt.float<") :].split(",")[0]
+    result = np.zeros_like(x)
+    for start in range(0, x.shape[1], case.xgroup):
+        part = x[:, start : start + case.xgroup]
+        largest = np.abs(part).max(axis=1, keepdims=True)
+        scale = largest / np.float32(small_values(kind)[-1])
+        scale[largest == 0] = 2.0**-23
+        rounded = round_to(kind, part / scale).astype(np.float32)
+        result[:, start : start + case.xgroup] = rounded * scale
+    return result
 
 
 def float_product(case, x):
     """Sums of K terms, their errors as independent as those of a random walk."""
+    if case.activation:
+        x = round_activation(case, x)
     values = case.weight.values()
     x = x.astype(np.float64)
     total = x @ values.T
-    bound = 2 * np.sqrt(case.k) * 2 * UNIT * (np.abs(x) @ np.abs(values).T)
+    # A number is read with at most three roundings, and once more its row's sum.
+    bound = (2 * np.sqrt(case.k) * 2 + 4) * UNIT * (np.abs(x) @ case.weight.magnitude().T)
     return total, bound, np.zeros_like(total, dtype=bool)
 
 
 def check_product(case, models):
     x = activations(case)
-    expected, bound, exact = (integer_product if case.activation else float_product)(case, x)
+    expected, bound, exact = (integer_product if case.is_integer else float_product)(case, x)
     rng = np.random.default_rng(9)
     residual = rng.integers(-100, 100, expected.shape).astype(np.float32)
     for present, addend in ((case.bias, case.bias_values), (case.residual, residual)):
         if present:
             expected = expected + addend
             bound = bound + 3 * UNIT * (np.abs(addend) + np.abs(expected))
-    assert exact.sum() > 0.1 * exact.size or not case.activation
+    claims = case.is_integer and case.weight.lanes_are_exact
+    assert exact.sum() > 0.1 * exact.size or not claims
     for tokens in TOKENS:
         inputs = [x[-tokens:]] + ([residual[-tokens:]] if case.residual else [])
         results = [model.run(*inputs, function=case.name) for model in models]

@@ -1,20 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The smallest writers of weight files: whatever bytes a test wants to see in them."""
 
+import dataclasses
 import json
 import struct
 
+import numpy as np
+
 # numpy has no bfloat16: such values are held as their bits, uint16 with the name given here.
 SAFETENSORS_NAMES = {"int8": "I8", "uint8": "U8", "float16": "F16", "float32": "F32"}
+
+
+@dataclasses.dataclass
+class Tagged:
+    """Bytes with the name of a type that numpy does not have."""
+
+    name: str
+    bytes: np.ndarray
+
+
 GGUF_TYPES = {"q4_0": 2, "q4_1": 3, "q8_0": 8}
 
 
 def write_safetensors(path, tensors) -> None:
-    """tensors: name -> array, uint16 standing for bfloat16."""
+    """tensors: name -> array, uint16 standing for bfloat16, or Tagged."""
     header, blobs, offset = {}, [], 0
     for name, array in tensors.items():
+        dtype = None
+        if isinstance(array, Tagged):
+            dtype, array = array.name, array.bytes
         blob = array.tobytes()
-        dtype = "BF16" if array.dtype == "uint16" else SAFETENSORS_NAMES[str(array.dtype)]
+        if dtype is None:
+            bfloat16 = array.dtype == "uint16"
+            dtype = "BF16" if bfloat16 else SAFETENSORS_NAMES[str(array.dtype)]
         span = [offset, offset + len(blob)]
         header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": span}
         blobs.append(blob)

@@ -82,11 +82,49 @@ TEST(Recipe, BuiltInNames) {
        "#qt.int<3, group = 128, scale = f16, zero = i3> with auto"},
       {"int5-asym", "#qt.int<5, channel, zero = i5> with auto"},
       {"q4_0", "#qt.q4_0 with auto"},
+      {"nf4", "#qt.codebook<nf4, group = 64> with auto"},
+      {"nf4-dq", "#qt.codebook<nf4, group = 64, nested = 256> with auto"},
+      {"fp4", "#qt.codebook<fp4, group = 64> with auto"},
+      {"fp8", "#qt.float<f8E4M3FN, channel> with #qt.float<f8E4M3FN, token>"},
+      {"fp8-block", "#qt.float<f8E4M3FN, block = 128x128> with "
+                    "#qt.float<f8E4M3FN, group = 128>"},
+      {"mxfp8",
+       "#qt.float<f8E4M3FN, group = 32, scale = f8E8M0FNU> with float"},
+      {"mxfp4", "#qt.float<f4E2M1FN, group = 32, scale = f8E8M0FNU> with auto"},
+      {"nvfp4", "#qt.float<f4E2M1FN, group = 16, scale = f8E4M3FN> with auto"},
+      {"int8-llm", "#qt.int<8, channel> with #qt.int<8, token>"},
   };
   for (auto &[name, scheme] : cases) {
     EXPECT_EQ(named(name).at("Linear", "blk.0.ffn_up.weight"), scheme) << name;
     EXPECT_EQ(named(name).recipe.name, name);
   }
+}
+
+TEST(Recipe, Outliers) {
+  EXPECT_EQ(named("int8-llm").recipe.rules.at(0).outlierThreshold, 6);
+  EXPECT_EQ(named("w8a8").recipe.rules.at(0).outlierThreshold, 0);
+  auto threshold = [](const char *value) {
+    return yaml(("config_groups: {a: {targets: [Linear], outlier_threshold: " +
+                 llvm::Twine(value) + "}}")
+                    .str());
+  };
+  EXPECT_EQ(threshold("4.5").recipe.rules.at(0).outlierThreshold, 4.5);
+  for (const char *bad : {"0", "-1", "loud", "nan", "1e400"})
+    EXPECT_NE(threshold(bad).error.find("expected a positive number"),
+              std::string::npos)
+        << bad;
+}
+
+TEST(Recipe, StaticActivations) {
+  auto rule = [](const char *fields) {
+    return yaml(("config_groups: {a: {targets: [Linear], input_activations: " +
+                 llvm::Twine(fields) + "}}")
+                    .str())
+        .recipe.rules.at(0);
+  };
+  EXPECT_TRUE(rule("{strategy: tensor, dynamic: false}").staticActivations);
+  EXPECT_FALSE(rule("{strategy: tensor}").staticActivations);
+  EXPECT_FALSE(rule("{strategy: token}").staticActivations);
 }
 
 TEST(Recipe, UnknownNames) {
@@ -168,6 +206,14 @@ TEST(Recipe, Fields) {
   EXPECT_EQ(weights("{num_bits: 8, group_size: null, scale_dtype: ~}"),
             "#qt.int<8, channel>");
   EXPECT_EQ(weights("{type: float, num_bits: 16}"), "#qt.float<f16>");
+  EXPECT_EQ(weights("{type: float, num_bits: 8}"),
+            "#qt.float<f8E4M3FN, channel>");
+  EXPECT_EQ(weights("{type: float, num_bits: 8, strategy: block, "
+                    "block_structure: [128, 64]}"),
+            "#qt.float<f8E4M3FN, block = 128x64>");
+  EXPECT_EQ(weights("{type: float, num_bits: 4, group_size: 16, scale_dtype: "
+                    "float8_e4m3fn}"),
+            "#qt.float<f4E2M1FN, group = 16, scale = f8E4M3FN>");
   EXPECT_EQ(weights("'#qt.q8_0'"), "#qt.q8_0");
   EXPECT_EQ(weights("keep"), "keep");
   EXPECT_EQ(weights("null"), "keep");
@@ -175,6 +221,9 @@ TEST(Recipe, Fields) {
   EXPECT_EQ(activations("{num_bits: 8, dynamic: true}"), "#qt.int<8, token>");
   EXPECT_EQ(activations("{num_bits: 8, strategy: group, group_size: 32}"),
             "#qt.int<8, group = 32>");
+  EXPECT_EQ(activations("{type: float, num_bits: 8, group_size: 128}"),
+            "#qt.float<f8E4M3FN, group = 128>");
+  EXPECT_EQ(activations("{strategy: tensor}"), "#qt.int<8, tensor>");
   EXPECT_EQ(activations("float"), "float");
   EXPECT_EQ(activations("null"), "auto");
 }
@@ -191,9 +240,15 @@ TEST(Recipe, BadFields) {
       {weights("{num_bit: 4}"), "unknown key 'num_bit'"},
       {weights("{num_bits: 4, num_bits: 8}"), "'num_bits' is there twice"},
       {weights("{num_bits: [4]}"), "expected a word or a number"},
-      {weights("{type: float, num_bits: 8}"), "num_bits 16 or 32, not 8"},
+      {weights("{type: float, num_bits: 6}"), "8, 16 or 32, not 6"},
+      {activations("{type: float, num_bits: 4}"), "8, 16 or 32, not 4"},
+      {weights("{type: float, symmetric: false}"), "no zero points"},
       {weights("{type: codebook}"), "type 'codebook' is neither int nor float"},
-      {weights("{strategy: block}"), "is none of tensor, channel, group"},
+      {weights("{strategy: block}"), "block and block_structure: [rows, "},
+      {weights("{block_structure: [4]}"), "[rows, columns] go together"},
+      {weights("{block_structure: [4, 4]}"), "none of tensor, channel, group"},
+      {weights("{block_structure: 4}"), "expected a list of numbers"},
+      {weights("{scale_dtype: float8_e8m0fnu}"), "scale_dtype is float32, "},
       {weights("{strategy: token}"), "is none of tensor, channel, group"},
       {weights("{strategy: group}"), "group and group_size go together"},
       {weights("{strategy: channel, group_size: 32}"), "go together"},
@@ -203,10 +258,9 @@ TEST(Recipe, BadFields) {
       {weights("int4"), "'int4' is neither a scheme"},
       {weights("float"), "nor keep"},
       {weights("[4]"), "a scheme must be a mapping"},
-      {activations("{dynamic: false}"), "computed when the program runs"},
-      {activations("{strategy: tensor}"), "strategy token or group"},
+      {activations("{dynamic: false}"), "only strategy tensor has scales from"},
       {activations("{symmetric: false}"), "quantized symmetrically"},
-      {activations("{strategy: channel}"), "neither token nor group"},
+      {activations("{strategy: channel}"), "none of token, group, tensor"},
       {activations("keep"), "nor float"},
   };
   for (auto &[error, reason] : cases) {

@@ -26,7 +26,8 @@
 //   low  4:  row 0, k = 0..3     row 1, k = 0..3        row 15, k = 0..3
 //   high 4:  row 0, k = 4..7     row 1, k = 4..7        row 15, k = 4..7
 //
-// Floats need no words: a panel is [K][panelRows].
+// Floats need no words: a group is [K][panelRows], followed by scales like
+// codes if the floats have some.
 
 #include "quant-mlir/Dialect/QT/IR/QT.h"
 
@@ -51,7 +52,10 @@ struct PanelLayout {
   /// True if every group carries its scales, false if the panel does.
   bool groupScales;
   int64_t scaleBytes, minimumBytes; ///< of one panel's rows together
-  int64_t codeBytes;                ///< codes of a group
+  /// What scales are multiplied by as they are packed. f8E4M3FN numbers are
+  /// decoded by moving their bits into an f16, which makes them 2^8 too small.
+  float scaleFactor = 1;
+  int64_t codeBytes; ///< codes of a group
   int64_t groupBytes, panelBytes, totalBytes;
 
   int64_t registerBytes() const { return lanes * 4; }

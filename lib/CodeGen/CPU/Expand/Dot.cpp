@@ -4,16 +4,13 @@
 // does not find vpdpbusd in the generic forms that would allow a register tile.
 
 #include "Expand.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 using namespace mlir;
 using namespace quantmlir::cpu;
 
 static Value intrinsic(KernelBuilder &b, StringRef name, Type result,
                        ValueRange operands) {
-  return LLVM::CallIntrinsicOp::create(b, result, b.getStringAttr(name),
-                                       operands)
-      .getResults();
+  return b.intrinsic(name, result, operands);
 }
 
 /// sum over pairs in i16, then over pairs of pairs in i32. The first sum must
@@ -32,7 +29,7 @@ static Value addPairs(KernelBuilder &b, Value acc, Value weights,
 }
 
 Value quantmlir::cpu::emitDot(KernelBuilder &b, Value acc, Value weights,
-                              Value activations, unsigned codeBits) {
+                              Value activations, unsigned laneBits) {
   auto bytes = cast<VectorType>(weights.getType());
   switch (b.target.dot) {
   case DotKind::Avx512Vnni:
@@ -45,7 +42,7 @@ Value quantmlir::cpu::emitDot(KernelBuilder &b, Value acc, Value weights,
     return intrinsic(b, "llvm.aarch64.neon.sdot.v4i32.v16i8", acc.getType(),
                      {acc, weights, activations});
   case DotKind::Avx2: {
-    if (codeBits < 8)
+    if (laneBits < 8)
       return addPairs(b, acc, weights, activations, /*wide=*/false);
     // Signed weights: the sign moves to the activation.
     Value magnitude =
@@ -55,7 +52,7 @@ Value quantmlir::cpu::emitDot(KernelBuilder &b, Value acc, Value weights,
     return addPairs(b, acc, magnitude, signedActivations, /*wide=*/false);
   }
   case DotKind::Avx512: {
-    if (codeBits < 8)
+    if (laneBits < 8)
       return addPairs(b, acc, weights, activations, /*wide=*/true);
     // There is no vpsignb here. Take the top bit of each weight apart:
     // w = (w mod 128) + 128 * (w / 128).

@@ -15,6 +15,7 @@
 #include "quant-mlir/CodeGen/CPU/PanelLayout.h"
 #include "quant-mlir/CodeGen/CPU/Target.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
+#include <map>
 
 namespace quantmlir::cpu {
 
@@ -73,6 +74,9 @@ public:
   Value divF(Value a, Value b);
   Value fma(Value a, Value b, Value c);
   Value reduce(mlir::vector::CombiningKind kind, Value vector);
+  /// A call of an LLVM intrinsic.
+  Value intrinsic(llvm::StringRef name, mlir::Type result,
+                  mlir::ValueRange operands);
 };
 
 /// The largest power of two, at most `most`, that divides `size`: vectors of
@@ -80,12 +84,82 @@ public:
 int64_t vectorLanes(int64_t size, int64_t most = 16);
 
 /// acc[i32 lanes] += four unsigned weight bytes times four signed activation
-/// bytes in each lane. `codeBits` bounds the weights; targets that want signed
+/// bytes in each lane. `laneBits` bounds the weights; targets that want signed
 /// bytes get 8-bit weights minus 128 (CPUTarget::wantsSignedBytes).
 mlir::Value emitDot(KernelBuilder &b, mlir::Value acc, mlir::Value weights,
-                    mlir::Value activations, unsigned codeBits);
+                    mlir::Value activations, unsigned laneBits);
+
+/// table[code] in every lane, for codes below 16: bytes in bytes, or f32 by
+/// i32.
+mlir::Value emitLookup(KernelBuilder &b, llvm::ArrayRef<uint8_t> table,
+                       mlir::Value codes);
+mlir::Value emitLookup(KernelBuilder &b, llvm::ArrayRef<float> table,
+                       mlir::Value codes);
+
+/// Bytes of floats as f32, but for f8E4M3FN a factor of
+/// 1 / PanelLayout::scaleFactor.
+mlir::Value emitFloats(KernelBuilder &b, mlir::Value bytes,
+                       mlir::FloatType type);
+
+/// Runs a scheme's decode on bytes in vector registers.
+class RegisterEvaluator final : public qt::LaneEvaluator {
+public:
+  RegisterEvaluator(KernelBuilder &b, mlir::VectorType type)
+      : b(b), type(type) {}
+
+  qt::Lane constant(int64_t value) override;
+  qt::Lane add(qt::Lane a, qt::Lane c) override;
+  qt::Lane subtract(qt::Lane a, qt::Lane c) override;
+  qt::Lane lookup(llvm::ArrayRef<uint8_t> table, qt::Lane code) override;
+
+private:
+  KernelBuilder &b;
+  mlir::VectorType type;
+};
+
+/// What kernels read from panels.
+class PanelReader {
+public:
+  using Value = mlir::Value;
+
+  PanelReader(KernelBuilder &b, const PanelLayout &layout, Value weights)
+      : b(b), layout(layout), weights(weights) {}
+
+  /// `plus` bytes behind `at`.
+  Value load(mlir::VectorType type, Value at, int64_t plus);
+  /// Scales or minimums of the panel's rows that lie `start` bytes behind
+  /// `base`, as f32; those of register v.
+  Value scales(Value base, int64_t start, mlir::FloatType type, int64_t v);
+
+  /// The codes of consecutive words of a group, a stored register being loaded
+  /// when a first word needs it.
+  class Words {
+  public:
+    /// From word `first` on, a multiple of `wordsPerStep`; the group starts at
+    /// byte `group`.
+    Words(PanelReader &reader, Value group, Value first)
+        : reader(reader), group(group), first(first) {}
+    /// Bytes: word j behind the first, of the rows in register v.
+    Value codes(int64_t j, int64_t v);
+
+  private:
+    PanelReader &reader;
+    Value group, first;
+    std::map<std::tuple<unsigned, int64_t, int64_t>, Value> loaded;
+  };
+
+  /// The words that the stored registers of every plane are made of.
+  int64_t wordsPerStep() const;
+
+private:
+  KernelBuilder &b;
+  const PanelLayout &layout;
+  Value weights;
+};
 
 llvm::LogicalResult expand(KernelBuilder &b, kernel::QuantizeOp op);
+llvm::LogicalResult expand(KernelBuilder &b, kernel::RoundOp op);
+llvm::LogicalResult expand(KernelBuilder &b, kernel::SplitOutliersOp op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::MatmulIntOp op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::MatmulFloatOp op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::GatherOp op);

@@ -37,7 +37,8 @@ struct ExpandKernels : cpu::impl::KernelExpandPassBase<ExpandKernels> {
       KernelBuilder b(op, *cpu);
       LogicalResult expanded =
           TypeSwitch<Operation *, LogicalResult>(op)
-              .Case<kernel::QuantizeOp, kernel::MatmulIntOp,
+              .Case<kernel::QuantizeOp, kernel::RoundOp,
+                    kernel::SplitOutliersOp, kernel::MatmulIntOp,
                     kernel::MatmulFloatOp, kernel::GatherOp, kernel::RMSNormOp,
                     kernel::LayerNormOp, kernel::RopeOp, kernel::CacheWriteOp,
                     kernel::AttentionOp, kernel::ObserveChannelsOp,

@@ -22,6 +22,7 @@ public:
 private:
   void emitFloatRow(Value row, Value panel, Value inPanel);
   Value scalar(Value at, FloatType type);
+  Value lookUp(Value codes);
 
   KernelBuilder &b;
   kernel::GatherOp op;
@@ -33,17 +34,48 @@ private:
 Value GatherEmitter::scalar(Value at, FloatType type) {
   int64_t width = type.getIntOrFloatBitWidth() / 8;
   Value bytes = b.load(b.vec(width, b.getI8Type()), op.getWeights(), at);
-  Value value = b.bitcast(b.vec(1, type), bytes);
-  return b.toF32(vector::ExtractOp::create(b, value, int64_t(0)));
+  Value value = emitFloats(b, bytes, type);
+  return vector::ExtractOp::create(b, value, int64_t(0));
+}
+
+/// Numbers of four codes below 16, exact where integer lanes may not be: one by
+/// one, because a lookup is not worth registers of tables.
+Value GatherEmitter::lookUp(Value codes) {
+  qt::NumberEvaluator numbers;
+  SmallVector<Attribute> entries;
+  for (int64_t code = 0; code < 16; ++code)
+    entries.push_back(b.getF32FloatAttr(
+        layout.form.numbers.empty()
+            ? float(layout.scheme.decodeLane(numbers, {code, {}}).number -
+                    layout.form.offset)
+            : layout.form.numbers[code]));
+  Value table = arith::ConstantOp::create(
+      b, DenseElementsAttr::get(b.f32Vec(16), entries));
+  Value result = b.constant(b.f32Vec(4), 0);
+  for (int64_t i = 0; i < 4; ++i) {
+    Value code = vector::ExtractOp::create(b, codes, i);
+    Value place = arith::IndexCastOp::create(b, b.getIndexType(), code);
+    Value number =
+        vector::ExtractOp::create(b, table, ArrayRef<OpFoldResult>{place});
+    result = vector::InsertOp::create(b, number, result, i);
+  }
+  return result;
 }
 
 void GatherEmitter::emitFloatRow(Value row, Value panel, Value inPanel) {
   int64_t width = layout.form.floatType.getIntOrFloatBitWidth() / 8;
   Value start = b.add(panel, b.mul(inPanel, width));
   b.loop(0, layout.k, 1, [&](Value k) {
-    Value at = b.add(start, b.mul(k, layout.panelRows * width));
-    memref::StoreOp::create(b, scalar(at, layout.form.floatType), op.getOut(),
-                            ValueRange{row, k});
+    Value group = b.mul(b.div(k, layout.group), layout.groupBytes);
+    Value at = b.add(b.add(start, group),
+                     b.mul(b.rem(k, layout.group), layout.panelRows * width));
+    Value value = scalar(at, layout.form.floatType);
+    if (FloatType type = layout.form.scaleType) {
+      Value base = layout.groupScales ? b.add(panel, group) : panel;
+      base = b.add(base, b.mul(inPanel, type.getIntOrFloatBitWidth() / 8));
+      value = b.mulF(value, scalar(b.add(base, layout.scaleOffset()), type));
+    }
+    memref::StoreOp::create(b, value, op.getOut(), ValueRange{row, k});
   });
 }
 
@@ -62,7 +94,10 @@ void GatherEmitter::emitRow(Value row, Value id) {
   auto i32 = b.vec(4, b.getI32Type());
   int64_t scaleWidth = form.scaleType.getIntOrFloatBitWidth() / 8;
 
-  b.loop(0, layout.k, 4, [&](Value k) {
+  // A word has four values, but that of a row's end may not: it is padded where
+  // it is packed.
+  int64_t whole = layout.k / 4 * 4;
+  auto emitWord = [&](Value k, int64_t count) {
     Value group = b.div(k, layout.group);
     Value word = b.div(b.rem(k, layout.group), 4);
     Value groupBytes = b.add(panel, b.mul(group, layout.groupBytes));
@@ -83,12 +118,15 @@ void GatherEmitter::emitRow(Value row, Value id) {
                                    b.constant(i32, layout.planeShift(plane)));
       code = code ? arith::OrIOp::create(b, code, bits).getResult() : bits;
     }
-    code = arith::SubIOp::create(b, code, b.constant(i32, form.offset));
     Value base = layout.groupScales ? groupBytes : panel;
     Value scale = scalar(
         b.add(b.add(base, b.mul(inPanel, scaleWidth)), layout.scaleOffset()),
         form.scaleType);
-    Value values = b.mulF(b.toF32(code), b.splat(scale, 4));
+    // Decoded lanes wider than codes come from a table.
+    Value lanes = form.laneBits ? lookUp(code)
+                                : b.toF32(arith::SubIOp::create(
+                                      b, code, b.constant(i32, form.offset)));
+    Value values = b.mulF(lanes, b.splat(scale, 4));
     if (form.hasMinimum) {
       int64_t width = form.minimumType.getIntOrFloatBitWidth() / 8;
       Value minimum = scalar(
@@ -96,15 +134,19 @@ void GatherEmitter::emitRow(Value row, Value id) {
           form.minimumType);
       values = b.addF(values, b.splat(minimum, 4));
     }
-    b.store(values, op.getOut(), {row, k});
-  });
+    if (count == 4)
+      return b.store(values, op.getOut(), {row, k});
+    for (int64_t i = 0; i < count; ++i)
+      memref::StoreOp::create(b, vector::ExtractOp::create(b, values, i),
+                              op.getOut(), ValueRange{row, b.add(k, i)});
+  };
+  b.loop(0, whole, 4, [&](Value k) { emitWord(k, 4); });
+  if (layout.k > whole)
+    emitWord(b.index(whole), layout.k - whole);
 }
 
 LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::GatherOp op) {
   PanelLayout layout(cast<qt::QuantTensorType>(op.getType()));
-  if (layout.form.kind == qt::LaneForm::Kind::Integer && layout.k % 4 != 0)
-    return op.emitOpError("has rows of ")
-           << layout.k << " values; CPU kernels need a multiple of 4";
   GatherEmitter emitter(b, op);
   b.splitLoop(b.size(op.getIds(), 0), [&](Value row) {
     Value id = arith::IndexCastOp::create(b, b.getIndexType(),

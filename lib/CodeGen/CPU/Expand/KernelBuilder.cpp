@@ -2,6 +2,7 @@
 
 #include "Expand.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 using namespace mlir;
 using namespace quantmlir::cpu;
@@ -169,6 +170,13 @@ Value KernelBuilder::reduce(vector::CombiningKind kind, Value vector) {
                    ? arith::FastMathFlags::reassoc
                    : arith::FastMathFlags::none;
   return vector::ReductionOp::create(*this, kind, vector, flags);
+}
+
+Value KernelBuilder::intrinsic(StringRef name, Type result,
+                               ValueRange operands) {
+  return LLVM::CallIntrinsicOp::create(*this, result, getStringAttr(name),
+                                       operands)
+      .getResults();
 }
 
 int64_t quantmlir::cpu::vectorLanes(int64_t size, int64_t most) {

@@ -18,39 +18,17 @@ using namespace quantmlir::cpu;
 
 namespace {
 
-/// Decodes codes in vector registers.
-class RegisterEvaluator final : public qt::LaneEvaluator {
-public:
-  RegisterEvaluator(KernelBuilder &b, VectorType type) : b(b), type(type) {}
-
-  qt::Lane constant(int64_t value) override {
-    return {0, b.constant(type, double(value))};
-  }
-  qt::Lane add(qt::Lane a, qt::Lane c) override {
-    return {0, arith::AddIOp::create(b, a.value, c.value)};
-  }
-  qt::Lane subtract(qt::Lane a, qt::Lane c) override {
-    return {0, arith::SubIOp::create(b, a.value, c.value)};
-  }
-  qt::Lane lookup(ArrayRef<uint8_t>, qt::Lane) override {
-    llvm_unreachable("refused before: no kernel for codebooks");
-  }
-
-private:
-  KernelBuilder &b;
-  VectorType type;
-};
-
 class MatmulIntEmitter {
 public:
   MatmulIntEmitter(KernelBuilder &b, kernel::MatmulIntOp op)
       : b(b), op(op), layout(cast<qt::QuantTensorType>(op.getType())),
-        lanes(layout.lanes), f32(b.f32Vec(lanes)),
-        i32(b.vec(lanes, b.getI32Type())),
+        reader(b, layout, op.getWeights()), lanes(layout.lanes),
+        f32(b.f32Vec(lanes)), i32(b.vec(lanes, b.getI32Type())),
         bytes(b.vec(lanes * 4, b.getI8Type())) {
     rowScales = !(int64_t(op.getGroup()) < layout.paddedK);
     offset = layout.form.offset;
-    if (layout.form.codeBits == 8 && b.target.wantsSignedBytes())
+    flips = layout.form.getLaneBits() == 8 && b.target.wantsSignedBytes();
+    if (flips)
       offset -= 128;
   }
 
@@ -59,8 +37,6 @@ public:
 private:
   using Tile = MatmulTiling::Tile;
 
-  Value weightVector(VectorType type, Value at, int64_t plus);
-  Value scaleVector(Value base, int64_t start, FloatType type, int64_t v);
   void dotWords(Tile &acc, Value row, Value group, Value word, int64_t words,
                 Value codes);
   Tile integerSums(int64_t rows, Value row, Value group, Value groupBytes);
@@ -68,73 +44,29 @@ private:
   KernelBuilder &b;
   kernel::MatmulIntOp op;
   PanelLayout layout;
+  PanelReader reader;
   int64_t lanes;
   VectorType f32, i32, bytes;
   int32_t offset;
   bool rowScales; ///< one activation scale per row
+  bool flips;     ///< lanes are made signed
 };
 
 } // namespace
-
-Value MatmulIntEmitter::weightVector(VectorType type, Value at, int64_t plus) {
-  return b.load(type, op.getWeights(), b.add(at, plus));
-}
-
-/// Scales or minimums of the panel's rows, as f32.
-Value MatmulIntEmitter::scaleVector(Value base, int64_t start, FloatType type,
-                                    int64_t v) {
-  int64_t width = type.getIntOrFloatBitWidth() / 8;
-  Value raw = weightVector(b.vec(lanes * width, b.getI8Type()), base,
-                           start + v * lanes * width);
-  return b.toF32(b.bitcast(b.vec(lanes, type), raw));
-}
 
 /// acc += words `word` to `word + words` of a group; `word` is a multiple of
 /// the words in a stored register of every plane. `codes` is where the group
 /// starts.
 void MatmulIntEmitter::dotWords(Tile &acc, Value row, Value group, Value word,
                                 int64_t words, Value codes) {
-  auto pairs = b.vec(lanes * 2, b.getI16Type());
   RegisterEvaluator evaluator(b, bytes);
-  // Stored registers, loaded when first needed: [plane][register][vector].
-  std::map<std::tuple<unsigned, int64_t, int64_t>, Value> loaded;
+  PanelReader::Words reading(reader, codes, word);
   auto operand = [&](int64_t j, int64_t v) {
-    Value code;
-    for (auto [plane, width] : llvm::enumerate(layout.planes)) {
-      int64_t perRegister = PanelLayout::wordsPerRegister(width);
-      int64_t reg = j / perRegister;
-      int64_t registerBytes = layout.vectors * layout.registerBytes();
-      Value &raw = loaded[{plane, reg, v}];
-      if (!raw) {
-        Value at = b.add(codes, b.mul(b.div(word, perRegister), registerBytes));
-        raw = weightVector(bytes, at,
-                           layout.planeOffset(plane) + reg * registerBytes +
-                               v * layout.registerBytes());
-      }
-      Value bits = raw;
-      if (width < 8) {
-        // There are no shifts of bytes: shift pairs, mask what came across.
-        int64_t right = j % perRegister * width;
-        unsigned up = layout.planeShift(plane);
-        if (right) {
-          Value shifted = arith::ShRUIOp::create(
-              b, b.bitcast(pairs, bits), b.constant(pairs, double(right)));
-          bits = b.bitcast(bytes, shifted);
-        }
-        bits =
-            arith::AndIOp::create(b, bits, b.constant(bytes, (1 << width) - 1));
-        if (up) {
-          Value shifted = arith::ShLIOp::create(b, b.bitcast(pairs, bits),
-                                                b.constant(pairs, up));
-          bits = b.bitcast(bytes, shifted);
-        }
-      }
-      code = code ? arith::OrIOp::create(b, code, bits).getResult() : bits;
-    }
-    code = layout.scheme.decodeLane(evaluator, {0, code}).value;
-    if (layout.form.codeBits == 8 && b.target.wantsSignedBytes())
-      code = arith::XOrIOp::create(b, code, b.constant(bytes, -128));
-    return code;
+    Value code = reading.codes(j, v);
+    Value lane = layout.scheme.decodeLane(evaluator, {0, code}).value;
+    if (flips)
+      lane = arith::XOrIOp::create(b, lane, b.constant(bytes, -128));
+    return lane;
   };
 
   Value base = b.add(b.mul(group, layout.wordsPerGroup()), word);
@@ -146,7 +78,8 @@ void MatmulIntEmitter::dotWords(Tile &acc, Value row, Value group, Value word,
       Value x = b.loadScalar(op.getCodes(), {b.add(row, m), b.add(base, j)});
       Value activations = b.bitcast(bytes, b.splat(x, lanes));
       for (auto [v, sum] : llvm::enumerate(vectors))
-        sum = emitDot(b, sum, weights[v], activations, layout.form.codeBits);
+        sum =
+            emitDot(b, sum, weights[v], activations, layout.form.getLaneBits());
     }
   }
 }
@@ -202,10 +135,14 @@ MatmulTiling::Tile MatmulIntEmitter::tile(int64_t rows, Value row,
   auto weightScales = [&](Value base) {
     SmallVector<std::pair<Value, Value>> result;
     for (int64_t v = 0; v < layout.vectors; ++v) {
-      Value scale = scaleVector(base, layout.scaleOffset(), form.scaleType, v);
+      Value scale =
+          reader.scales(base, layout.scaleOffset(), form.scaleType, v);
+      // Lanes that are rounded fractions.
+      if (!form.numbers.empty())
+        scale = b.mulF(scale, b.constant(f32, 1.0 / form.laneFactor));
       Value minimum =
           form.hasMinimum
-              ? scaleVector(base, layout.minimumOffset(), form.minimumType, v)
+              ? reader.scales(base, layout.minimumOffset(), form.minimumType, v)
               : Value();
       result.push_back({scale, minimum});
     }

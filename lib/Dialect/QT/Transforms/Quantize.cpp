@@ -4,9 +4,9 @@
 // changes: decide (one decision per weight, because the ops that share a weight
 // share its numbers), write the weights that change, replace the ops.
 
-#include "RecipeSchemes.h"
+#include "ChannelScaling.h"
+#include "QuantizeActivations.h"
 #include "WeightRounding.h"
-#include "WeightValues.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Support/DebugStringHelper.h"
@@ -25,8 +25,8 @@ using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::qt;
 
-/// Values per scale of an activation, where the recipe leaves it to us.
-static constexpr int64_t activationGroup = 32;
+/// What the scale of a site is called in the file.
+static constexpr StringLiteral inputScaleSuffix = ".input_scale";
 
 namespace {
 
@@ -35,8 +35,7 @@ struct Decision {
   WeightOp weight;
   SmallVector<QuantizableOpInterface> readers;
   QuantSchemeInterface scheme; ///< the new one, or the stored one if kept
-  std::string activations;     ///< a scheme, "float" or "auto"
-  Rounding rounding;
+  const RecipeRule *rule = nullptr;
   bool changed = false;
   SmallVector<LoadOp> newLoads;
 
@@ -69,10 +68,10 @@ private:
                        Calibration *calibration);
   llvm::Error writeCalibrated(ArrayRef<Decision *> calibrated,
                               SafetensorsWriter &writer);
-  Value activationFor(OpBuilder &builder, QuantizableOpInterface op,
-                      const Decision &decision);
-  void replace(QuantizableOpInterface op, Decision &decision);
+  void replace(QuantizableOpInterface op, Decision &decision,
+               ActivationQuantizer &activations);
   void redeclare(Decision &decision, ArrayRef<LoadOp> loads);
+  void declareScales();
 
   std::shared_ptr<CalibrationProvider> provider;
   RecipeSchemes rules;
@@ -81,7 +80,11 @@ private:
   llvm::MapVector<Operation *, Decision> decisions;
   /// Every op that is replaced and its weight, in the program's order.
   SmallVector<std::pair<QuantizableOpInterface, Operation *>> ops;
-  llvm::DenseMap<std::pair<Value, Attribute>, Value> quantized;
+  /// The name of the activation that an op reads.
+  llvm::DenseMap<Operation *, StringRef> siteOf;
+  /// Of activations whose scale calibration finds: their scheme, the scale.
+  llvm::MapVector<StringRef, std::pair<QuantSchemeInterface, float>>
+      staticScales;
 };
 
 } // namespace
@@ -106,8 +109,7 @@ LogicalResult QuantizePass::decide(Decision &decision) {
 
   const RecipeRule &rule =
       rules.getRule(decision.readers, weight.getSymName());
-  decision.activations = rule.activations.text;
-  decision.rounding = rule.rounding;
+  decision.rule = &rule;
   if (rule.weights.text == "keep")
     return success();
   QuantSchemeInterface scheme = rules.parse(rule.weights);
@@ -145,6 +147,14 @@ LogicalResult QuantizePass::decide() {
   for (auto &[op, decision] : decisions)
     if (failed(decide(decision)))
       return failure();
+  for (ActivationSite &site : findActivationSites(getOperation()))
+    for (QuantizableOpInterface reader : site.readers) {
+      siteOf[reader] = site.getName();
+      WeightOp weight = site.weights[&reader - site.readers.begin()];
+      const RecipeRule &rule = *decisions[weight].rule;
+      if (rule.staticActivations)
+        staticScales[site.getName()].first = rules.parse(rule.activations);
+    }
   return success();
 }
 
@@ -203,7 +213,7 @@ llvm::Error QuantizePass::writeOne(Decision &decision,
     return values.takeError();
   QuantTensorType type = decision.newType();
   llvm::Expected<RoundedWeight> rounded = roundWeight(
-      decision.scheme, decision.rounding, std::move(*values), type.getNumRows(),
+      decision.scheme, decision.rule->rounding, std::move(*values), type.getNumRows(),
       type.getRowLength(), statistics);
   if (!rounded)
     return tensorError(weight.getFile(), weight.getTensorName(),
@@ -230,9 +240,17 @@ llvm::Error QuantizePass::writeCalibrated(ArrayRef<Decision *> calibrated,
   auto calibration = provider->create(getOperation(), content);
   if (!calibration)
     return calibration.takeError();
-  size_t next = 0;
+  size_t next = 0, scales = 0;
   llvm::Error error = (*calibration)->run([&](ActivationStatistics &site)
                                               -> llvm::Error {
+    if (auto *found = staticScales.find(site.site);
+        found != staticScales.end()) {
+      auto scale = getStaticScale(found->second.first, site.absMax());
+      if (!scale)
+        return scale.takeError();
+      found->second.second = *scale;
+      ++scales;
+    }
     // In the order in which the file announces them, which is the program's.
     while (next < calibrated.size() &&
            llvm::is_contained(site.readers,
@@ -244,6 +262,13 @@ llvm::Error QuantizePass::writeCalibrated(ArrayRef<Decision *> calibrated,
   });
   if (error)
     return error;
+  for (auto &[site, scale] : staticScales)
+    if (llvm::Error error = writer.append(
+            {reinterpret_cast<const uint8_t *>(&scale.second), 4}))
+      return error;
+  if (scales < staticScales.size())
+    return llvm::createStringError(
+        "calibration has no statistics of some activations");
   if (next == calibrated.size())
     return llvm::Error::success();
   WeightOp weight = calibrated[next]->weight;
@@ -259,15 +284,18 @@ LogicalResult QuantizePass::writeChanged() {
       continue;
     }
     ++numRounded;
-    (decision.rounding.needsCalibration() ? calibrated : changed)
-        .push_back(&decision);
+    // With calibration also what is merely rounded waits for its turn, so that
+    // later layers see it rounded.
+    bool waits = rules.getRecipe().needsCalibration() && provider &&
+                 siteOf.contains(decision.readers.front());
+    (waits ? calibrated : changed).push_back(&decision);
   }
   if (changed.empty() && calibrated.empty())
     return success();
   auto fail = [&](llvm::Error error) {
     return emitError(getOperation().getLoc(), llvm::toString(std::move(error)));
   };
-  if (!calibrated.empty() && !provider)
+  if (rules.getRecipe().needsCalibration() && !provider)
     return emitError(getOperation().getLoc(), "recipe '")
            << rules.getRecipe().name
            << "' needs calibration: tokens or a statistics file";
@@ -288,6 +316,8 @@ LogicalResult QuantizePass::writeChanged() {
   };
   llvm::for_each(changed, announce);
   llvm::for_each(calibrated, announce);
+  for (auto &[site, scale] : staticScales)
+    entries.push_back({(site + inputScaleSuffix).str(), "F32", {1}, 4});
   auto writer = SafetensorsWriter::create(
       file, entries, {{"recipe", rules.getRecipe().name}});
   if (!writer)
@@ -307,48 +337,22 @@ LogicalResult QuantizePass::writeChanged() {
 // Replace
 //===----------------------------------------------------------------------===//
 
-/// The activation as the recipe wants it, quantized once for all its readers;
-/// null if the op has none.
-Value QuantizePass::activationFor(OpBuilder &builder, QuantizableOpInterface op,
-                                  const Decision &decision) {
-  OpOperand *operand = op.getActivationOperand();
-  if (!operand)
-    return Value();
-  Value x = operand->get();
-  auto type = cast<RankedTensorType>(x.getType());
-  int64_t k = type.getShape().back();
-  LaneForm form = decision.scheme.getLaneForm(k);
-  std::string text = decision.activations;
-  if (text == "auto") {
-    if (form.kind == LaneForm::Kind::Float)
-      return x;
-    // Kernels sum up to the smaller group, which must divide the larger one.
-    bool divides = form.group == k || form.group % activationGroup == 0 ||
-                   activationGroup % form.group == 0;
-    text = "#qt.int<8, group = " +
-           std::to_string(divides ? activationGroup : form.group) + ">";
-  } else if (text == "float") {
-    return x;
-  }
-  QuantSchemeInterface scheme = rules.parse({text});
-  Value &known = quantized[{x, Attribute(scheme)}];
-  if (!known) {
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointAfterValue(x);
-    known = QuantizeOp::create(builder, op.getLoc(),
-                               QuantTensorType::get(type, scheme), x);
-  }
-  return known;
-}
-
-void QuantizePass::replace(QuantizableOpInterface op, Decision &decision) {
+void QuantizePass::replace(QuantizableOpInterface op, Decision &decision,
+                           ActivationQuantizer &activations) {
   OpBuilder builder(op);
-  Value activation = activationFor(builder, op, decision);
+  StringRef site = siteOf.lookup(op);
+  std::string scale =
+      staticScales.contains(site) ? (site + inputScaleSuffix).str() : "";
+  Value activation = activations.quantize(builder, op, decision.scheme,
+                                          *decision.rule, scale);
   auto load = LoadOp::create(builder, op.getLoc(), decision.newType(),
                              decision.weight.getSymName());
   decision.newLoads.push_back(load);
   Operation *newOp = op.createQuantized(builder, load, activation);
-  op->replaceAllUsesWith(newOp->getResults());
+  Value result = newOp->getResult(0);
+  if (auto matmul = dyn_cast<MatmulOp>(newOp))
+    result = activations.addOutliers(builder, matmul);
+  op->replaceAllUsesWith(ValueRange{result});
   Value weight = op.getWeightOperand().get();
   op.erase();
   for (Operation *dead = weight.getDefiningOp(); dead && dead->use_empty();) {
@@ -384,11 +388,20 @@ void QuantizePass::redeclare(Decision &decision, ArrayRef<LoadOp> loads) {
     weight.setFile(file);
 }
 
+void QuantizePass::declareScales() {
+  auto builder = OpBuilder::atBlockBegin(getOperation().getBody());
+  for (auto &[site, scale] : staticScales)
+    WeightOp::create(builder, getOperation().getLoc(),
+                     (site + inputScaleSuffix).str(),
+                     RankedTensorType::get(1, builder.getF32Type()), file);
+}
+
 void QuantizePass::runOnOperation() {
   source = WeightSource();
   decisions.clear();
   ops.clear();
-  quantized.clear();
+  siteOf.clear();
+  staticScales.clear();
   if (!calibration.empty())
     provider = makeFileCalibration(calibration);
   if (failed(rules.load(getOperation(), recipe)) || failed(decide()) ||
@@ -397,12 +410,14 @@ void QuantizePass::runOnOperation() {
   warnAboutIdleTargets();
   // In the program's order, so that an activation is final when it is asked
   // for.
+  ActivationQuantizer activations(rules);
   for (auto [op, weight] : ops)
-    replace(op, decisions[weight]);
+    replace(op, decisions[weight], activations);
   SmallVector<LoadOp> loads;
   getOperation().walk([&](LoadOp load) { loads.push_back(load); });
   for (auto &[op, decision] : decisions)
     redeclare(decision, loads);
+  declareScales();
   getOperation()->setAttr("qt.recipe",
                           StringAttr::get(&getContext(), rules.getRecipe().name));
 

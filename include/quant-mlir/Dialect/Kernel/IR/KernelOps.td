@@ -85,7 +85,18 @@ def Kernel_BarrierOp : Op<Kernel_Dialect, "barrier", [MemoryEffects<[MemRead, Me
   let assemblyFormat = "attr-dict";
 }
 
-def Kernel_QuantizeOp : RowLocalKernel_Op<"quantize"> {
+/// What makes rows of an activation. It is local to rows unless one scale is
+/// computed from all of them, which every thread then does for itself.
+class ActivationKernel_Op<string mnemonic>
+    : Op<Kernel_Dialect, mnemonic,
+         [AttrSizedOperandSegments,
+          DeclareOpInterfaceMethods<KernelOpInterface, ["isRowLocal"]>]> {
+  let extraClassDefinition = [{
+    bool $cppClass::isRowLocal() { return !getPerTensor(); }
+  }];
+}
+
+def Kernel_QuantizeOp : ActivationKernel_Op<"quantize"> {
   let summary = "Rounds rows of floats to int8 with a scale per group";
   let description = [{
     `scales[m][g] = absmax / 127` of `group` values of row m, codes are rounded to
@@ -93,17 +104,59 @@ def Kernel_QuantizeOp : RowLocalKernel_Op<"quantize"> {
     k in byte k % 4 of word k / 4; words past the row are zero. `sums[m][s]` is
     the sum of the codes of `sumGroup` values.
 
+    `by` multiplies every row by a vector first. `scale` [1] replaces the scales;
+    codes then saturate at -127 and 127. With `perTensor` one absmax of all rows
+    makes them.
+
     ```mlir
     kernel.quantize %x into %codes, %scales, %sums {group = 32, sumGroup = 32}
-        : memref<?x576xf32> into memref<?x144xi32>, memref<?x18xf32>, memref<?x18xi32>
+        : memref<?x576xf32>, memref<?x144xi32>, memref<?x18xf32>, memref<?x18xi32>
     ```
   }];
-  let arguments = (ins Reads<F32Buffer>:$x, Writes<I32Buffer>:$codes,
+  let arguments = (ins Reads<F32Buffer>:$x, Reads<Optional<F32Buffer>>:$multiplier,
+                       Reads<Optional<F32Buffer>>:$scale, Writes<I32Buffer>:$codes,
                        Writes<F32Buffer>:$scales, Writes<I32Buffer>:$sums,
-                       I64Attr:$group, I64Attr:$sumGroup);
+                       I64Attr:$group, I64Attr:$sumGroup, UnitAttr:$perTensor);
   let assemblyFormat = [{
-    $x `into` $codes `,` $scales `,` $sums attr-dict `:` type($x) `into`
-    type($codes) `,` type($scales) `,` type($sums)
+    $x (`by` $multiplier^)? (`scale` $scale^)? `into` $codes `,` $scales `,` $sums
+    attr-dict `:` type(operands)
+  }];
+}
+
+def Kernel_RoundOp : ActivationKernel_Op<"round"> {
+  let summary = "Rounds rows of floats to small floats with a scale per group";
+  let description = [{
+    `out = scale * rounded(x / scale)`, as f32: to the nearest number of `type`
+    (f8E4M3FN or f8E5M2), halves to even, saturating. `scale = absmax / largest` of
+    `group` values of a row. `by`, `scale` and `perTensor` as `kernel.quantize`.
+
+    ```mlir
+    kernel.round %x into %y {type = f8E4M3FN, group = 128}
+        : memref<?x576xf32>, memref<?x576xf32>
+    ```
+  }];
+  let arguments = (ins Reads<F32Buffer>:$x, Reads<Optional<F32Buffer>>:$multiplier,
+                       Reads<Optional<F32Buffer>>:$scale, Writes<F32Buffer>:$out,
+                       TypeAttr:$type, I64Attr:$group, UnitAttr:$perTensor);
+  let assemblyFormat = [{
+    $x (`by` $multiplier^)? (`scale` $scale^)? `into` $out attr-dict `:`
+    type(operands)
+  }];
+}
+
+def Kernel_SplitOutliersOp : Kernel_Op<"split_outliers"> {
+  let summary = "`qt.split_outliers` on buffers";
+  let description = [{
+    Besides the two halves, `columns` [K / 4] says of four columns each whether
+    one of them has outliers: not 0 if so.
+
+    Split over columns.
+  }];
+  let arguments = (ins Reads<F32Buffer>:$x, Writes<F32Buffer>:$inliers,
+                       Writes<F32Buffer>:$outliers, Writes<I32Buffer>:$columns,
+                       F64Attr:$threshold, UnitAttr:$perToken);
+  let assemblyFormat = [{
+    $x `into` $inliers `,` $outliers `,` $columns attr-dict `:` type(operands)
   }];
 }
 
@@ -130,18 +183,21 @@ def Kernel_MatmulIntOp : Kernel_Op<"matmul_int", [AttrSizedOperandSegments]> {
 }
 
 def Kernel_MatmulFloatOp : Kernel_Op<"matmul_float", [AttrSizedOperandSegments]> {
-  let summary = "Float activations times packed float weights";
+  let summary = "Float activations times packed weights of any scheme";
   let description = [{
-    As `kernel.matmul_int`, with f32 activations and weights stored as floats.
+    As `kernel.matmul_int`, with f32 activations; weights are dequantized in
+    registers. With `columns`, as `kernel.split_outliers` leaves them, words of
+    the weight whose columns have no outliers are not even read.
   }];
-  let arguments = (ins Reads<F32Buffer>:$x, Reads<ByteBuffer>:$weights,
+  let arguments = (ins Reads<F32Buffer>:$x, Reads<Optional<I32Buffer>>:$columns,
+                       Reads<ByteBuffer>:$weights,
                        Index:$offset, Reads<Optional<F32Buffer>>:$bias,
                        Reads<Optional<F32Buffer>>:$residual,
                        Writes<F32Buffer>:$out, TypeAttrOf<QT_TensorType>:$type,
                        OptionalAttr<I64Attr>:$rows);
   let assemblyFormat = [{
-    $x `,` $weights `[` $offset `]` (`bias` $bias^)? (`residual` $residual^)?
-    `into` $out attr-dict `:` type(operands)
+    $x (`columns` $columns^)? `,` $weights `[` $offset `]` (`bias` $bias^)?
+    (`residual` $residual^)? `into` $out attr-dict `:` type(operands)
   }];
 }
 

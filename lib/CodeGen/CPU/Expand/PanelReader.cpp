@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What lies in panels, into registers: codes out of bit planes, table lookups,
+// small floats.
+
+#include "Expand.h"
+
+using namespace mlir;
+using namespace quantmlir;
+using namespace quantmlir::cpu;
+
+//===----------------------------------------------------------------------===//
+// Tables
+//===----------------------------------------------------------------------===//
+
+static Value vectorConstant(KernelBuilder &b, VectorType type,
+                            ArrayRef<Attribute> values) {
+  return arith::ConstantOp::create(b, DenseElementsAttr::get(type, values));
+}
+
+Value quantmlir::cpu::emitLookup(KernelBuilder &b, ArrayRef<uint8_t> table,
+                                 Value codes) {
+  auto type = cast<VectorType>(codes.getType());
+  // Shuffles look in their own 16 bytes, so that each of these has the table.
+  SmallVector<Attribute> values;
+  for (int64_t i = 0; i < type.getNumElements(); ++i)
+    values.push_back(b.getI8IntegerAttr(int8_t(table[i % 16])));
+  Value entries = vectorConstant(b, type, values);
+  switch (b.target.dot) {
+  case DotKind::Avx512Vnni:
+  case DotKind::Avx512:
+    return b.intrinsic("llvm.x86.avx512.pshuf.b.512", type, {entries, codes});
+  case DotKind::AvxVnni:
+  case DotKind::Avx2:
+    return b.intrinsic("llvm.x86.avx2.pshuf.b", type, {entries, codes});
+  case DotKind::NeonDot:
+    return b.intrinsic("llvm.aarch64.neon.tbl1.v16i8", type, {entries, codes});
+  }
+  llvm_unreachable("unknown target");
+}
+
+Value quantmlir::cpu::emitLookup(KernelBuilder &b, ArrayRef<float> table,
+                                 Value codes) {
+  int64_t lanes = cast<VectorType>(codes.getType()).getNumElements();
+  VectorType f32 = b.f32Vec(lanes), i32 = b.vec(lanes, b.getI32Type());
+  auto part = [&](int64_t first) {
+    SmallVector<Attribute> values;
+    for (float value : table.slice(first, lanes))
+      values.push_back(b.getF32FloatAttr(value));
+    return vectorConstant(b, f32, values);
+  };
+  switch (b.target.dot) {
+  case DotKind::Avx512Vnni:
+  case DotKind::Avx512: // 16 lanes: a register is the table
+    return b.intrinsic("llvm.x86.avx512.permvar.sf.512", f32, {part(0), codes});
+  case DotKind::AvxVnni:
+  case DotKind::Avx2: { // 8 lanes: two halves, each read by the lower bits
+    Value low = b.intrinsic("llvm.x86.avx2.permps", f32, {part(0), codes});
+    Value high = b.intrinsic("llvm.x86.avx2.permps", f32, {part(8), codes});
+    Value isHigh = arith::CmpIOp::create(b, arith::CmpIPredicate::ugt, codes,
+                                         b.constant(i32, 7));
+    return arith::SelectOp::create(b, isHigh, high, low);
+  }
+  case DotKind::NeonDot: { // 64 bytes of table by the bytes of a number
+    auto bytes = b.vec(16, b.getI8Type());
+    Value places = arith::MulIOp::create(b, codes, b.constant(i32, 0x04040404));
+    places = arith::AddIOp::create(b, places, b.constant(i32, 0x03020100));
+    SmallVector<Value> operands;
+    for (int64_t first : {0, 4, 8, 12})
+      operands.push_back(b.bitcast(bytes, part(first)));
+    operands.push_back(b.bitcast(bytes, places));
+    return b.bitcast(
+        f32, b.intrinsic("llvm.aarch64.neon.tbl4.v16i8", bytes, operands));
+  }
+  }
+  llvm_unreachable("unknown target");
+}
+
+Value quantmlir::cpu::emitFloats(KernelBuilder &b, Value bytes,
+                                 FloatType type) {
+  int64_t width = type.getIntOrFloatBitWidth() / 8;
+  int64_t lanes = cast<VectorType>(bytes.getType()).getNumElements() / width;
+  if (width > 1)
+    return b.toF32(b.bitcast(b.vec(lanes, type), bytes));
+  auto i16 = b.vec(lanes, b.getI16Type());
+  Value bits;
+  if (isa<Float8E5M2Type>(type)) { // the upper half of an f16
+    bits = arith::ShLIOp::create(b, arith::ExtUIOp::create(b, i16, bytes),
+                                 b.constant(i16, 8));
+  } else {
+    // f8E4M3FN: the sign to the top, exponent and mantissa side by side. The
+    // f16's exponent has one bit more and a larger bias: 2^8 too small,
+    // subnormal numbers as well.
+    bits = arith::ShLIOp::create(b, arith::ExtSIOp::create(b, i16, bytes),
+                                 b.constant(i16, 7));
+    bits = arith::AndIOp::create(b, bits, b.constant(i16, int16_t(0xBFFF)));
+  }
+  return b.toF32(b.bitcast(b.vec(lanes, b.getF16Type()), bits));
+}
+
+//===----------------------------------------------------------------------===//
+// Decoding codes in registers
+//===----------------------------------------------------------------------===//
+
+qt::Lane RegisterEvaluator::constant(int64_t value) {
+  return {0, b.constant(type, double(value))};
+}
+qt::Lane RegisterEvaluator::add(qt::Lane a, qt::Lane c) {
+  return {0, arith::AddIOp::create(b, a.value, c.value)};
+}
+qt::Lane RegisterEvaluator::subtract(qt::Lane a, qt::Lane c) {
+  return {0, arith::SubIOp::create(b, a.value, c.value)};
+}
+qt::Lane RegisterEvaluator::lookup(ArrayRef<uint8_t> table, qt::Lane code) {
+  return {0, emitLookup(b, table, code.value)};
+}
+
+//===----------------------------------------------------------------------===//
+// Panels
+//===----------------------------------------------------------------------===//
+
+Value PanelReader::load(VectorType type, Value at, int64_t plus) {
+  return b.load(type, weights, b.add(at, plus));
+}
+
+Value PanelReader::scales(Value base, int64_t start, FloatType type,
+                          int64_t v) {
+  int64_t width = type.getIntOrFloatBitWidth() / 8, lanes = layout.lanes;
+  Value raw = load(b.vec(lanes * width, b.getI8Type()), base,
+                   start + v * lanes * width);
+  return b.toF32(b.bitcast(b.vec(lanes, type), raw));
+}
+
+int64_t PanelReader::wordsPerStep() const {
+  int64_t words = 1;
+  for (unsigned width : layout.planes)
+    words = std::max(words, PanelLayout::wordsPerRegister(width));
+  return words;
+}
+
+Value PanelReader::Words::codes(int64_t j, int64_t v) {
+  KernelBuilder &b = reader.b;
+  const PanelLayout &layout = reader.layout;
+  auto bytes = b.vec(layout.lanes * 4, b.getI8Type());
+  auto pairs = b.vec(layout.lanes * 2, b.getI16Type());
+  Value code;
+  for (auto [plane, width] : llvm::enumerate(layout.planes)) {
+    int64_t perRegister = PanelLayout::wordsPerRegister(width);
+    int64_t reg = j / perRegister;
+    int64_t registerBytes = layout.vectors * layout.registerBytes();
+    Value &raw = loaded[{plane, reg, v}];
+    if (!raw) {
+      Value at = b.add(group, b.mul(b.div(first, perRegister), registerBytes));
+      raw = reader.load(bytes, at,
+                        layout.planeOffset(plane) + reg * registerBytes +
+                            v * layout.registerBytes());
+    }
+    Value bits = raw;
+    if (width < 8) {
+      // There are no shifts of bytes: shift pairs, mask what came across.
+      int64_t right = j % perRegister * width;
+      unsigned up = layout.planeShift(plane);
+      if (right) {
+        Value shifted = arith::ShRUIOp::create(
+            b, b.bitcast(pairs, bits), b.constant(pairs, double(right)));
+        bits = b.bitcast(bytes, shifted);
+      }
+      bits =
+          arith::AndIOp::create(b, bits, b.constant(bytes, (1 << width) - 1));
+      if (up) {
+        Value shifted = arith::ShLIOp::create(b, b.bitcast(pairs, bits),
+                                              b.constant(pairs, up));
+        bits = b.bitcast(bytes, shifted);
+      }
+    }
+    code = code ? arith::OrIOp::create(b, code, bits).getResult() : bits;
+  }
+  return code;
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_LIB_DIALECT_QT_TRANSFORMS_QUANTIZEACTIVATIONS_H
+#define QUANT_MLIR_LIB_DIALECT_QT_TRANSFORMS_QUANTIZEACTIVATIONS_H
+
+#include "RecipeSchemes.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace quantmlir::qt {
+
+/// Makes what a product reads instead of a float activation, once for all of
+/// the activation's readers.
+class ActivationQuantizer {
+public:
+  explicit ActivationQuantizer(RecipeSchemes &rules) : rules(rules) {}
+
+  /// The activation of `op` as `rule` wants it beside a weight of the scheme
+  /// `weights`; null if the op has none. `scale` names the weight that holds
+  /// the scale, if calibration has found it.
+  mlir::Value quantize(mlir::OpBuilder &builder, QuantizableOpInterface op,
+                       QuantSchemeInterface weights, const RecipeRule &rule,
+                       llvm::StringRef scale);
+
+  /// Adds the product with the outliers to a product without them, if they
+  /// have been taken apart; else it is the result.
+  mlir::Value addOutliers(mlir::OpBuilder &builder, MatmulOp matmul);
+
+private:
+  mlir::Value inliersOf(mlir::OpBuilder &builder, mlir::Value x,
+                        double threshold);
+
+  RecipeSchemes &rules;
+  llvm::DenseMap<std::pair<mlir::Value, mlir::Attribute>, mlir::Value>
+      quantized, inliers;
+};
+
+/// The scale with which a scheme with one scale for all just holds `reach`.
+llvm::Expected<float> getStaticScale(QuantSchemeInterface scheme, float reach);
+
+} // namespace quantmlir::qt
+
+#endif // QUANT_MLIR_LIB_DIALECT_QT_TRANSFORMS_QUANTIZEACTIVATIONS_H

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Recipes by name. A name is a format and, anywhere behind it, the methods that
+// take weights there: w8a8-smoothquant, nf4-gptq, w4a16-awq-gptq. Docs:
+// docs/recipes.md.
+
+#include "RecipeFile.h"
+#include "quant-mlir/Quantize/Recipe.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Errc.h"
+#include "llvm/Support/FileSystem.h"
+
+using namespace quantmlir;
+using llvm::StringRef;
+using llvm::Twine;
+
+static std::vector<RecipeText> texts(llvm::ArrayRef<const char *> words) {
+  std::vector<RecipeText> result;
+  for (const char *word : words)
+    result.push_back({word});
+  return result;
+}
+
+/// Linears change; tables and the head, whose errors every token sees, stay.
+static Recipe linearRecipe(const Twine &weights,
+                           StringRef activations = "auto") {
+  Recipe recipe;
+  recipe.ignore = texts({"Embedding", "token_embd.weight", "output.weight",
+                         "lm_head.weight", "re:(.*\\.)?embed_tokens$",
+                         "re:(.*\\.)?[a-z_]*embeddings$"});
+  RecipeRule rule;
+  rule.targets = texts({"Linear"});
+  rule.weights = {weights.str()};
+  rule.activations = {activations.str()};
+  recipe.rules.push_back(std::move(rule));
+  return recipe;
+}
+
+//===----------------------------------------------------------------------===//
+// Formats
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct Format {
+  const char *name, *weights, *activations;
+};
+} // namespace
+
+static const Format formats[] = {
+    {"w8a8", "#qt.int<8, channel>", "#qt.int<8, token>"},
+    {"w8a8-static", "#qt.int<8, channel>", "#qt.int<8, tensor>"},
+    {"int8-llm", "#qt.int<8, channel>", "#qt.int<8, token>"},
+    {"nf4", "#qt.codebook<nf4, group = 64>", "auto"},
+    {"nf4-dq", "#qt.codebook<nf4, group = 64, nested = 256>", "auto"},
+    {"fp4", "#qt.codebook<fp4, group = 64>", "auto"},
+    {"fp8", "#qt.float<f8E4M3FN, channel>", "#qt.float<f8E4M3FN, token>"},
+    {"fp8-static", "#qt.float<f8E4M3FN, tensor>",
+     "#qt.float<f8E4M3FN, tensor>"},
+    {"fp8-block", "#qt.float<f8E4M3FN, block = 128x128>",
+     "#qt.float<f8E4M3FN, group = 128>"},
+    {"mxfp8", "#qt.float<f8E4M3FN, group = 32, scale = f8E8M0FNU>", "float"},
+    {"mxfp4", "#qt.float<f4E2M1FN, group = 32, scale = f8E8M0FNU>", "auto"},
+    {"nvfp4", "#qt.float<f4E2M1FN, group = 16, scale = f8E4M3FN>", "auto"},
+    {"q4_0", "#qt.q4_0", "auto"},
+    {"q4_1", "#qt.q4_1", "auto"},
+    {"q8_0", "#qt.q8_0", "auto"},
+};
+
+/// intB and wBa16, with -gN (for wBa16 it is 128 unless given) and -asym. What
+/// neither says -asym nor -sym is asymmetric if `asymmetric`.
+static std::optional<Recipe> integerRecipe(StringRef name, bool asymmetric) {
+  StringRef rest = name;
+  unsigned bits = 0, group = 0;
+  bool prefixed = rest.consume_front("w");
+  if ((!prefixed && !rest.consume_front("int")) ||
+      rest.consumeInteger(10, bits) || bits < 2 || bits > 8 ||
+      (prefixed && !rest.consume_front("a16")))
+    return std::nullopt;
+  if (prefixed)
+    group = 128;
+  if (rest.consume_front("-g") &&
+      (rest.consumeInteger(10, group) || group < 1))
+    return std::nullopt;
+  if (rest.consume_front("-asym"))
+    asymmetric = true;
+  else if (rest.consume_front("-sym"))
+    asymmetric = false;
+  if (!rest.empty())
+    return std::nullopt;
+  std::string scheme = "#qt.int<" + std::to_string(bits);
+  scheme += group ? ", group = " + std::to_string(group) + ", scale = f16"
+                  : std::string(", channel");
+  if (asymmetric)
+    scheme += ", zero = i" + std::to_string(bits);
+  return linearRecipe(scheme + ">");
+}
+
+static std::optional<Recipe> formatRecipe(StringRef name, bool asymmetric) {
+  if (name == "as-stored")
+    return Recipe();
+  if (name == "f32" || name == "f16" || name == "bf16") {
+    Recipe recipe;
+    RecipeRule rule;
+    rule.targets = texts({"Linear", "Embedding"});
+    rule.weights = {("#qt.float<" + name + ">").str()};
+    rule.activations = {"float"};
+    recipe.rules.push_back(std::move(rule));
+    return recipe;
+  }
+  for (const Format &format : formats) {
+    if (name != format.name)
+      continue;
+    Recipe recipe = linearRecipe(format.weights, format.activations);
+    recipe.rules.front().staticActivations = name.ends_with("-static");
+    if (name == "int8-llm")
+      recipe.rules.front().outlierThreshold = 6;
+    return recipe;
+  }
+  return integerRecipe(name, asymmetric);
+}
+
+//===----------------------------------------------------------------------===//
+// Methods
+//===----------------------------------------------------------------------===//
+
+/// A few bits leave much to gain by choosing ranges; 8 have room for extremes.
+static bool isNarrow(const RecipeRule &rule) {
+  StringRef scheme = rule.weights.text;
+  return !scheme.contains("int<8") && !scheme.contains("f8E4M3FN,");
+}
+
+static std::optional<Recipe> builtIn(StringRef name) {
+  llvm::SmallVector<StringRef> words;
+  name.split(words, '-');
+  auto take = [&](StringRef method) {
+    auto *found = llvm::find(words, method);
+    if (found == words.end() || found == words.begin())
+      return false;
+    words.erase(found);
+    return true;
+  };
+  bool gptq = take("gptq"), awq = take("awq"), smooth = take("smoothquant");
+  // What is known as AWQ has zero points.
+  std::optional<Recipe> recipe =
+      formatRecipe(llvm::join(words, "-"), /*asymmetric=*/awq && !gptq);
+  if (!recipe || (awq && smooth) ||
+      (recipe->rules.empty() && (gptq || awq || smooth)))
+    return std::nullopt;
+  recipe->name = name.str();
+  if (smooth) {
+    Smoothing &smoothing = recipe->smoothing.emplace();
+    if (recipe->rules.front().staticActivations) {
+      smoothing.measure = Smoothing::Measure::Max;
+      smoothing.strength = 0.9;
+    }
+  }
+  if (awq)
+    recipe->smoothing.emplace().method = Smoothing::Method::AWQ;
+  for (RecipeRule &rule : recipe->rules) {
+    if (gptq)
+      rule.rounding.method = Rounding::Method::GPTQ;
+    if ((gptq || awq) && isNarrow(rule))
+      rule.rounding.range = Rounding::Range::Calibrated;
+  }
+  return recipe;
+}
+
+llvm::Expected<Recipe> Recipe::load(StringRef nameOrFile) {
+  if (std::optional<Recipe> recipe = builtIn(nameOrFile))
+    return std::move(*recipe);
+  if (llvm::sys::fs::exists(nameOrFile))
+    return readRecipeFile(nameOrFile);
+  std::string known = "as-stored, f32, f16, bf16, int2 to int8, int4-g32 (any "
+                      "bits, any group), w4a16 (the same with groups of 128), "
+                      "each of these with -asym";
+  for (const Format &format : formats)
+    known += std::string(", ") + format.name;
+  return llvm::createStringError(
+      llvm::errc::invalid_argument,
+      "recipe '" + nameOrFile + "' is neither a file nor one of " + known +
+          ", with -gptq, -awq or -smoothquant behind them");
+}
