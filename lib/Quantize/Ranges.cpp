@@ -51,7 +51,7 @@ double quantmlir::rangeError(const Histogram &histogram, double range,
       double x = low + width * (point + 0.5) / points, error;
       if (x > range)
         error = (x - range) * (x - range);
-      else if (width > points / 2 * step)
+      else if (width > 0.5 * points * step)
         error = step * step / 12;
       else
         error = std::pow(x - step * std::nearbyint(x / step), 2);
@@ -112,7 +112,7 @@ static double clippedDivergence(ArrayRef<double> counts, int64_t kept,
   double pSum = 0, qSum = 0;
   for (int64_t begin = 0; begin < kept;) {
     auto codeOf = [&](int64_t bin) {
-      return int64_t((bin + 0.5) * levels / kept + 0.5);
+      return int64_t(std::floor((bin + 0.5) * levels / kept + 0.5));
     };
     int64_t end = begin, used = 0;
     double sum = 0;

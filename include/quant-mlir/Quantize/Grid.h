@@ -121,6 +121,8 @@ public:
   /// counted.
   double bitsPerValue(int64_t k) const;
 
+  /// The scale as it will be read back; infinite if it does not fit its type.
+  float roundScale(float scale) const { return scaleFormat.round(scale); }
   /// The parameters with which the grid just covers [low, high], 0 included.
   virtual GroupParams fromRange(float low, float high) const = 0;
   /// Those for `values`. `importance` weighs the values; empty: all alike.
