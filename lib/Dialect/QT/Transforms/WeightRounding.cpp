@@ -49,6 +49,26 @@ static llvm::Error readBack(QuantSchemeInterface scheme, int64_t n, int64_t k,
   return llvm::Error::success();
 }
 
+/// The scales that a scheme whose rows share them chooses itself.
+static llvm::Expected<std::vector<GroupParams>>
+sharedParams(QuantSchemeInterface scheme, ArrayRef<float> values, int64_t n,
+             int64_t k) {
+  if (scheme.getLaneForm(k).hasMinimum)
+    return llvm::createStringError(
+        "zero points that rows share can only be rounded to");
+  std::vector<std::vector<uint8_t>> parts(scheme.getStorageParts({n, k}).size());
+  if (llvm::Error error = scheme.quantizeMatrix(values, n, k, parts))
+    return std::move(error);
+  SmallVector<ArrayRef<uint8_t>> bytes(parts.begin(), parts.end());
+  UnpackedRows rows;
+  if (llvm::Error error = scheme.unpackRows(bytes, n, k, 0, n, rows))
+    return std::move(error);
+  std::vector<GroupParams> params;
+  for (float scale : rows.scales)
+    params.push_back({scale, 0});
+  return params;
+}
+
 llvm::Expected<RoundedWeight>
 quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
                            const Rounding &rounding, std::vector<float> values,
@@ -75,6 +95,13 @@ quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
                          ? FitOptions()
                          : FitOptions::leastSquaresSearch();
     GridMatrix matrix;
+    std::vector<GroupParams> shared;
+    if (scheme.sharesScales()) {
+      auto params = sharedParams(scheme, values, n, k);
+      if (!params)
+        return params.takeError();
+      shared = std::move(*params);
+    }
     if (rounding.method == Rounding::Method::GPTQ) {
       if (!statistics || statistics->hessian.empty())
         return llvm::createStringError(
@@ -86,6 +113,7 @@ quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
       options.fit = fit;
       options.importance = calibrated ? GptqOptions::Importance::Hessian
                                       : GptqOptions::Importance::None;
+      options.params = shared;
       options.damping = rounding.damping;
       options.tokens = statistics->tokens;
       auto done = gptq(values, n, k, statistics->hessian, *grid, options);
@@ -97,10 +125,13 @@ quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
       std::vector<float> importance;
       if (calibrated)
         importance = columnImportance(statistics, k);
-      auto params = fitGroups(values, n, k, *grid, fit, importance);
-      if (!params)
-        return params.takeError();
-      matrix = roundToGrid(values, n, k, *grid, *params);
+      if (shared.empty()) {
+        auto params = fitGroups(values, n, k, *grid, fit, importance);
+        if (!params)
+          return params.takeError();
+        shared = std::move(*params);
+      }
+      matrix = roundToGrid(values, n, k, *grid, shared);
     }
     makeUnsigned(*grid, matrix.codes);
     ChosenCodes chosen{matrix.codes, matrix.scales, matrix.zeros};

@@ -61,10 +61,15 @@ def QuantSchemeInterface : AttrInterface<"QuantSchemeInterface"> {
     InterfaceMethod<[{
         The grid that values of rows of length `k` are rounded to, for
         algorithms that choose codes themselves and hand them to `storeCodes`;
-        null if there is none or its groups do not lie within rows.
+        null if there is none.
       }], "std::unique_ptr<::quantmlir::Grid>", "makeGrid",
       (ins "int64_t":$k), /*methodBody=*/"",
       /*defaultImplementation=*/"return nullptr;">,
+    InterfaceMethod<[{
+        True if rows share scales. Such scales are those that `quantizeMatrix`
+        chooses; an algorithm takes them as they are.
+      }], "bool", "sharesScales", (ins), /*methodBody=*/"",
+      /*defaultImplementation=*/"return false;">,
     InterfaceMethod<[{
         Stores codes that something else has chosen (GPTQ) into the storage
         parts, which are resized by the callee: the inverse of `unpackRows`. A

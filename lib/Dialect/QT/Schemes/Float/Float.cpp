@@ -333,12 +333,15 @@ llvm::Error FloatSchemeAttr::quantizeMatrix(
   return llvm::Error::success();
 }
 
+bool FloatSchemeAttr::sharesScales() const {
+  return getGranularity() == Granularity::Tensor ||
+         getGranularity() == Granularity::Block;
+}
+
 std::unique_ptr<Grid> FloatSchemeAttr::makeGrid(int64_t) const {
-  // Scales that rows share, or that depend on a number of the whole tensor, are
-  // nothing that rows can choose.
-  if (isPlain(*this) || hasGlobal(*this) ||
-      getGranularity() == Granularity::Tensor ||
-      getGranularity() == Granularity::Block)
+  // Scales that depend on a number of the whole tensor are nothing that rows
+  // can choose.
+  if (isPlain(*this) || hasGlobal(*this))
     return nullptr;
   FloatType type = getScaleType();
   ScaleFormat scales = type.isF32()    ? ScaleFormat::Type::F32

@@ -221,10 +221,11 @@ IntAttr::quantizeMatrix(ArrayRef<float> values, int64_t n, int64_t k,
   return llvm::Error::success();
 }
 
+bool IntAttr::sharesScales() const {
+  return getGranularity() == Granularity::Tensor;
+}
+
 std::unique_ptr<Grid> IntAttr::makeGrid(int64_t) const {
-  // One scale for all rows is nothing that rows can choose.
-  if (getGranularity() == Granularity::Tensor)
-    return nullptr;
   return std::make_unique<IntGrid>(formatOf(*this));
 }
 

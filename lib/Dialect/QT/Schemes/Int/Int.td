@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 include "quant-mlir/Dialect/QT/IR/QTAttrBase.td"
 
-def QT_IntAttr : QT_SchemeAttr<"Int", "int", ["emitQuantize", "makeGrid", "storeCodes"]> {
+def QT_IntAttr : QT_SchemeAttr<"Int", "int", ["emitQuantize", "makeGrid",
+                                         "sharesScales", "storeCodes"]> {
   let summary = "Uniform integers of 2 to 8 bits";
   let description = [{
     `#qt.int<BITS, GRANULARITY[, scale = TYPE][, zero = iBITS]>`
