@@ -7,18 +7,15 @@ looks at is not read.
 
 import dataclasses
 import json
-import mmap
-import pathlib
-import struct
 from typing import Optional
 
 import numpy as np
 
+from . import safetensors
 from .errors import InputError
 from .evaluation import paragraphs
 
 FORMAT = "quant-mlir statistics 1"
-DTYPES = {"F32": np.float32, "I64": np.int64}
 # Histograms have 32 bins to an octave, from 2^-40 on.
 OCTAVE, LOWEST = 32, -40
 
@@ -66,25 +63,12 @@ class Site:
 
 def read(path) -> tuple:
     """([Site, in the program's order], metadata)"""
+    arrays, metadata = safetensors.read(path)
     try:
-        with open(path, "rb") as file:
-            raw = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    try:
-        (length,) = struct.unpack("<Q", raw[:8])
-        header = json.loads(raw[8 : 8 + length])
-        metadata = header.pop("__metadata__")
         if metadata["format"] != FORMAT:
             raise KeyError("format")
-        weights = json.loads(metadata["weights"])
-        arrays = {}
-        for name, info in header.items():
-            begin, end = info["data_offsets"]
-            count = (end - begin) // np.dtype(DTYPES[info["dtype"]]).itemsize
-            flat = np.frombuffer(raw, DTYPES[info["dtype"]], count, 8 + length + begin)
-            arrays[name] = flat.reshape(info["shape"])
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError):
+        weights = dict(json.loads(metadata["weights"]))
+    except (KeyError, ValueError, TypeError):
         raise InputError(f"{path}: is not a file of calibration statistics") from None
     sites = []
     for name in arrays:
