@@ -85,11 +85,6 @@ llvm::json::Object makeManifest(const ModelInfo &model,
                                 const CompileOptions &options,
                                 llvm::StringRef tokenizer);
 
-/// Copies what a tokenizer needs from the model's source into the folder:
-/// returns "gguf", "hf" or "".
-llvm::Expected<std::string> writeTokenizer(llvm::StringRef source,
-                                           llvm::StringRef folder);
-
 /// NAME.a and NAME.so out of NAME.o and the runtime.
 llvm::Error linkLibraries(const CompileOptions &options);
 

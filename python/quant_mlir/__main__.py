@@ -9,6 +9,7 @@ import pathlib
 import sys
 from typing import Optional
 
+from .calibration_commands import add_calibrate
 from .errors import InputError
 from .evaluation_commands import add_eval, add_report, positive
 
@@ -45,6 +46,10 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("model", metavar="MODEL", help="a .gguf file or a Hugging Face folder")
     p.add_argument("-o", dest="output", required=True, metavar="FILE.mlir")
+
+    add_calibrate(
+        command("calibrate", None, "run the float model over a text: statistics for quantizing")
+    )
 
     p = command("quantize", run_quantize, "choose the numbers of an imported model by a recipe")
     p.epilog = "Weights that change are written beside FILE.mlir, as FILE.weights.safetensors."

@@ -126,3 +126,45 @@ def test_text_in_text_out(compiled, smollm2_gguf):
             model.generate("Once", max_tokens=8, temperature=1.0, seed=seed) for seed in (1, 1, 2)
         ]
         assert sampled[0] == sampled[1] != sampled[2]
+
+
+def test_statistics_are_those_of_numpy(smollm2_gguf, compiled, tmp_path):
+    """Two windows of 64 tokens through all 30 layers."""
+    import subprocess
+
+    import numpy_models
+    from quant_mlir import safetensors, statistics, tools
+
+    text = DEMO_TEXT.read_text(encoding="utf-8")
+    folder = compiled(smollm2_gguf, "f32")
+    tokens = np.asarray(quant_mlir.load(folder).tokenizer.encode(text, special=False), np.int32)
+    np.save(tmp_path / "t.npy", tokens)
+    out = tmp_path / "s.safetensors"
+    command = [tools.find("quant-calibrate"), smollm2_gguf, "--tokens", tmp_path / "t.npy"]
+    subprocess.run([*command, "-o", out, "--windows=2", "--window-length=64"], check=True)
+    sites, _ = statistics.read(out)
+    assert len(sites) == 4 * 30 + 1
+
+    # The reference needs the weights as floats.
+    module, floats = tmp_path / "m.mlir", tmp_path / "f32.safetensors"
+    subprocess.run(
+        [tools.find("quant-translate"), "--import-gguf", smollm2_gguf, "-o", module], check=True
+    )
+    recipe = f"--quantize=recipe=f32 weights-out={floats}"
+    subprocess.run([tools.find("quant-opt"), module, recipe, "-o", tmp_path / "q.mlir"], check=True)
+    weights = dict(safetensors.read(floats)[0])
+    for name, packed in safetensors.read(next(folder.glob("*.weights.safetensors")))[0].items():
+        if "norm" in name:
+            weights[name] = packed.view(np.float32)
+    config = {"layers": 30, "heads": 9, "kv_heads": 3, "eps": 1e-5, "base": 100000.0}
+    found = [
+        numpy_models.llama(
+            weights, tokens[start : start + 64], config, numpy_models.GGUF_NAMES, True
+        )[0]
+        for start in (0, len(tokens) - 64)
+    ]
+    for site in sites:
+        x = np.concatenate([one[site.name] for one in found])
+        hessian = x.T @ x / len(x)
+        assert np.abs(site.hessian - hessian).max() < 1e-4 * np.abs(hessian).max(), site.name
+        assert np.abs(site.max - x.max(0)).max() < 1e-4 * np.abs(x).max(), site.name

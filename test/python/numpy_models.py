@@ -4,31 +4,9 @@
 Both return the inputs of all linears by the name of the weight, and the result.
 """
 
-import json
-import struct
+import math
 
 import numpy as np
-
-DTYPES = {"F32": np.float32, "F16": np.float16, "I64": np.int64, "U8": np.uint8, "I8": np.int8}
-
-
-def read_safetensors(path) -> tuple:
-    """({name: array}, metadata)"""
-    raw = path.read_bytes()
-    (length,) = struct.unpack("<Q", raw[:8])
-    header = json.loads(raw[8 : 8 + length])
-    metadata = header.pop("__metadata__", {})
-    arrays = {}
-    for name, info in header.items():
-        begin, end = info["data_offsets"]
-        data = raw[8 + length + begin : 8 + length + end]
-        if info["dtype"] == "BF16":
-            wide = np.frombuffer(data, np.uint16).astype(np.uint32) << 16
-            arrays[name] = wide.view(np.float32).reshape(info["shape"])
-        else:
-            arrays[name] = np.frombuffer(data, DTYPES[info["dtype"]]).reshape(info["shape"])
-    return arrays, metadata
-
 
 def softmax(x):
     e = np.exp(x - x.max(-1, keepdims=True))
@@ -94,6 +72,36 @@ def llama(weights, tokens, config, names, interleaved) -> tuple:
         x = x + linear(gated, name["down"])
     logits = linear(norm(x, names["output_norm"]), names["embedding"])
     return linear.inputs, logits
+
+
+def gelu(x):
+    return x / 2 * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+
+
+def bert(weights, tokens, config) -> tuple:
+    """config: as in config.json. The result: the last hidden states."""
+    linear = Recorder(weights)
+    heads = config["num_attention_heads"]
+
+    def norm(x, at):
+        x = x - x.mean(-1, keepdims=True)
+        x = x / np.sqrt((x * x).mean(-1, keepdims=True) + config["layer_norm_eps"])
+        return x * weights[at + ".weight"] + weights[at + ".bias"]
+
+    def dense(x, at):
+        return linear(x, at + ".weight", at + ".bias")
+
+    x = weights["embeddings.word_embeddings.weight"][tokens].astype(np.float64)
+    x = x + weights["embeddings.position_embeddings.weight"][: len(tokens)]
+    x = norm(x + weights["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
+    for layer in range(config["num_hidden_layers"]):
+        at = f"encoder.layer.{layer}."
+        q, k, v = (dense(x, f"{at}attention.self.{name}") for name in ("query", "key", "value"))
+        y = dense(attention(q, k, v, heads, heads, causal=False), at + "attention.output.dense")
+        x = norm(x + y, at + "attention.output.LayerNorm")
+        h = gelu(dense(x, at + "intermediate.dense"))
+        x = norm(x + dense(h, at + "output.dense"), at + "output.LayerNorm")
+    return linear.inputs, x
 
 
 GGUF_NAMES = {

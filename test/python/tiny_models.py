@@ -223,3 +223,51 @@ def llama_folder(path: pathlib.Path, type="F32", **config) -> pathlib.Path:
     (path / "config.json").write_text(json.dumps(config))
     (path / "model.safetensors").write_bytes(safetensors(llama_tensors(type)))
     return path
+
+
+BERT_CONFIG = {
+    "model_type": "bert",
+    "num_hidden_layers": LAYERS,
+    "hidden_size": HIDDEN,
+    "num_attention_heads": HEADS,
+    "intermediate_size": FEED_FORWARD,
+    "max_position_embeddings": 64,
+    "vocab_size": VOCABULARY,
+    "type_vocab_size": 2,
+    "layer_norm_eps": 1e-12,
+    "hidden_act": "gelu",
+}
+
+
+def bert_tensors() -> list:
+    shapes = {
+        "embeddings.word_embeddings.weight": (VOCABULARY, HIDDEN),
+        "embeddings.position_embeddings.weight": (64, HIDDEN),
+        "embeddings.token_type_embeddings.weight": (2, HIDDEN),
+    }
+
+    def norm(at):
+        shapes[at + ".weight"] = shapes[at + ".bias"] = (HIDDEN,)
+
+    def dense(at, rows, columns):
+        shapes[at + ".weight"], shapes[at + ".bias"] = (rows, columns), (rows,)
+
+    norm("embeddings.LayerNorm")
+    for layer in range(LAYERS):
+        at = f"encoder.layer.{layer}."
+        for name in ("query", "key", "value"):
+            dense(f"{at}attention.self.{name}", HIDDEN, HIDDEN)
+        dense(at + "attention.output.dense", HIDDEN, HIDDEN)
+        norm(at + "attention.output.LayerNorm")
+        dense(at + "intermediate.dense", FEED_FORWARD, HIDDEN)
+        dense(at + "output.dense", HIDDEN, FEED_FORWARD)
+        norm(at + "output.LayerNorm")
+    return [random_tensor(name, shape, "F32") for name, shape in shapes.items()]
+
+
+def bert_folder(path: pathlib.Path) -> pathlib.Path:
+    """A Hugging Face folder of a sentence encoder."""
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "config.json").write_text(json.dumps(BERT_CONFIG))
+    (path / "model.safetensors").write_bytes(safetensors(bert_tensors()))
+    return path

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "FirstError.h"
+#include "ReadModel.h"
 #include "Tool.h"
-#include "mlir/IR/AsmState.h"
-#include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "quant-mlir/Calibrate/ModelCalibration.h"
 #include "quant-mlir/CodeGen/CPU/Target.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Export/OutputFolder.h"
-#include "quant-mlir/Import/ImportModel.h"
 #include "quant-mlir/Pipelines/Pipelines.h"
 #include "quant-mlir/Quantize/Recipe.h"
 #include "quant-mlir/Target/Compile.h"
@@ -59,19 +57,6 @@ static cl::opt<std::string> name("name", cl::init(""),
 static cl::opt<int64_t> batch("batch", cl::init(128),
                               cl::desc("most tokens per call"),
                               cl::cat(category));
-
-static llvm::Expected<OwningOpRef<ModuleOp>> readModel(MLIRContext *context) {
-  if (llvm::sys::fs::is_directory(input))
-    return importHF(input, context);
-  if (StringRef(input).ends_with(".mlir")) {
-    OwningOpRef<ModuleOp> module =
-        parseSourceFile<ModuleOp>(input, ParserConfig(context));
-    if (!module)
-      return llvm::createStringError(input + ": not a valid module");
-    return std::move(module);
-  }
-  return importGGUF(input, context);
-}
 
 /// An identifier made of the input's file name.
 static std::string defaultName() {
@@ -151,7 +136,7 @@ static llvm::Error run(const char *program) {
   registerAllDialects(registry);
   MLIRContext context(registry);
   FirstError diagnostics(&context, input);
-  llvm::Expected<OwningOpRef<ModuleOp>> module = readModel(&context);
+  llvm::Expected<OwningOpRef<ModuleOp>> module = readModel(input, &context);
   if (!module)
     return diagnostics.explain(module.takeError());
   if (llvm::Error error = quantize(**module, scratch->path()))

@@ -32,6 +32,11 @@ struct CompileOptions {
 /// diagnostics.
 llvm::Error compileModel(mlir::ModuleOp module, const CompileOptions &options);
 
+/// Copies what a tokenizer needs from the model's source (`lm.source`) into the
+/// folder: returns "gguf", "hf", or "" if the source has none.
+llvm::Expected<std::string> writeTokenizer(llvm::StringRef source,
+                                           llvm::StringRef folder);
+
 } // namespace quantmlir
 
 #endif // QUANT_MLIR_TARGET_COMPILE_H

@@ -86,3 +86,30 @@ func.func @heads_of_24(%x: tensor<?x48xf32>, %cache: !lm.kv_cache<1 x 2 x 24 x f
 func.func @returns_a_number(%x: f32) -> f32 {
   return %x : f32
 }
+
+// -----
+
+func.func @observe_f16(%x: tensor<?x8xf16>) -> tensor<8xf32> {
+  // expected-error @below {{observes 'tensor<?x8xf16>'; CPU kernels read f32}}
+  // expected-error @below {{failed to legalize}}
+  %0 = qt.observe %x [sum_abs] site "w" : tensor<?x8xf16> -> tensor<8xf32>
+  return %0 : tensor<8xf32>
+}
+
+// -----
+
+func.func @observe_vector(%x: tensor<8xf32>) -> tensor<8xf32> {
+  // expected-error @below {{observes 'tensor<8xf32>', which has no rows}}
+  // expected-error @below {{failed to legalize}}
+  %0 = qt.observe %x [sum_abs] site "w" : tensor<8xf32> -> tensor<8xf32>
+  return %0 : tensor<8xf32>
+}
+
+// -----
+
+func.func @observe_batches(%x: tensor<?x?x8xf32>) -> tensor<8xf32> {
+  // expected-error @below {{has dynamic leading dimensions besides the rows}}
+  // expected-error @below {{failed to legalize}}
+  %0 = qt.observe %x [sum_abs] site "w" : tensor<?x?x8xf32> -> tensor<8xf32>
+  return %0 : tensor<8xf32>
+}

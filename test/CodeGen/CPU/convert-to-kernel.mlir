@@ -185,3 +185,39 @@ func.func @between_kernels(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
   %1 = arith.mulf %0, %x : tensor<?x8xf32>
   return %1 : tensor<?x8xf32>
 }
+
+// -----
+
+// Statistics. Columns are packed in 70 / 32 panels for the products; 16 shares of
+// the rows are counted apart and added up.
+// CHECK-LABEL: func.func @observe(
+//  CHECK-SAME: %[[X:.+]]: memref<?x70xf32>,
+//       CHECK: %[[RANGE:.+]] = memref.alloc() : memref<2x70xf32>
+//       CHECK: %[[SUM:.+]] = memref.alloc() : memref<70xf32>
+//       CHECK: %[[GRAM:.+]] = memref.alloc() : memref<70x70xf32>
+//       CHECK: %[[COUNTS:.+]] = memref.alloc() : memref<2048xi32>
+//       CHECK: kernel.observe_channels %[[X]] range %[[RANGE]] sum_abs %[[SUM]]
+//       CHECK: %[[ROWS:.+]] = memref.dim %[[X]]
+//       CHECK: %[[PACKED:.+]] = memref.alloc(%[[ROWS]]) : memref<3x?x32xf32>
+//       CHECK: kernel.pack_columns %[[X]] into %[[PACKED]]
+//       CHECK: kernel.gram %[[PACKED]] into %[[GRAM]]
+//       CHECK: %[[PARTS:.+]] = memref.alloc() : memref<16x2048xi32>
+//       CHECK: kernel.histogram %[[X]] into %[[PARTS]]
+//       CHECK: linalg.fill {{.*}} outs(%[[COUNTS]]
+//       CHECK: linalg.generic {{.*}} ins(%[[PARTS]] : {{.*}}) outs(%[[COUNTS]]
+//       CHECK: return %[[RANGE]], %[[SUM]], %[[GRAM]], %[[COUNTS]]
+func.func @observe(%x: tensor<?x70xf32>) -> (tensor<2x70xf32>, tensor<70xf32>, tensor<70x70xf32>, tensor<2048xi32>) {
+  %0:4 = qt.observe %x [range, sum_abs, gram, histogram] site "w" : tensor<?x70xf32> -> tensor<2x70xf32>, tensor<70xf32>, tensor<70x70xf32>, tensor<2048xi32>
+  return %0#0, %0#1, %0#2, %0#3 : tensor<2x70xf32>, tensor<70xf32>, tensor<70x70xf32>, tensor<2048xi32>
+}
+
+// Only what was asked for.
+// CHECK-LABEL: func.func @observe_one(
+//       CHECK: %[[SUM:.+]] = memref.alloc() : memref<8xf32>
+//       CHECK: kernel.observe_channels %{{.*}} sum_abs %[[SUM]]
+//   CHECK-NOT: kernel.
+//       CHECK: return
+func.func @observe_one(%x: tensor<2x3x8xf32>) -> tensor<8xf32> {
+  %0 = qt.observe %x [sum_abs] site "w" : tensor<2x3x8xf32> -> tensor<8xf32>
+  return %0 : tensor<8xf32>
+}

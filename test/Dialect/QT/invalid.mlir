@@ -261,3 +261,43 @@ func.func @gather_c1_result(%ids: tensor<?xi32>, %table: !qt.tensor<9x32xf32, #q
   %0 = qt.gather %ids, %table : tensor<?xi32>, !qt.tensor<9x32xf32, #qt.q8_0> -> tensor<?x9xf32>
   return
 }
+
+// -----
+
+func.func @observe_c1(%x: tensor<4x?xf32>) {
+  // expected-error @+1 {{'qt.observe' op C1: the last dimension must be static, got 'tensor<4x?xf32>'}}
+  %0 = qt.observe %x [sum_abs] site "w" : tensor<4x?xf32> -> tensor<?xf32>
+  return
+}
+
+// -----
+
+func.func @observe_c2_none(%x: tensor<?x4xf32>) {
+  // expected-error @+1 {{'qt.observe' op C2: has 0 statistics, but 0 results}}
+  qt.observe %x [] site "w" : tensor<?x4xf32> ->
+  return
+}
+
+// -----
+
+func.func @observe_c2_count(%x: tensor<?x4xf32>) {
+  // expected-error @+1 {{'qt.observe' op C2: has 2 statistics, but 1 results}}
+  %0 = qt.observe %x [range, gram] site "w" : tensor<?x4xf32> -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @observe_c2_type(%x: tensor<?x4xf32>) {
+  // expected-error @+1 {{'qt.observe' op C2: gram is 'tensor<4x4xf32>', got 'tensor<4xf32>'}}
+  %0 = qt.observe %x [gram] site "w" : tensor<?x4xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @observe_unknown(%x: tensor<?x4xf32>) {
+  // expected-error @+1 {{unknown statistic 'median'; known are range, sum_abs, gram, histogram}}
+  %0 = qt.observe %x [median] site "w" : tensor<?x4xf32> -> tensor<4xf32>
+  return
+}

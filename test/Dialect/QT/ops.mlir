@@ -108,3 +108,12 @@ func.func private @schemes(
   !qt.tensor<4x32xf32, #qt.codebook<nf4, group = 64>>,
   !qt.tensor<4x32xf32, #qt.codebook<fp4, group = 16, nested = 256>>,
   !qt.tensor<?x33xf32, #qt.int<8, token>, #qt.rows<stride = 64, group = 33, sums = 11>>)
+
+// CHECK-LABEL: func.func @observe
+//       CHECK: qt.observe %{{.*}} [range, gram] site "w" {readers = ["w", "v"]} : tensor<?x8xf32> -> tensor<2x8xf32>, tensor<8x8xf32>
+//       CHECK: qt.observe %{{.*}} [sum_abs, histogram] site "w" : tensor<2x?x8xf16> -> tensor<8xf32>, tensor<2048xi32>
+func.func @observe(%x: tensor<?x8xf32>, %y: tensor<2x?x8xf16>) {
+  %0:2 = qt.observe %x [gram, range] site "w" {readers = ["w", "v"]} : tensor<?x8xf32> -> tensor<2x8xf32>, tensor<8x8xf32>
+  %1:2 = qt.observe %y [sum_abs, histogram] site "w" : tensor<2x?x8xf16> -> tensor<8xf32>, tensor<2048xi32>
+  return
+}

@@ -12,7 +12,7 @@ header = json.loads(data[8 : 8 + length])
 header.pop("__metadata__", None)
 for name, info in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
     begin, end = info["data_offsets"]
-    code = {"F64": "d", "F32": "f", "F16": "e", "I8": "b", "U8": "B"}[info["dtype"]]
+    code = {"F64": "d", "F32": "f", "F16": "e", "I8": "b", "U8": "B", "I64": "q"}[info["dtype"]]
     size = struct.calcsize(code)
     numbers = struct.unpack_from(f"<{(end - begin) // size}{code}", data, 8 + length + begin)
     print(name, info["dtype"], info["shape"], list(numbers))

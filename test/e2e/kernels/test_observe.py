@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Statistics of activations: compiled code against numpy."""
+
+import numpy as np
+import pytest
+import quant_mlir
+from test_matmul import UNIT, needs
+
+# The widest and the narrowest registers.
+TARGETS = ("cpu:x86-64-v3", "cpu:x86-64-v4+vnni")
+# Less than a panel of 32 columns, one, two and a half, whole ones; odd ends.
+WIDTHS = (5, 32, 33, 80, 576)
+NAMES = ("range", "sum_abs", "gram", "histogram")
+
+
+def module() -> str:
+    functions = []
+    for k in WIDTHS:
+        types = f"tensor<2x{k}xf32>, tensor<{k}xf32>, tensor<{k}x{k}xf32>, tensor<2048xi32>"
+        functions.append(f"""
+func.func @observe_{k}(%x: tensor<?x{k}xf32>) -> ({types}) {{
+  %0:4 = qt.observe %x [range, sum_abs, gram, histogram] site "w" : tensor<?x{k}xf32> -> {types}
+  return %0#0, %0#1, %0#2, %0#3 : {types}
+}}""")
+    return "\n".join(functions)
+
+
+@pytest.fixture(scope="module", params=TARGETS)
+def models(request, compiled):
+    needs(request.param)
+    path = compiled.cache / "observe.mlir"
+    path.write_text(module())
+    folder = compiled(path, None, "--target", request.param)
+    with quant_mlir.load(folder, 1) as one, quant_mlir.load(folder, 3) as three:
+        yield one, three
+
+
+def histogram(x):
+    """32 bins an octave from 2^-40 on: exponent and the first 5 bits of the mantissa."""
+    bits = np.abs(x).view(np.uint32) >> 18
+    bins = np.clip(bits.astype(np.int64) - (127 - 40) * 32, 0, 2047)
+    return np.bincount(bins.ravel(), minlength=2048)
+
+
+@pytest.mark.parametrize("k", WIDTHS)
+@pytest.mark.parametrize("rows", (1, 16, 37, 128))
+def test_observe(models, k, rows):
+    random = np.random.default_rng(k * 1000 + rows)
+    x = random.standard_normal((rows, k)).astype(np.float32)
+    x *= np.exp2(random.integers(-60, 30, (1, k))).astype(np.float32)
+    x[:, k // 2] = 0
+    wide = x.astype(np.float64)
+    lower = np.tril_indices(k)
+    for model in models:
+        found, sums, gram, counts = model.run(x, function=f"observe_{k}")
+        assert np.array_equal(found[0], x.min(0)) and np.array_equal(found[1], x.max(0))
+        magnitudes = np.abs(wide).sum(0)
+        assert (np.abs(sums - magnitudes) <= rows * UNIT * magnitudes).all()
+        bound = (rows + 1) * UNIT * (np.abs(wide).T @ np.abs(wide)) + 1e-37
+        error = np.abs(gram - wide.T @ wide)
+        assert (error <= bound)[lower].all()
+        assert np.array_equal(counts, histogram(x))
+
+
+@pytest.mark.parametrize("bad", (np.nan, np.inf, -np.inf))
+def test_what_is_not_finite_shows_in_the_range(models, bad):
+    x = np.ones((20, 33), np.float32)
+    x[7, 32] = bad
+    for model in models:
+        found, *_ = model.run(x, function="observe_33")
+        finite = np.isfinite(found).all(0)
+        assert finite[:32].all() and not finite[32]

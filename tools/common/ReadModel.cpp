@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "ReadModel.h"
+#include "mlir/Parser/Parser.h"
+#include "quant-mlir/Import/ImportModel.h"
+#include "llvm/Support/FileSystem.h"
+
+using namespace mlir;
+
+llvm::Expected<OwningOpRef<ModuleOp>>
+quantmlir::readModel(StringRef path, MLIRContext *context) {
+  if (llvm::sys::fs::is_directory(path))
+    return importHF(path, context);
+  if (path.ends_with(".mlir")) {
+    OwningOpRef<ModuleOp> module =
+        parseSourceFile<ModuleOp>(path, ParserConfig(context));
+    if (!module)
+      return llvm::createStringError(path + ": not a valid module");
+    return std::move(module);
+  }
+  return importGGUF(path, context);
+}
