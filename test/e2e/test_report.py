@@ -155,6 +155,7 @@ def test_report_says_what_eval_says(made, folders, text):
     assert base["reference"] and base["kl"] == 0 and base["top1"] == 1
     change = data["models"][2]["perplexity"] / base["perplexity"] - 1
     assert data["models"][2]["perplexity_change"] == pytest.approx(change)
+    assert data["models"][1]["speed"]["decode_tokens_per_s"] > 0
 
 
 def test_the_loudest_channel(made):
