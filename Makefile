@@ -16,13 +16,13 @@ export PYTHONPATH := $(CURDIR)/python
 export QUANT_MLIR_TOOLS := $(abspath $(BUILD))/bin
 
 .DEFAULT_GOAL := build
-.PHONY: build help setup demo test fuzz bench format lint docs clean
+.PHONY: build help setup demo test fuzz bench bench-accuracy format lint docs clean
 
 build: configure ## the tools, libraries and tests into build/ (default)
 	@$(NINJA) all
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | sort | expand -t 10
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | sort | expand -t 16
 
 setup: $(STAMP) ## the virtual environment .venv, and Debian packages if root
 $(STAMP): requirements.txt requirements-test.txt requirements-models.txt scripts/setup.sh
@@ -48,6 +48,11 @@ fuzz: configure ## the readers of weight files for FUZZ_SECONDS
 bench: demo ## our speed beside llama.cpp's; builds llama.cpp the first time
 	@test -x $(BUILD)/bench/venv/bin/python || bench/setup.sh $(abspath $(BUILD))/bench
 	@$(BUILD)/bench/venv/bin/python bench/models.py $(BUILD)/demo/q4_1
+
+bench-accuracy: configure ## what each recipe loses beside the peers; DATA=FOLDER with the texts
+	@$(NINJA) quantc
+	@$(PYTHON) bench/accuracy.py --work $(BUILD)/bench/accuracy $(if $(DATA),--data $(DATA)) \
+	  $(foreach pattern,$(ONLY),--only '$(pattern)')
 
 docs: configure ## build/docs: written and generated pages, links checked
 	@$(NINJA) quant-docs

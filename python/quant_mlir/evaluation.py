@@ -71,9 +71,10 @@ def windows(tokens: list, size: int, count: int) -> Iterator[list]:
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Over the last axis, without overflow."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    """Over the last axis, without overflow. A row with a NaN or an infinity is all NaN."""
+    with np.errstate(invalid="ignore"):
+        shifted = logits - logits.max(axis=-1, keepdims=True)
+        shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return shifted
 
 
@@ -132,7 +133,8 @@ class Score:
             confidence = np.take_along_axis(likely, best[:, None], 1)[:, 0]
             # In place: p (log p - log q). A token that the reference rules out adds nothing.
             possible = likely > 0
-            likely *= np.subtract(theirs, ours, out=ours, where=possible)
+            np.subtract(theirs, ours, out=ours, where=possible)
+            np.multiply(likely, ours, out=likely, where=possible)
             return picked, likely.sum(1, where=possible, dtype=np.float64), agreed, confidence
 
         results = for_chunks(chunk, len(targets))
@@ -144,6 +146,12 @@ class Score:
             kept = (self.divergences, self.agreements, self.confidences)
             for store, column in zip(kept, columns):
                 store.append(np.concatenate(column))
+
+    def add_log_probabilities(self, logs: np.ndarray, targets: np.ndarray) -> None:
+        """One window of the reference itself."""
+        picked = np.take_along_axis(logs, targets[:, None], 1)
+        self.tokens += len(targets)
+        self.negative_log_likelihood -= float(picked.sum(dtype=np.float64))
 
     def result(self) -> dict:
         with np.errstate(over="ignore"):
@@ -183,7 +191,7 @@ def compare_language_models(
         theirs = None
         if reference is not None:
             theirs = reference.log_probabilities(number, window)
-            scores[None].add(theirs, targets, None, "the reference", number)
+            scores[None].add_log_probabilities(theirs, targets)
             step()
         for name, model in models.items():
             where = name_of(model, name)

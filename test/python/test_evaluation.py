@@ -3,7 +3,10 @@ import numpy as np
 import pytest
 from quant_mlir import InputError
 from quant_mlir.evaluation import (
+    LiveReference,
+    Score,
     compare_embeddings,
+    compare_language_models,
     evaluate_language_model,
     log_softmax,
     paragraphs,
@@ -75,6 +78,60 @@ def test_more_rows_than_one_chunk():
     assert result["perplexity"] == pytest.approx(
         np.exp(-q[range(199), tokens[1:]].mean()), rel=1e-5
     )
+
+
+def test_side_by_side_is_as_one_by_one():
+    rng = np.random.default_rng(2)
+    tokens = rng.integers(0, 9, 100).tolist()
+    models = {name: Table(rng.normal(size=(9, 9))) for name in "ab"}
+    reference = Table(rng.normal(size=(9, 9)))
+    steps = []
+    scores = compare_language_models(
+        models, tokens, LiveReference(reference), 40, 2, lambda *step: steps.append(step)
+    )
+    assert len(reference.asked) == 2  # once a window, not once a model
+    assert steps == [(n, 6) for n in range(1, 7)]
+    for name, model in models.items():
+        alone = evaluate_language_model(model, tokens, reference, 40, 2)
+        assert scores[name].result() == alone
+    alone = evaluate_language_model(reference, tokens, size=40, count=2)
+    assert scores[None].result() == alone
+
+
+def test_what_is_kept_of_every_position():
+    reference = Table(np.log([[0.75, 0.25]] * 2))
+    scores = compare_language_models(
+        {"a": Table([[0, 1], [1, 0]])}, [0, 1, 0, 0, 1], LiveReference(reference), 3, 2
+    )
+    assert np.concatenate(scores["a"].places).tolist() == [1, 2, 1]
+    assert np.concatenate(scores["a"].agreements).tolist() == [False, True, False]
+    assert np.concatenate(scores["a"].confidences) == pytest.approx([0.75] * 3)
+
+
+def test_a_token_that_the_reference_rules_out_adds_nothing():
+    reference = Table([[0, -np.inf], [0, -np.inf]])
+    model = Table([[0, 0], [0, 0]])
+    result = evaluate_language_model(model, [0, 0, 0], reference)
+    assert result["kl"] == pytest.approx(np.log(2))
+    # The model may rule it out, too; what it must not is to rule out what may come.
+    assert evaluate_language_model(reference, [0, 0, 0], reference)["kl"] == 0
+    assert evaluate_language_model(reference, [0, 0, 0], model)["kl"] == np.inf
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_logits_that_are_not_numbers_are_named(value):
+    rows = np.zeros((40, 40))
+    rows[20, 3] = value
+    tokens = list(range(40))
+    with pytest.raises(InputError, match=r"^a: its logits at position 20 of window 0 are not"):
+        compare_language_models({"a": Table(rows)}, tokens)
+    good = Table(np.zeros((40, 40)))
+    with pytest.raises(InputError, match=r"^the reference: .* position 5 of window 1"):
+        evaluate_language_model(good, tokens, Table(rows), size=15)
+
+
+def test_a_perplexity_without_bounds():
+    assert Score(tokens=1, negative_log_likelihood=1e4).result()["perplexity"] == np.inf
 
 
 def test_a_text_too_short():

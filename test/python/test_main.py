@@ -9,7 +9,7 @@ import sys
 import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[2] / "python"
-COMMANDS = ["import", "quantize", "compile", "generate", "embed", "eval"]
+COMMANDS = ["import", "quantize", "compile", "generate", "embed", "eval", "report"]
 
 
 def run(*arguments, **environment):
@@ -47,6 +47,8 @@ def test_help_names_every_command():
         ["compile", "model.gguf"],
         ["generate", "dir", "text", "--max-tokens", "0"],
         ["eval", "dir"],
+        ["eval", "dir", "--text", "t", "--reference-cache", "c"],
+        ["report", "dir"],
     ],
 )
 def test_wrong_usage(arguments):

@@ -30,17 +30,18 @@ def draw(data: dict) -> List[Chart]:
     """All charts that the data has numbers for."""
     check_matplotlib()
     rows = data["models"]
-    found = [
-        _size(rows),
-        _divergence(rows),
-        _agreement(rows),
-        _confidence(rows),
-        _places(rows),
-        *_tasks(rows),
-        _layers(rows),
-        _outliers(data["outliers"]),
-    ]
-    return [chart for chart in found if chart is not None]
+    with _settings():
+        found = [
+            _size(rows),
+            _divergence(rows),
+            _agreement(rows),
+            _confidence(rows),
+            _places(rows),
+            *_tasks(rows),
+            _layers(rows),
+            _outliers(data["outliers"]),
+        ]
+    return [chart for chart in found if chart]
 
 
 def check_matplotlib() -> None:
@@ -107,8 +108,7 @@ class _Drawing:
 
     def svg(self) -> str:
         out = io.StringIO()
-        with _settings():
-            self.figure.savefig(out, format="svg", transparent=True, metadata=_NO_METADATA)
+        self.figure.savefig(out, format="svg", transparent=True, metadata=_NO_METADATA)
         return _adapt(out.getvalue(), self.tips)
 
 
@@ -119,7 +119,7 @@ _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 def _settings():
     import matplotlib
 
-    settings = {"svg.fonttype": "none", "svg.hashsalt": "quant-mlir", "font.size": 10}
+    settings = {"svg.fonttype": "none", "svg.hashsalt": "quant-mlir", "font.size": 9}
     with matplotlib.rc_context(settings):
         yield
 
@@ -176,10 +176,6 @@ def _size(rows) -> Optional[Chart]:
         size = row["size_bytes"] / 1e6
         tip = f"{row['label']}: {size:.1f} MB, {what} {row[key]:.4g}"
         drawing.point(size, row[key], style_of(number), tip)
-        drawing.axes.annotate(
-            row["label"], (size, row[key]), (6, 3), textcoords="offset points", fontsize=8,
-            color=_INK,
-        )  # fmt: skip
     sizes = [row["size_bytes"] for _, row in found]
     if max(sizes) > 2.5 * min(sizes):
         _log_axis(drawing.axes, "x", [s / 1e6 for s in sizes])
@@ -188,7 +184,41 @@ def _size(rows) -> Optional[Chart]:
         _log_axis(drawing.axes, "y", values)
     drawing.axes.margins(0.16, 0.12)
     drawing.label("packed weights, MB", what)
+    _name_points(drawing, [(row["size_bytes"] / 1e6, row[key], row["label"]) for _, row in found])
     return _chart(drawing, title, "Lower left is better.")
+
+
+def _name_points(drawing: _Drawing, points: list) -> None:
+    """Writes each name beside its point: on the first side where nothing is in the way."""
+    drawing.figure.draw_without_rendering()  # the layout, which the places below depend on
+    places = [drawing.axes.transData.transform(point[:2]) for point in points]
+    scale = drawing.figure.dpi / 72
+    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in places]
+    for (x, y, name), (px, py) in zip(points, places):
+        wide, high = 4.6 * scale * len(name), 9 * scale
+        sides = [(6, -3, 0), (-6, -3, -wide), (0, 6, -wide / 2), (0, -13, -wide / 2)]
+        boxes = [
+            (px + dx * scale + shift, py + dy * scale, px + dx * scale + shift + wide,
+             py + dy * scale + high)
+            for dx, dy, shift in sides
+        ]  # fmt: skip
+        free = [all(not _overlap(box, other) for other in taken) for box in boxes]
+        best = free.index(True) if True in free else 0
+        taken.append(boxes[best])
+        dx, dy, shift = sides[best]
+        drawing.axes.annotate(
+            name,
+            (x, y),
+            (dx, dy),
+            textcoords="offset points",
+            ha={0: "left", -wide: "right"}.get(shift, "center"),
+            fontsize=7.5,
+            color=_INK,
+        )
+
+
+def _overlap(a: tuple, b: tuple) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _log_axis(axes, which: str, values: list) -> None:

@@ -84,13 +84,15 @@ def measure(
             )
         name = opened[0].info.get("model") or opened[0].info["name"]
         used_threads = opened[0].threads
+        context = opened[0].context_length
     if reference:
         for row in rows[1:]:
             for task, result in row["tasks"].items():
                 theirs = rows[0]["tasks"][task]["results"]
                 result["against_reference"] = tasks.compare(result["results"], theirs)
     if speed and kind == "causal-lm":
-        _speeds(rows, folders, used_threads, shown, notes)
+        speeds = {"prefill": min(128, context // 2), "decode": min(64, context // 4)}
+        _speeds(rows, folders, speeds, used_threads, shown, notes)
     if not any("layers" in row for row in rows):
         notes.append("No error per layer: the compiler recorded none for these models.")
     if outliers is None:
@@ -212,13 +214,14 @@ def _encoders(rows, models, base, text, shown, notes) -> None:
         row["speed"] = {"sentences_per_s": seconds[label]}
 
 
-def _speeds(rows, folders, threads, shown, notes) -> None:
+def _speeds(rows, folders, tokens, threads, shown, notes) -> None:
     try:
         tool = tools.find("quant-run")
     except InputError as error:
         notes.append(f"No speeds: {error}")
         return
-    flags = ["--bench", "pp=128,tg=64", "--threads", str(threads), "--json"]
+    bench = f"pp={tokens['prefill']},tg={tokens['decode']}"
+    flags = ["--bench", bench, "--threads", str(threads), "--json"]
     with Progress("measuring speed", shown) as progress:
         for number, (row, folder) in enumerate(zip(rows, folders)):
             done = subprocess.run([tool, str(folder), *flags], capture_output=True, text=True)
@@ -227,7 +230,7 @@ def _speeds(rows, folders, threads, shown, notes) -> None:
             else:
                 measured = json.loads(done.stdout)
                 keys = ("prefill_tokens_per_s", "decode_tokens_per_s")
-                row["speed"] = {key: measured[key] for key in keys}
+                row["speed"] = {**{key: measured[key] for key in keys}, "tokens": tokens}
             progress(number + 1, len(rows))
 
 

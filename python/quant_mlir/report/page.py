@@ -78,9 +78,11 @@ def columns(data: dict) -> list:
             return 100 * row["tasks"][task]["accuracy"]
 
         add(f"{task} %", accuracy, "{:.1f}".format, "items that are right", task)
-    hint = "prompt of 128 tokens, tokens a second"
+    lengths = next((r["speed"].get("tokens") for r in data["models"] if r.get("speed")), None)
+    lengths = lengths or {"prefill": 0, "decode": 0}
+    hint = f"a prompt of {lengths['prefill']} tokens, tokens a second"
     add("prefill t/s", speed("prefill_tokens_per_s"), "{:.0f}".format, hint)
-    hint = "64 tokens one by one, tokens a second"
+    hint = f"{lengths['decode']} tokens one by one, tokens a second"
     add("decode t/s", speed("decode_tokens_per_s"), "{:.0f}".format, hint)
     add("sentences/s", speed("sentences_per_s"), "{:.0f}".format)
     return made

@@ -53,9 +53,9 @@ def warnings_of(rows: Sequence[dict]) -> List[dict]:
         for task, result in row["tasks"].items():
             before, after = base["tasks"][task]["accuracy"], result["accuracy"]
             loss = 1 - after / before if before else 0.0
-            if loss > THRESHOLDS["task"]:
+            if loss > THRESHOLDS["task"] + 1e-9:  # 9 of 10 is not beyond
                 p = result["against_reference"]["p"]
-                chance = f"; by chance in {p:.0%} of cases" if p > 0.05 else ""
+                chance = f"; may be chance, p = {p:.2f}" if p > 0.05 else ""
                 text = (
                     f"{task} fell from {before:.0%} to {after:.0%} "
                     f"({loss:.0%} of what was right, beyond {THRESHOLDS['task']:.0%}{chance})"
