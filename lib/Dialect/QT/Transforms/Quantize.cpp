@@ -148,9 +148,9 @@ LogicalResult QuantizePass::decide() {
     if (failed(decide(decision)))
       return failure();
   for (ActivationSite &site : findActivationSites(getOperation()))
-    for (QuantizableOpInterface reader : site.readers) {
+    for (auto [reader, weight] :
+         llvm::zip_equal(site.readers, site.weights)) {
       siteOf[reader] = site.getName();
-      WeightOp weight = site.weights[&reader - site.readers.begin()];
       const RecipeRule &rule = *decisions[weight].rule;
       if (rule.staticActivations)
         staticScales[site.getName()].first = rules.parse(rule.activations);
@@ -324,7 +324,8 @@ LogicalResult QuantizePass::writeChanged() {
     return fail(writer.takeError());
   for (Decision *decision : changed)
     if (llvm::Error error = writeOne(*decision, **writer, nullptr, nullptr))
-      return fail(std::move(error));
+      return emitError(decision->weight.getLoc(),
+                       llvm::toString(std::move(error)));
   if (!calibrated.empty())
     if (llvm::Error error = writeCalibrated(calibrated, **writer))
       return fail(std::move(error));
