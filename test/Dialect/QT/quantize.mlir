@@ -26,16 +26,16 @@
 // W8A8:   qt.weight @token_embd.weight : !qt.tensor<3x4xf32, #qt.float<f32>> in "w.safetensors" as "table"
 // INT4:   qt.weight @token_embd.weight : !qt.tensor<3x4xf32, #qt.float<f32>> in "w.safetensors" as "table"
 // LAYER:  qt.weight @token_embd.weight : !qt.tensor<3x4xf32, #qt.float<f32>> in "w.safetensors" as "table"
-// F16:    qt.weight @token_embd.weight : !qt.tensor<3x4xf32, #qt.float<f16>> in "w.f16.safetensors"{{$}}
+// F16:    qt.weight @token_embd.weight : !qt.tensor<3x4xf32, #qt.float<f16>> in "w.f16.safetensors" {qt.error = {{[0-9.e+-]+}} : f64}
 // F16-FILE: token_embd.weight F16 [3, 4] [1.0, 2.0, 3.0, 4.0,
 qt.weight @token_embd.weight : tensor<3x4xf32> in "w.safetensors" as "table"
 
 // One scale a row: 127 / 127 and 254 / 127. 63.6 rounds to 64.
 // STORED: qt.weight @up.weight : !qt.tensor<2x4xf32, #qt.float<f32>> in "w.safetensors" as "layers.up"
-// W8A8:   qt.weight @up.weight : !qt.tensor<2x4xf32, #qt.int<8, channel>> in "w8a8.safetensors"{{$}}
+// W8A8:   qt.weight @up.weight : !qt.tensor<2x4xf32, #qt.int<8, channel>> in "w8a8.safetensors" {qt.error = {{[0-9.e+-]+}} : f64}
 // W8A8-FILE: up.weight.codes I8 [2, 4] [127, -1, 2, 64, 0, 0, 0, -127]
 // W8A8-FILE: up.weight.scales F32 [2, 1] [1.0, 2.0]
-// LAYER:  qt.weight @up.weight : !qt.tensor<2x4xf32, #qt.int<4, group = 4>> in "w.by-layer.safetensors"{{$}}
+// LAYER:  qt.weight @up.weight : !qt.tensor<2x4xf32, #qt.int<4, group = 4>> in "w.by-layer.safetensors" {qt.error = {{[0-9.e+-]+}} : f64}
 qt.weight @up.weight : tensor<2x4xf32> in "w.safetensors" as "layers.up"
 
 // Requantized from what the stored codes stand for: 0.5, 1, 1.5, 2 and 2, 4, 6,
