@@ -54,6 +54,7 @@ static const Format formats[] = {
     {"nf4", "#qt.codebook<nf4, group = 64>", "auto"},
     {"nf4-dq", "#qt.codebook<nf4, group = 64, nested = 256>", "auto"},
     {"fp4", "#qt.codebook<fp4, group = 64>", "auto"},
+    {"fp4-dq", "#qt.codebook<fp4, group = 64, nested = 256>", "auto"},
     {"fp8", "#qt.float<f8E4M3FN, channel>", "#qt.float<f8E4M3FN, token>"},
     {"fp8-static", "#qt.float<f8E4M3FN, tensor>",
      "#qt.float<f8E4M3FN, tensor>"},

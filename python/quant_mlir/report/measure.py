@@ -125,10 +125,17 @@ def describe(model: Model, label: str) -> dict:
         "bits_per_weight": info.get("bits_per_weight"),
         "schemes": schemes_of(info.get("tensors", [])),
     }
-    layers = info.get("layers")
-    if isinstance(layers, list):
-        kept = ("name", "scheme", "bits_per_weight", "error")
-        row["layers"] = [{key: layer.get(key) for key in kept} for layer in layers]
+    rounded = [tensor for tensor in info.get("tensors", []) if tensor.get("error") is not None]
+    if rounded:
+        row["layers"] = [
+            {
+                "name": tensor["name"],
+                "scheme": tensor["scheme"],
+                "bits_per_weight": 8 * tensor["bytes"] / math.prod(tensor["shape"]),
+                "error": tensor["error"],
+            }
+            for tensor in rounded
+        ]
     return row
 
 
