@@ -34,7 +34,8 @@ class Weight:
 
     def spread(self, per_group: np.ndarray) -> np.ndarray:
         """Values per group as values per column."""
-        return np.repeat(per_group, self.group, axis=1)[:, : self.codes.shape[1]]
+        columns = (self.codes if self.floats is None else self.floats).shape[1]
+        return np.repeat(per_group, self.group, axis=1)[:, :columns]
 
     def values(self) -> np.ndarray:
         if self.float_scales is not None:
@@ -207,7 +208,7 @@ class SmallFloat:
         exponent_bits, mantissa_bits, largest = SMALL[self.kind]
         codes = rng.integers(0, largest, (n, k), endpoint=True)
         codes[0], codes[1:2] = largest, 0
-        codes[:, 1] = 1  # subnormal
+        codes[:, 1:2] = 1  # subnormal
         negative = rng.integers(0, 2, (n, k))
         stored = (codes | negative << (exponent_bits + mantissa_bits)).astype(np.uint8)
         floats = small_values(self.kind)[codes] * (1 - 2 * negative)

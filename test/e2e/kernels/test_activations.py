@@ -2,6 +2,8 @@
 """Activations that are quantized with given scales, one scale for all, after a multiplication, or
 without their outliers: compiled products against numpy."""
 
+import pathlib
+
 import numpy as np
 import pytest
 import quant_mlir
@@ -29,6 +31,30 @@ ACTIVATIONS = {
     "smoothed8": ("float<f8E5M2, group = 32>", "by %m"),
     "smoothed_static8": ("float<f8E4M3FN, tensor>", "by %m scale %t"),
 }
+
+
+def golden(name, dtype, *shape):
+    """What bitsandbytes computed for its LLM.int8."""
+    folder = pathlib.Path(__file__).parents[2] / "golden"
+    return np.fromfile(folder / f"bnb.int8.{name}.bin", dtype).reshape(shape)
+
+
+def llm_int8(file):
+    weight = "!qt.tensor<20x96xf32, #qt.int<8, channel>>"
+    x, y, q = "tensor<?x96xf32>", "tensor<?x20xf32>", "!qt.tensor<?x96xf32, #qt.int<8, token>>"
+    return f"""
+qt.weight @cb : {weight} in "{file}"
+qt.weight @bias : tensor<20xf32> in "{file}"
+func.func @llm_int8(%x: {x}) -> {y} {{
+  %w = qt.load @cb : {weight}
+  %bias = qt.load @bias : tensor<20xf32>
+  %i, %o = qt.split_outliers %x {{threshold = 6.0}} : {x}
+  %q = qt.quantize %i : {x} -> {q}
+  %a = qt.matmul %q, %w bias %bias : {q}, {weight}, tensor<20xf32> -> {y}
+  %b = qt.matmul %o, %w : {x}, {weight} -> {y}
+  %y = arith.addf %a, %b : {y}
+  return %y : {y}
+}}"""
 
 
 def module(file):
@@ -75,11 +101,13 @@ def models(request, compiled):
     folder = compiled.cache / "activations"
     folder.mkdir(exist_ok=True)
     file = folder / "w.safetensors"
-    write_safetensors(
-        file, {"w.codes": CODES, "w.scales": SCALES, "m": MULTIPLIER, "s": STATIC, "t": STATIC8}
-    )
+    arrays = {"w.codes": CODES, "w.scales": SCALES, "m": MULTIPLIER, "s": STATIC, "t": STATIC8}
+    arrays["cb.codes"] = golden("CB", np.int8, 20, 96)
+    arrays["cb.scales"] = golden("SCB", np.float32, 20, 1) / np.float32(127)
+    arrays["bias"] = golden("bias", np.float16, 20)
+    write_safetensors(file, arrays)
     path = folder / "activations.mlir"
-    path.write_text(module(file))
+    path.write_text(module(file) + llm_int8(file))
     compiled_folder = compiled(path, None, "--target", request.param)
     with quant_mlir.load(compiled_folder, 1) as one, quant_mlir.load(compiled_folder, 2) as two:
         yield one, two
@@ -163,3 +191,13 @@ def test_outliers(models, name):
 
     check(models, name, x, [x, residual], expected, np.zeros((len(x), 1)))
     assert (np.abs(x) >= 6).any(axis=0).sum() == 2
+
+
+def test_llm_int8_of_bitsandbytes(models):
+    x = golden("x", np.float16, 6, 96).astype(np.float32)
+    ours = models[0].run(x, function="llm_int8")
+    exact = golden("y_float64", np.float64, 6, 20)
+    theirs = golden("y", np.float16, 6, 20).astype(np.float64)
+    # Theirs is rounded to f16, ours is not.
+    assert np.abs(ours - exact).max() < np.abs(theirs - exact).max()
+    assert np.abs(ours - exact).max() < 2.0**-11 * np.abs(exact).max()

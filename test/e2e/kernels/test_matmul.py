@@ -124,14 +124,17 @@ def round_activation(case, x):
 
 
 def float_product(case, x):
-    """Sums of K terms, their errors as independent as those of a random walk."""
+    """Sums of K terms. The errors of random ones are as independent as those of a random walk;
+    equal ones, which rows of one code have, round in the same direction."""
     if case.activation:
         x = round_activation(case, x)
     values = case.weight.values()
     x = x.astype(np.float64)
     total = x @ values.T
+    is_random = case.weight.floats is not None and case.weight.float_scales is None
+    factor = 4 * np.sqrt(case.k) if is_random else case.k
     # A number is read with at most three roundings, and once more its row's sum.
-    bound = (2 * np.sqrt(case.k) * 2 + 4) * UNIT * (np.abs(x) @ case.weight.magnitude().T)
+    bound = (factor + 4) * UNIT * (np.abs(x) @ case.weight.magnitude().T)
     return total, bound, np.zeros_like(total, dtype=bool)
 
 

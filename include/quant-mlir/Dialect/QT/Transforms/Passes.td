@@ -183,13 +183,17 @@ def QuantizePass : Pass<"qt-quantize", "::mlir::ModuleOp"> {
     up (an embedding whose table is the head, too), the weight counts as an
     embedding.
 
-    Integer weights are multiplied with int8 activations, computed when the
-    program runs, also by recipes for weights alone: integer dot products are
-    what CPUs do fastest. If the recipe does not say how they are grouped, it is
+    Integer weights and codebooks are multiplied with int8 activations, computed
+    when the program runs, also by recipes for weights alone: integer dot products
+    are what CPUs do fastest. If the recipe does not say how they are grouped, it is
     by 32 values (by the weight's own group where neither divides the other); an
     activation is then off by at most 1/254 of the largest in its group. A recipe
-    with `input_activations: float` leaves them float, which no integer kernel
-    takes today.
+    with `input_activations: float` leaves them float; weights are then
+    dequantized as they are multiplied, which is slower and rounds nothing else.
+
+    A recipe with an outlier threshold (LLM.int8) takes loud columns of an
+    activation apart before it is rounded and adds their product:
+    `qt.split_outliers`.
 
     A recipe's `rounding` may be GPTQ, which needs to know the layer's inputs:
     from a statistics file (`calibration`, see `--qt-calibrate`), or, in the stage
