@@ -127,11 +127,88 @@ TEST(Recipe, StaticActivations) {
   EXPECT_FALSE(rule("{strategy: token}").staticActivations);
 }
 
+TEST(Recipe, MethodsBehindFormats) {
+  auto load = [](const char *name) {
+    auto recipe = Recipe::load(name);
+    EXPECT_TRUE(bool(recipe)) << name;
+    return recipe ? *recipe : Recipe();
+  };
+  Recipe gptq = load("w4a16-gptq");
+  EXPECT_EQ(gptq.rules[0].weights.text, "#qt.int<4, group = 128, scale = f16>");
+  EXPECT_EQ(gptq.rules[0].rounding.method, Rounding::Method::GPTQ);
+  EXPECT_EQ(gptq.rules[0].rounding.range, Rounding::Range::Calibrated);
+  EXPECT_FALSE(gptq.smoothing);
+  EXPECT_TRUE(gptq.needsCalibration());
+  // The place of a method does not matter, and AWQ has zero points.
+  EXPECT_EQ(load("w3a16-gptq-g64-asym").rules[0].weights.text,
+            "#qt.int<3, group = 64, scale = f16, zero = i3>");
+  Recipe awq = load("w4a16-awq");
+  EXPECT_EQ(awq.rules[0].weights.text,
+            "#qt.int<4, group = 128, scale = f16, zero = i4>");
+  EXPECT_EQ(awq.smoothing->method, Smoothing::Method::AWQ);
+  EXPECT_EQ(awq.rules[0].rounding.method, Rounding::Method::Nearest);
+  EXPECT_EQ(load("w4a16-awq-sym").rules[0].weights.text,
+            "#qt.int<4, group = 128, scale = f16>");
+  // Eight bits have room for the extremes.
+  Recipe smooth = load("w8a8-smoothquant-gptq");
+  EXPECT_EQ(smooth.smoothing->measure, Smoothing::Measure::RMS);
+  EXPECT_EQ(smooth.smoothing->strength, 0.5);
+  EXPECT_EQ(smooth.rules[0].rounding.range, Rounding::Range::Extremes);
+  Recipe fixed = load("w8a8-static-smoothquant");
+  EXPECT_EQ(fixed.smoothing->measure, Smoothing::Measure::Max);
+  EXPECT_EQ(fixed.smoothing->strength, 0.9);
+  EXPECT_TRUE(fixed.rules[0].staticActivations);
+  EXPECT_TRUE(load("w8a8-static").needsCalibration());
+  EXPECT_FALSE(load("nf4").needsCalibration());
+}
+
+TEST(Recipe, RoundingAndSmoothing) {
+  auto with = [](const std::string &rounding, const std::string &smoothing) {
+    return yaml("smoothing: " + smoothing +
+                "\nconfig_groups: {a: {targets: [Linear], weights: {num_bits: "
+                "4}, rounding: " +
+                rounding + "}}");
+  };
+  Result full = with("{method: gptq, range: mse, damping: 0.05, act_order: no}",
+                     "{measure: max, strength: search}");
+  EXPECT_EQ(full.error, "FILE:2: expected true or false, not 'no'");
+  full = with("{method: gptq, range: mse, damping: 0.05, act_order: false}",
+              "{measure: max, strength: search}");
+  ASSERT_EQ(full.error, "");
+  const Rounding &rounding = full.recipe.rules[0].rounding;
+  EXPECT_EQ(rounding.method, Rounding::Method::GPTQ);
+  EXPECT_EQ(rounding.range, Rounding::Range::MSE);
+  EXPECT_EQ(rounding.damping, 0.05);
+  EXPECT_FALSE(rounding.actOrder);
+  EXPECT_FALSE(full.recipe.smoothing->strength);
+
+  struct {
+    const char *rounding, *smoothing, *error;
+  } bad[] = {
+      {"{method: best}", "{}",
+       "FILE:2: method 'best' is neither nearest nor gptq"},
+      {"{range: wide}", "{}",
+       "FILE:2: range 'wide' is none of extremes, mse, calibrated"},
+      {"{damping: 0.1}", "{}",
+       "FILE:2: damping and act_order belong to method: gptq"},
+      {"{method: gptq, damping: 2}", "{}",
+       "FILE:2: expected a number from 0 to 1, not '2'"},
+      {"{}", "{method: awq, strength: 0.5}",
+       "FILE:1: measure and strength belong to method: smoothquant"},
+      {"{}", "{strength: search}",
+       "FILE:1: strength: search goes with measure: max"},
+      {"{}", "{alpha: 0.5}", "FILE:1: unknown key 'alpha'"},
+  };
+  for (auto &[rounding, smoothing, error] : bad)
+    EXPECT_EQ(with(rounding, smoothing).error, error);
+}
+
 TEST(Recipe, UnknownNames) {
   for (const char *name :
        {"", "int1", "int9", "int", "int4-", "int4-g", "int4-g0", "int4-g-1",
-        "int4-g99999999999999999999", "int4-g32-", "int4-g32-asymm", "w4a16",
-        "INT8", "f64"}) {
+        "int4-g99999999999999999999", "int4-g32-", "int4-g32-asymm", "w4a8",
+        "INT8", "f64", "gptq", "as-stored-gptq", "w4a16-awq-smoothquant",
+        "w4a16-gptq-gptq"}) {
     std::string error = named(name).error;
     EXPECT_NE(error.find("is neither a file nor one of"), std::string::npos)
         << name << ": " << error;
