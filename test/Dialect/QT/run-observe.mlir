@@ -27,8 +27,8 @@ func.func @observe(%x: tensor<?x3xf32>) {
 }
 
 func.func @main() {
-  // Each channel's minimum, then its maximum.
-  // CHECK:      [-2, 0, -1],
+  // Each channel's minimum (-0 is less than 0), then its maximum.
+  // CHECK:      [-2, -0, -1],
   // CHECK-NEXT: [1, 1e+08, 1.5]
   // CHECK:      [4, 1e+08, 3.5]
   // 1 + 4 + 1; 1·0 - 2·0 + 1·1e8; 1·1.5 + 2·1 + 1·1
