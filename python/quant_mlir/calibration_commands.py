@@ -63,7 +63,7 @@ def run_calibrate(options) -> int:
         if options.statistics:
             flags.append(f"--statistics={options.statistics}")
         if options.threads:
-            flags.append(f"--threads={options.threads}")
+            flags.append(f"-j={options.threads}")
         flags.append(f"--source={options.text or options.tokens}")
         command = [options.models[0], "--tokens", tokens, "-o", options.output, *flags]
         return tools.run("quant-calibrate", *command)

@@ -102,8 +102,8 @@ def test_llama(tool, llama, texts, tmp_path):
 
 
 def test_threads_change_nothing_but_order(tool, llama, texts, tmp_path):
-    one, _ = calibrate(tool, llama, as_rows(texts), tmp_path / "1.safetensors", "--threads=1")
-    three, _ = calibrate(tool, llama, as_rows(texts), tmp_path / "3.safetensors", "--threads=3")
+    one, _ = calibrate(tool, llama, as_rows(texts), tmp_path / "1.safetensors", "-j=1")
+    three, _ = calibrate(tool, llama, as_rows(texts), tmp_path / "3.safetensors", "-j=3")
     for a, b in zip(one, three):
         assert np.array_equal(a.hessian, b.hessian) and np.array_equal(a.min, b.min)
 

@@ -45,8 +45,9 @@ static cl::opt<std::string>
     source("source", cl::value_desc("TEXT"),
            cl::desc("where the tokens came from, for the record"),
            cl::cat(category));
-static cl::opt<int64_t> threads("threads", cl::init(0),
-                                cl::desc("default: all cores"),
+// MLIR has an option --threads of its own.
+static cl::opt<int64_t> threads("j", cl::init(0), cl::value_desc("N"),
+                                cl::desc("threads; default: all cores"),
                                 cl::cat(category));
 static cl::opt<bool>
     merge("merge", cl::desc("join statistics files of one model into one"),
@@ -148,7 +149,6 @@ int main(int argc, char **argv) {
   if (tokenizer.empty() && (tokens.empty() || output.empty()))
     return usageError(tool, "--tokens FILE.npy and -o FILE are needed");
   if (windows < 1 || windowLength < 1 || threads < 0)
-    return usageError(tool, "--windows, --window-length and --threads are "
-                            "positive");
+    return usageError(tool, "--windows, --window-length and -j are positive");
   return finish(tool, run());
 }

@@ -273,8 +273,8 @@ func.func @observe_c1(%x: tensor<4x?xf32>) {
 // -----
 
 func.func @observe_c2_none(%x: tensor<?x4xf32>) {
-  // expected-error @+1 {{'qt.observe' op C2: has 0 statistics, but 1 results}}
-  %0 = qt.observe %x [] site "w" : tensor<?x4xf32> -> tensor<4xf32>
+  // expected-error @+1 {{'qt.observe' op C2: has 0 statistics, but 0 results}}
+  "qt.observe"(%x) <{site = "w", statistics = 0 : i32}> : (tensor<?x4xf32>) -> ()
   return
 }
 

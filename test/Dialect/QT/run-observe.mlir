@@ -27,7 +27,7 @@ func.func @observe(%x: tensor<?x3xf32>) {
 }
 
 func.func @main() {
-  // Each channel's minimum, then its maximum.
+  // Each channel's minimum (-0 is less than 0), then its maximum.
   // CHECK:      [-2, -0, -1],
   // CHECK-NEXT: [1, 1e+08, 1.5]
   // CHECK:      [4, 1e+08, 3.5]
