@@ -88,9 +88,11 @@ def test_smoothing_leaves_the_float_model_alone(model, tmp_path, smoothing):
     assert "qt.fingerprint" in smoothed.read_text()
     tensors = safetensors.read(tmp_path / "w")[0]
     factors = [name for name in tensors if name.endswith(".smoothing")]
-    # Norms to q, k, v and gate, up; v to o; up to down; in each layer.
-    assert len(factors) == 4 * tiny_models.LAYERS
-    assert all(np.ptp(tensors[name]) > 0.1 for name in factors)
+    # Norms to q, k, v and gate, up; v to o; up to down; in each layer. AWQ leaves alone what
+    # no factors improve.
+    most = 4 * tiny_models.LAYERS
+    assert len(factors) == most if smoothing == "qt-smooth" else 0 < len(factors) <= most
+    assert any(np.ptp(tensors[name]) > 0.1 for name in factors)
 
     before = logits(model, tmp_path / "before", model / "llama", "--recipe", "f32")
     after = logits(model, tmp_path / "after", smoothed, "--recipe", "f32")
@@ -98,22 +100,24 @@ def test_smoothing_leaves_the_float_model_alone(model, tmp_path, smoothing):
 
 
 @pytest.mark.parametrize(
-    "recipe, bound",
+    "plain, better",
     [
-        ("w8a8-smoothquant-gptq", 0.02),
-        ("w8a8-static-smoothquant", 0.03),
-        ("int8-llm-smoothquant", 0.02),
-        ("w4a16-awq", 0.15),
-        ("nf4-gptq", 0.15),
-        ("fp8-block-gptq", 0.05),
+        ("w8a8", ["w8a8-smoothquant", "w8a8-smoothquant-gptq"]),
+        ("w8a8-static", ["w8a8-static-smoothquant"]),
+        ("int8-llm", ["int8-llm-smoothquant"]),
+        ("w4a16-asym", ["w4a16-awq"]),
+        ("nf4", ["nf4-gptq"]),
+        ("fp8-block", ["fp8-block-gptq"]),
     ],
 )
-def test_compiles_and_runs(model, tmp_path, recipe, bound):
-    """`bound`: of the root mean square error, as a share of the float logits'."""
+def test_each_method_lowers_the_error_of_the_compiled_model(model, tmp_path, plain, better):
     exact = logits(model, tmp_path / "f32", model / "llama", "--recipe", "f32")
     tokens = ("--tokens", model / "tokens.npy")
-    got = logits(model, tmp_path / "q", model / "llama", "--recipe", recipe, *tokens)
-    assert np.sqrt(np.mean((got - exact) ** 2)) < bound * np.sqrt(np.mean(exact**2))
+    errors = []
+    for recipe in [plain, *better]:
+        got = logits(model, tmp_path / recipe, model / "llama", "--recipe", recipe, *tokens)
+        errors.append(np.sqrt(np.mean((got - exact) ** 2) / np.mean(exact**2)))
+    assert errors == sorted(errors, reverse=True), errors
 
 
 def test_static_scales_hold_what_was_seen(model):
@@ -139,10 +143,9 @@ def test_no_calibration(model, tmp_path):
 
 
 def test_statistics_of_another_model(model, tmp_path):
-    other = tiny_models.llama_folder(tmp_path / "other", rms_norm_eps=1e-5)
-    data = bytearray((other / "model.safetensors").read_bytes())
-    data[-4096:] = bytes(4096)
-    (other / "model.safetensors").write_bytes(data)
+    other = tiny_models.llama_folder(tmp_path / "other")
+    tensors, metadata = safetensors.read(other / "model.safetensors")
+    safetensors.write(other / "model.safetensors", {n: 2 * t for n, t in tensors.items()}, metadata)
     flags = ("--recipe", "w4a16-gptq", "--calibration", model / "statistics")
     done = run("quantc", other, *flags, "-o", tmp_path / "q", code=1)
     assert done.stderr.count("\n") == 1 and "statistics of another model" in done.stderr
