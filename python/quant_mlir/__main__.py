@@ -7,9 +7,10 @@ Exit codes: 0 done; 1 the input is at fault, with one line on stderr; 2 wrong us
 import argparse
 import pathlib
 import sys
+import tempfile
 from typing import Optional
 
-from .calibration_commands import add_calibrate
+from .calibration_commands import add_calibrate, add_texts, text_flags
 from .errors import InputError
 from .evaluation_commands import add_eval, add_report, positive
 
@@ -67,6 +68,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--target", help="cpu:native (default), cpu:x86-64-v4, cpu:x86-64-v3, …")
     p.add_argument("--name", help="the name of the files and of the C functions")
     p.add_argument("--batch", type=positive, help="the most tokens that one call takes")
+    p.add_argument(
+        "--calibration", metavar="S", help="statistics that calibrate wrote, for recipes that ask"
+    )
+    add_texts(p)
     p.add_argument("-o", dest="output", required=True, metavar="DIR")
 
     p = command("generate", run_generate, "continue a text, or answer it")
@@ -121,11 +126,14 @@ def run_compile(options) -> int:
     from . import tools
 
     flags = []
-    for name in ("recipe", "target", "name", "batch"):
+    for name in ("recipe", "target", "name", "batch", "calibration"):
         value = getattr(options, name)
         if value is not None:
             flags += [f"--{name}", value]
-    return tools.run("quantc", options.model, *flags, "-o", options.output)
+    with tempfile.TemporaryDirectory() as folder:
+        if options.text is not None or options.tokens is not None:
+            flags += text_flags(options, options.model, folder)
+        return tools.run("quantc", options.model, *flags, "-o", options.output)
 
 
 def run_generate(options) -> None:

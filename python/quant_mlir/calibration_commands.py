@@ -20,18 +20,8 @@ def add_calibrate(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "models", metavar="MODEL", nargs="+", help="a .gguf or .mlir file or a Hugging Face folder"
     )
-    p.add_argument("--text", metavar="FILE", help="what to run over")
-    p.add_argument("--tokens", metavar="T.npy", help="instead: token ids, one text or one a row")
+    add_texts(p)
     p.add_argument("-o", dest="output", metavar="S.safetensors")
-    p.add_argument("--windows", type=positive, default=128, metavar="N", help="default 128")
-    p.add_argument(
-        "--window-length",
-        "--window",
-        dest="window",
-        type=positive,
-        metavar="TOKENS",
-        help="most tokens of a text; default 512, for sentence encoders 128",
-    )
     p.add_argument(
         "--statistics",
         metavar="LIST",
@@ -46,6 +36,29 @@ def add_calibrate(p: argparse.ArgumentParser) -> None:
     p.set_defaults(command=run_calibrate, parser=p)
 
 
+def add_texts(p: argparse.ArgumentParser) -> None:
+    """What a model is run over to calibrate it."""
+    p.add_argument("--text", metavar="FILE", help="what to calibrate with")
+    p.add_argument("--tokens", metavar="T.npy", help="instead: token ids, one text or one a row")
+    p.add_argument("--windows", type=positive, default=128, metavar="N", help="default 128")
+    p.add_argument(
+        "--window-length",
+        "--window",
+        dest="window",
+        type=positive,
+        metavar="TOKENS",
+        help="most tokens of a text; default 512, for sentence encoders 128",
+    )
+
+
+def text_flags(options, model, folder) -> list:
+    """The same as flags of a tool that runs `model`; a text's tokens are kept in `folder`."""
+    tokens, length = options.tokens, options.window or 512
+    if tokens is None:
+        tokens, length = tokenize(options, model, folder)
+    return ["--tokens", tokens, f"--windows={options.windows}", f"--window-length={length}"]
+
+
 def run_calibrate(options) -> int:
     if options.show:
         return show(options)
@@ -56,17 +69,15 @@ def run_calibrate(options) -> int:
     if len(options.models) != 1 or (options.text is None) == (options.tokens is None):
         options.parser.error("one MODEL and one of --text and --tokens are needed")
     with tempfile.TemporaryDirectory() as folder:
-        tokens, length = options.tokens, options.window or 512
-        if tokens is None:
-            tokens, length = tokenize(options, folder)
-        flags = [f"--windows={options.windows}", f"--window-length={length}"]
+        flags = text_flags(options, options.models[0], folder)
         if options.statistics:
             flags.append(f"--statistics={options.statistics}")
         if options.threads:
             flags.append(f"-j={options.threads}")
         flags.append(f"--source={options.text or options.tokens}")
-        command = [options.models[0], "--tokens", tokens, "-o", options.output, *flags]
-        return tools.run("quant-calibrate", *command)
+        return tools.run(
+            "quant-calibrate", options.models[0], "-o", options.output, *flags
+        )
 
 
 def show(options) -> int:
@@ -80,7 +91,7 @@ def show(options) -> int:
     return 0
 
 
-def tokenize(options, folder) -> tuple:
+def tokenize(options, model, folder) -> tuple:
     """The text as a .npy file in `folder`, and how much of it is run at once."""
     import numpy as np
 
@@ -93,7 +104,7 @@ def tokenize(options, folder) -> tuple:
         raise InputError(f"{options.text}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InputError(f"{options.text}: not UTF-8 text") from None
-    command = [tools.find("quant-calibrate"), options.models[0], "--tokenizer", folder]
+    command = [tools.find("quant-calibrate"), model, "--tokenizer", folder]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise InputError(done.stderr.strip().split("error: ", 1)[-1])
