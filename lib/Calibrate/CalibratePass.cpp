@@ -50,9 +50,9 @@ private:
           std::max<int64_t>(options.windowLength, text.size());
     options.statistics = *content;
     ProgressLine progress("calibrating");
-    return calibrate(getOperation(), *texts, options,
-                     source.empty() ? tokens : source, out,
-                     [&](int64_t done, int64_t total) { progress(done, total); });
+    return calibrate(
+        getOperation(), *texts, options, source.empty() ? tokens : source, out,
+        [&](int64_t done, int64_t total) { progress(done, total); });
   }
 };
 

@@ -18,8 +18,7 @@ public:
     return model->run(
         windows,
         [&](size_t, ActivationStatistics &site) { return afterSite(site); },
-        nullptr,
-        [&](int64_t done, int64_t total) { progress(done, total); });
+        nullptr, [&](int64_t done, int64_t total) { progress(done, total); });
   }
 
   llvm::Error replaceWeight(StringRef name,

@@ -174,8 +174,8 @@ static llvm::Error makeWeightsFloat(ModuleOp module) {
     Value own =
         qt::LoadOp::create(builder, op->getLoc(), floats, load.getWeight());
     OpOperand *activation = op.getActivationOperand();
-    Operation *plain =
-        op.createQuantized(builder, own, activation ? activation->get() : Value());
+    Operation *plain = op.createQuantized(
+        builder, own, activation ? activation->get() : Value());
     op->replaceAllUsesWith(plain->getResults());
     op->erase();
     while (Operation *producer = weight.getDefiningOp()) {
@@ -209,8 +209,8 @@ static llvm::Error makeWeightsFloat(ModuleOp module) {
 // Equal stages
 //===----------------------------------------------------------------------===//
 
-/// The text of a stage's function without names, and with weights by number, so that equal layers
-/// have equal texts. Changes the function.
+/// The text of a stage's function without names, and with weights by number, so
+/// that equal layers have equal texts. Changes the function.
 static std::string normalizedText(func::FuncOp function, const Stage &stage) {
   llvm::StringMap<std::string> numbers;
   for (auto [number, weight] : llvm::enumerate(stage.weights))
@@ -285,14 +285,13 @@ void StagedModel::getDependentDialects(DialectRegistry &registry) {
 llvm::Expected<StageProgram>
 quantmlir::buildStages(ModuleOp module, const StagedModelOptions &options) {
   StageProgram program;
-  program.declarations =
-      ModuleOp::create(UnknownLoc::get(module.getContext()));
+  program.declarations = ModuleOp::create(UnknownLoc::get(module.getContext()));
   for (auto weight : module.getOps<qt::WeightOp>())
     program.declarations->push_back(weight->clone());
 
-  if (llvm::Error error = runPasses(
-          module, "cutting the model into stages",
-          [&](PassManager &pm) { observe(pm, options); }))
+  if (llvm::Error error =
+          runPasses(module, "cutting the model into stages",
+                    [&](PassManager &pm) { observe(pm, options); }))
     return std::move(error);
   if (llvm::Error error = describeStages(module, program))
     return std::move(error);

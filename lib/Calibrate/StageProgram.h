@@ -16,7 +16,7 @@ namespace quantmlir {
 struct StageValue {
   enum class Kind { Tokens, Live, Statistic, Output };
   Kind kind;
-  int64_t live = -1;           ///< Kind::Live
+  int64_t live = -1;             ///< Kind::Live
   qt::Statistics statistic = {}; ///< Kind::Statistic
   mlir::RankedTensorType type;
 };

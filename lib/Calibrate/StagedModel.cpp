@@ -20,9 +20,7 @@ struct FreeSession {
   void operator()(qm_session *session) const { qm_session_free(session); }
 };
 
-llvm::Error runtimeError() {
-  return llvm::createStringError(qm_last_error());
-}
+llvm::Error runtimeError() { return llvm::createStringError(qm_last_error()); }
 
 /// One text while it passes through the stages.
 struct Text {
@@ -166,11 +164,10 @@ llvm::Error StagedModel::Implementation::call(size_t number, size_t window,
       first = false;
       if (result.dtype != QM_F32 || result.rank == 0)
         return llvm::createStringError("the model's result is not f32");
-      if (llvm::Error error = output(
-              window,
-              {static_cast<const float *>(result.data),
-               size_t(tensorBytes(result) / 4)},
-              result.dims[result.rank - 1]))
+      if (llvm::Error error = output(window,
+                                     {static_cast<const float *>(result.data),
+                                      size_t(tensorBytes(result) / 4)},
+                                     result.dims[result.rank - 1]))
         return error;
       break;
     case StageValue::Kind::Tokens:
@@ -206,8 +203,7 @@ StagedModel::create(ModuleOp module, const StagedModelOptions &options) {
   llvm::Expected<StageProgram> program = buildStages(*copy, options);
   if (!program)
     return program.takeError();
-  auto implementation =
-      std::make_unique<Implementation>(std::move(*program));
+  auto implementation = std::make_unique<Implementation>(std::move(*program));
   implementation->options = options;
   implementation->batch = llvm::alignTo(options.windowLength, 16);
   if (auto size = module->getAttrOfType<IntegerAttr>("lm.vocab_size"))

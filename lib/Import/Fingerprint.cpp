@@ -14,8 +14,8 @@ static constexpr size_t sampledWeights = 5;
 static constexpr size_t sampledBytes = 4096;
 
 llvm::Expected<std::string> quantmlir::fingerprintModel(ModuleOp module) {
-  if (auto kept = module->getAttrOfType<StringAttr>(
-          qt::QTDialect::fingerprintAttrName))
+  if (auto kept =
+          module->getAttrOfType<StringAttr>(qt::QTDialect::fingerprintAttrName))
     return kept.str();
   SmallVector<qt::WeightOp> weights(module.getOps<qt::WeightOp>());
   llvm::sort(weights, [](qt::WeightOp a, qt::WeightOp b) {

@@ -36,8 +36,8 @@ void quantmlir::registerAllPasses() {
             pm, options,
             options.tokens.empty()
                 ? nullptr
-                : makeModelCalibration(options.tokens, {options.windows,
-                                                        options.windowLength}));
+                : makeModelCalibration(
+                      options.tokens, {options.windows, options.windowLength}));
       });
   mlir::PassPipelineRegistration<PackOptions>(
       "pack", "Stage: choose layouts for a target", buildPackPipeline);

@@ -80,8 +80,7 @@ static std::optional<Recipe> integerRecipe(StringRef name, bool asymmetric) {
     return std::nullopt;
   if (prefixed)
     group = 128;
-  if (rest.consume_front("-g") &&
-      (rest.consumeInteger(10, group) || group < 1))
+  if (rest.consume_front("-g") && (rest.consumeInteger(10, group) || group < 1))
     return std::nullopt;
   if (rest.consume_front("-asym"))
     asymmetric = true;

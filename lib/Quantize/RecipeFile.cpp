@@ -11,8 +11,8 @@
 //
 // `weights` and `input_activations` may also be a scheme as in the IR, "keep"
 // or "float". `rounding` in a group and `smoothing` beside the groups say what
-// is done to the numbers. What is not understood is an error: a setting that is silently
-// dropped would only be noticed by the quality of the model.
+// is done to the numbers. What is not understood is an error: a setting that is
+// silently dropped would only be noticed by the quality of the model.
 
 #include "RecipeFile.h"
 #include "llvm/ADT/SmallString.h"
@@ -343,8 +343,8 @@ bool RecipeReader::rounding(yaml::Node *node, Rounding &rounding) {
     if (key == "method") {
       if (!word(value, text))
         return false;
-      rounding.method = text == "gptq" ? Rounding::Method::GPTQ
-                                       : Rounding::Method::Nearest;
+      rounding.method =
+          text == "gptq" ? Rounding::Method::GPTQ : Rounding::Method::Nearest;
       return text == "gptq" || text == "nearest" ||
              fail(value, "method '" + text + "' is neither nearest nor gptq");
     }
@@ -356,8 +356,8 @@ bool RecipeReader::rounding(yaml::Node *node, Rounding &rounding) {
                        : text == "calibrated" ? Range::Calibrated
                                               : Range::Extremes;
       return text == "mse" || text == "calibrated" || text == "extremes" ||
-             fail(value, "range '" + text +
-                             "' is none of extremes, mse, calibrated");
+             fail(value,
+                  "range '" + text + "' is none of extremes, mse, calibrated");
     }
     gptqOption |= key == "damping" || key == "act_order";
     if (key == "damping")

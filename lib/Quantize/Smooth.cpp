@@ -35,7 +35,8 @@ std::vector<float> quantmlir::columnRms(ArrayRef<SiteWeight> weights,
   }
   std::vector<float> rms;
   for (double square : squares)
-    rms.push_back(float(std::sqrt(square / double(std::max<int64_t>(rows, 1)))));
+    rms.push_back(
+        float(std::sqrt(square / double(std::max<int64_t>(rows, 1)))));
   return rms;
 }
 

@@ -59,12 +59,11 @@ StatisticsWriter::create(StringRef path, ArrayRef<SiteInfo> sites,
   }
   std::string map =
       llvm::formatv("{0}", llvm::json::Value(std::move(weights))).str();
-  auto writer =
-      SafetensorsWriter::create(path, entries,
-                                {{"format", formatName},
-                                 {"model", metadata.model},
-                                 {"tokens", metadata.tokens},
-                                 {"weights", map}});
+  auto writer = SafetensorsWriter::create(path, entries,
+                                          {{"format", formatName},
+                                           {"model", metadata.model},
+                                           {"tokens", metadata.tokens},
+                                           {"weights", map}});
   if (!writer)
     return writer.takeError();
   std::unique_ptr<StatisticsWriter> result(new StatisticsWriter());
@@ -279,11 +278,12 @@ llvm::Error quantmlir::mergeStatistics(ArrayRef<std::string> inputs,
       same = file->sites()[i].name == first.sites()[i].name &&
              file->sites()[i].channels == first.sites()[i].channels;
     if (!same)
-      return fileError(file->path(), "has other sites or other statistics than " +
-                                         first.path());
+      return fileError(file->path(),
+                       "has other sites or other statistics than " +
+                           first.path());
   }
-  auto writer = StatisticsWriter::create(
-      output, first.sites(), first.content(), {first.metadata().model, tokens});
+  auto writer = StatisticsWriter::create(output, first.sites(), first.content(),
+                                         {first.metadata().model, tokens});
   if (!writer)
     return writer.takeError();
   for (size_t i = 0; i < first.sites().size(); ++i) {

@@ -31,8 +31,8 @@ JITModel::create(ModuleOp module, const JITOptions &options) {
   info.name = "jit";
   info.task = "graph";
   info.batch = options.batch;
-  if (auto size = module->getAttrOfType<IntegerAttr>(
-          lm::LMDialect::vocabSizeAttrName))
+  if (auto size =
+          module->getAttrOfType<IntegerAttr>(lm::LMDialect::vocabSizeAttrName))
     info.vocabulary = size.getInt();
   CodegenCPUOptions codegen;
   codegen.target = options.target;
@@ -49,17 +49,15 @@ JITModel::create(ModuleOp module, const JITOptions &options) {
     return jit.takeError();
   llvm::orc::JITDylib &library = (*jit)->getMainJITDylib();
   // What generated code calls: the runtime's barrier, and memcpy and the like.
-  auto process =
-      llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
-          (*jit)->getDataLayout().getGlobalPrefix());
+  auto process = llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
+      (*jit)->getDataLayout().getGlobalPrefix());
   if (!process)
     return process.takeError();
   library.addGenerator(std::move(*process));
   llvm::orc::SymbolMap symbols;
-  symbols[(*jit)->mangleAndIntern("qm_barrier")] =
-      llvm::orc::ExecutorSymbolDef(
-          llvm::orc::ExecutorAddr::fromPtr(&qm_barrier),
-          llvm::JITSymbolFlags::Exported | llvm::JITSymbolFlags::Callable);
+  symbols[(*jit)->mangleAndIntern("qm_barrier")] = llvm::orc::ExecutorSymbolDef(
+      llvm::orc::ExecutorAddr::fromPtr(&qm_barrier),
+      llvm::JITSymbolFlags::Exported | llvm::JITSymbolFlags::Callable);
   if (llvm::Error error =
           library.define(llvm::orc::absoluteSymbols(std::move(symbols))))
     return std::move(error);

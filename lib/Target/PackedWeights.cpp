@@ -96,8 +96,8 @@ llvm::Expected<PackedWeights> quantmlir::writePackedWeights(ModuleOp module,
       tensor.shape = llvm::to_vector(plain.getShape());
       llvm::raw_string_ostream(tensor.scheme) << plain.getElementType();
     }
-    if (auto error = weight->getAttrOfType<FloatAttr>(
-            qt::QTDialect::errorAttrName))
+    if (auto error =
+            weight->getAttrOfType<FloatAttr>(qt::QTDialect::errorAttrName))
       tensor.error = error.getValueAsDouble();
     packed.tensors.push_back(std::move(tensor));
   }

@@ -75,9 +75,7 @@ def run_calibrate(options) -> int:
         if options.threads:
             flags.append(f"-j={options.threads}")
         flags.append(f"--source={options.text or options.tokens}")
-        return tools.run(
-            "quant-calibrate", options.models[0], "-o", options.output, *flags
-        )
+        return tools.run("quant-calibrate", options.models[0], "-o", options.output, *flags)
 
 
 def show(options) -> int:

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+
 def softmax(x):
     e = np.exp(x - x.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)

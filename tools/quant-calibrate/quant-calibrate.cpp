@@ -19,18 +19,18 @@ using namespace quantmlir;
 namespace cl = llvm::cl;
 
 static cl::OptionCategory category("quant-calibrate options");
-static cl::list<std::string>
-    inputs(cl::Positional, cl::value_desc("MODEL"),
-           cl::desc("a .gguf file, a Hugging Face folder or an .mlir file; with "
-                    "--merge, statistics files"),
-           cl::cat(category));
+static cl::list<std::string> inputs(
+    cl::Positional, cl::value_desc("MODEL"),
+    cl::desc("a .gguf file, a Hugging Face folder or an .mlir file; with "
+             "--merge, statistics files"),
+    cl::cat(category));
 static cl::opt<std::string> output("o", cl::value_desc("FILE"),
                                    cl::desc("the statistics file to write"),
                                    cl::cat(category));
-static cl::opt<std::string>
-    tokens("tokens", cl::value_desc("FILE.npy"),
-           cl::desc("token ids: one long text, or a text a row that ends at -1"),
-           cl::cat(category));
+static cl::opt<std::string> tokens(
+    "tokens", cl::value_desc("FILE.npy"),
+    cl::desc("token ids: one long text, or a text a row that ends at -1"),
+    cl::cat(category));
 static cl::opt<int64_t> windows("windows", cl::init(128),
                                 cl::desc("most texts to run"),
                                 cl::cat(category));
@@ -101,8 +101,8 @@ static llvm::Error run() {
   if (!module)
     return diagnostics.explain(module.takeError());
   if (!tokenizer.empty()) {
-    auto name = (**module)->getAttrOfType<StringAttr>(
-        lm::LMDialect::sourceAttrName);
+    auto name =
+        (**module)->getAttrOfType<StringAttr>(lm::LMDialect::sourceAttrName);
     auto kind = writeTokenizer(name ? name.getValue() : "", tokenizer);
     if (kind && kind->empty())
       return fileError(input, "has no tokenizer; pass --tokens");
@@ -111,8 +111,8 @@ static llvm::Error run() {
     return kind.takeError();
   }
 
-  llvm::Expected<OutputFolder> scratch = OutputFolder::create(
-      llvm::sys::path::parent_path(output.getValue()));
+  llvm::Expected<OutputFolder> scratch =
+      OutputFolder::create(llvm::sys::path::parent_path(output.getValue()));
   if (!scratch)
     return scratch.takeError();
   if (StringRef(input).ends_with(".mlir"))

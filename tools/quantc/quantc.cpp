@@ -33,11 +33,11 @@ static cl::opt<std::string> recipe("recipe", cl::init("as-stored"),
                                    cl::value_desc("NAME|FILE"),
                                    cl::desc("how to quantize"),
                                    cl::cat(category));
-static cl::opt<std::string>
-    tokens("tokens", cl::value_desc("FILE.npy"),
-           cl::desc("token ids to calibrate with, for recipes that need it: the "
-                    "model is run over them while it is quantized"),
-           cl::cat(category));
+static cl::opt<std::string> tokens(
+    "tokens", cl::value_desc("FILE.npy"),
+    cl::desc("token ids to calibrate with, for recipes that need it: the "
+             "model is run over them while it is quantized"),
+    cl::cat(category));
 static cl::opt<std::string> calibration(
     "calibration", cl::value_desc("FILE"),
     cl::desc("instead: statistics that were written before (qt-calibrate)"),
@@ -112,9 +112,8 @@ static llvm::Error quantize(ModuleOp module, StringRef weightsFolder) {
   options.tokens = tokens;
   buildQuantizePipeline(
       pm, options,
-      tokens.empty()
-          ? nullptr
-          : makeModelCalibration(tokens, {windows, windowLength}));
+      tokens.empty() ? nullptr
+                     : makeModelCalibration(tokens, {windows, windowLength}));
   if (failed(pm.run(module)))
     return llvm::createStringError("quantizing with recipe '" + recipe +
                                    "' failed");
@@ -172,7 +171,8 @@ int main(int argc, char **argv) {
   if (!name.empty() && !isIdentifier(name))
     return usageError("quantc", "--name '" + name + "' is not an identifier");
   if (!tokens.empty() && !calibration.empty())
-    return usageError("quantc", "--tokens and --calibration exclude each other");
+    return usageError("quantc",
+                      "--tokens and --calibration exclude each other");
   if (windows < 1 || windowLength < 1)
     return usageError("quantc", "--windows and --window-length are positive");
   if (batch < 16 || batch > 4096 || batch % 16 != 0)

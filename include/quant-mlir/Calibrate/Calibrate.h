@@ -26,8 +26,8 @@ llvm::Expected<std::vector<Window>> readWindows(llvm::StringRef path,
 /// Runs the model over the windows and writes the statistics of every site,
 /// one site in memory at a time. `source` says where the tokens came from.
 llvm::Error calibrate(mlir::ModuleOp module, llvm::ArrayRef<Window> windows,
-                      const StagedModelOptions &options,
-                      llvm::StringRef source, llvm::StringRef output,
+                      const StagedModelOptions &options, llvm::StringRef source,
+                      llvm::StringRef output,
                       StagedModel::Progress progress = nullptr);
 
 /// Progress in percent with the time left, on stderr if a person is watching.

@@ -14,9 +14,10 @@
 //
 // Between stages, what later ones need of each text is kept in memory; each
 // token passes each layer once. All stages are compiled once, by this compiler,
-// with f32 weights; layers that are alike share their code. A stage's weights are made when it starts and given back
-// when no later one needs them soon, so memory holds one stage's weights, one
-// site's Hessian and the texts' hidden states, however deep the model is.
+// with f32 weights; layers that are alike share their code. A stage's weights
+// are made when it starts and given back when no later one needs them soon, so
+// memory holds one stage's weights, one site's Hessian and the texts' hidden
+// states, however deep the model is.
 
 #ifndef QUANT_MLIR_CALIBRATE_STAGEDMODEL_H
 #define QUANT_MLIR_CALIBRATE_STAGEDMODEL_H
@@ -44,9 +45,9 @@ using Window = std::vector<int32_t>;
 class StagedModel {
 public:
   /// Compiles the float graph of `module`, which is left alone: weights are
-  /// `qt.load` or `qt.dequantize` of one, and there is one function with linears,
-  /// which takes tokens (and, for language models, position, outputs and a
-  /// cache). Weight files are read when stages run.
+  /// `qt.load` or `qt.dequantize` of one, and there is one function with
+  /// linears, which takes tokens (and, for language models, position, outputs
+  /// and a cache). Weight files are read when stages run.
   static llvm::Expected<std::unique_ptr<StagedModel>>
   create(mlir::ModuleOp module, const StagedModelOptions &options);
   ~StagedModel();
@@ -79,8 +80,7 @@ public:
   llvm::Expected<std::vector<float>> readWeight(llvm::StringRef name);
   /// Gives a weight other numbers until the last stage that reads it has run;
   /// called before `run`, that means for the whole run.
-  llvm::Error replaceWeight(llvm::StringRef name,
-                            std::vector<float> values);
+  llvm::Error replaceWeight(llvm::StringRef name, std::vector<float> values);
 
 private:
   struct Implementation;

@@ -61,8 +61,8 @@ struct Smoothing {
   };
   Method method = Method::SmoothQuant;
   Measure measure = Measure::RMS;
-  /// SmoothQuant: the migration strength, 0 to 1; if there is none, the best one
-  /// for each activation is searched (by Measure::Max).
+  /// SmoothQuant: the migration strength, 0 to 1; if there is none, the best
+  /// one for each activation is searched (by Measure::Max).
   std::optional<double> strength = 0.5;
 };
 

@@ -129,10 +129,10 @@ typedef struct qm_model qm_model;
 qm_status qm_model_open(const qm_descriptor *descriptor,
                         const char *weights_path, qm_model **model);
 
-/* The same with packed weights that the application has in memory: `bytes` bytes
- * at `data`, aligned to 64, which is the data section of a weights file and is
- * not checked. They must outlive the model and all its sessions; what they
- * contain may change between calls. */
+/* The same with packed weights that the application has in memory: `bytes`
+ * bytes at `data`, aligned to 64, which is the data section of a weights file
+ * and is not checked. They must outlive the model and all its sessions; what
+ * they contain may change between calls. */
 qm_status qm_model_open_memory(const qm_descriptor *descriptor, void *data,
                                int64_t bytes, qm_model **model);
 

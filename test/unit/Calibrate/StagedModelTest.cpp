@@ -82,13 +82,15 @@ protected:
   void write(std::vector<std::pair<std::string, std::vector<float>>> weights) {
     std::vector<SafetensorsWriter::Entry> entries;
     for (auto &[name, values] : weights)
-      entries.push_back({name, "F32", {int64_t(values.size()) / size, size},
+      entries.push_back({name,
+                         "F32",
+                         {int64_t(values.size()) / size, size},
                          values.size() * 4});
     auto writer = llvm::cantFail(SafetensorsWriter::create(path(), entries));
     for (auto &[name, values] : weights)
-      llvm::cantFail(writer->append(
-          {reinterpret_cast<const uint8_t *>(values.data()),
-           values.size() * 4}));
+      llvm::cantFail(
+          writer->append({reinterpret_cast<const uint8_t *>(values.data()),
+                          values.size() * 4}));
     llvm::cantFail(writer->finish());
   }
 
@@ -130,25 +132,25 @@ TEST_F(StagedModelTest, StatisticsAndOutputs) {
   std::vector<ActivationStatistics> found;
   std::vector<std::vector<float>> outputs;
   int64_t calls = 0;
-  ASSERT_EQ(messageOf((*model)->run(
-                windows,
-                [&](size_t site, ActivationStatistics &statistics) {
-                  EXPECT_EQ(site, found.size());
-                  found.push_back(std::move(statistics));
-                  return llvm::Error::success();
-                },
-                [&](size_t window, llvm::ArrayRef<float> values,
-                    int64_t columns) {
-                  EXPECT_EQ(window, outputs.size());
-                  EXPECT_EQ(columns, size);
-                  outputs.push_back(values.vec());
-                  return llvm::Error::success();
-                },
-                [&](int64_t done, int64_t total) {
-                  EXPECT_EQ(done, ++calls);
-                  EXPECT_EQ(total, 6);
-                })),
-            "");
+  ASSERT_EQ(
+      messageOf((*model)->run(
+          windows,
+          [&](size_t site, ActivationStatistics &statistics) {
+            EXPECT_EQ(site, found.size());
+            found.push_back(std::move(statistics));
+            return llvm::Error::success();
+          },
+          [&](size_t window, llvm::ArrayRef<float> values, int64_t columns) {
+            EXPECT_EQ(window, outputs.size());
+            EXPECT_EQ(columns, size);
+            outputs.push_back(values.vec());
+            return llvm::Error::success();
+          },
+          [&](int64_t done, int64_t total) {
+            EXPECT_EQ(done, ++calls);
+            EXPECT_EQ(total, 6);
+          })),
+      "");
   EXPECT_EQ(calls, 6);
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0].tokens, 4);
@@ -260,12 +262,12 @@ TEST_F(StagedModelTest, BadWeights) {
   std::vector<float> broken = diagonal(1);
   broken[17] = NAN;
   ASSERT_EQ(messageOf((*model)->replaceWeight("down", broken)), "");
-  EXPECT_THAT(messageOf((*model)->run(
-                  windows, ignore,
-                  [](size_t, llvm::ArrayRef<float>, int64_t) {
-                    return llvm::Error::success();
-                  })),
-              HasSubstr("tensor 'down': has NaN or infinity in rows 0 to"));
+  EXPECT_THAT(
+      messageOf((*model)->run(windows, ignore,
+                              [](size_t, llvm::ArrayRef<float>, int64_t) {
+                                return llvm::Error::success();
+                              })),
+      HasSubstr("tensor 'down': has NaN or infinity in rows 0 to"));
   // An error of the caller's own ends the run.
   EXPECT_EQ(messageOf((*model)->run(windows,
                                     [](size_t, ActivationStatistics &) {

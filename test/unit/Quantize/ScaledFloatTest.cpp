@@ -42,8 +42,8 @@ static void expectGolden(const ScaledFloatFormat &format,
       EXPECT_EQ(smallFloatToF32(format.element, matrix.codes[i]), 0);
     else
       ASSERT_EQ(matrix.codes[i], expected) << i << ": " << w[i];
-    float scale = matrix.scales[i / k / format.rows(n) * groups +
-                                i % k / columns];
+    float scale =
+        matrix.scales[i / k / format.rows(n) * groups + i % k / columns];
     if (format.scale == Scale::E4M3)
       scale /= matrix.global;
     EXPECT_EQ(smallFloatToF32(format.element, matrix.codes[i]) * scale,
@@ -98,8 +98,8 @@ TEST(ScaledFloat, Errors) {
   EXPECT_EQ(toString(infinite.takeError()), "row 1, column 2 is infinite");
 
   values[5] = 1e30f;
-  auto large = quantizeScaledFloat(values, 2, 3,
-                                   {SmallFloat::E4M3FN, 1, 0, Scale::F16});
+  auto large =
+      quantizeScaledFloat(values, 2, 3, {SmallFloat::E4M3FN, 1, 0, Scale::F16});
   ASSERT_FALSE(bool(large));
   EXPECT_EQ(toString(large.takeError()),
             "the scale of row 1, group 0 does not fit its type: the values are "

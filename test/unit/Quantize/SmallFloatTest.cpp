@@ -98,16 +98,15 @@ TEST(SmallFloat, PowersOfTwo) {
 TEST(SmallFloat, BlockScalesLikeOthers) {
   auto x = golden<float>("mx.x");
   ASSERT_EQ(x.size(), 8u * 128);
-  std::pair<const char *, MXRounding> modes[] = {
-      {"FLOOR", MXRounding::Floor},
-      {"CEIL", MXRounding::Ceil},
-      {"EVEN", MXRounding::Even},
-      {"RCEIL", MXRounding::RCeil}};
+  std::pair<const char *, MXRounding> modes[] = {{"FLOOR", MXRounding::Floor},
+                                                 {"CEIL", MXRounding::Ceil},
+                                                 {"EVEN", MXRounding::Even},
+                                                 {"RCEIL", MXRounding::RCeil}};
   for (const Case &c : cases)
     for (auto [name, mode] : modes) {
       SCOPED_TRACE(std::string(c.name) + " " + name);
-      auto scales = golden<uint8_t>("mx." + Twine(c.name) + "." + name +
-                                    ".scale");
+      auto scales =
+          golden<uint8_t>("mx." + Twine(c.name) + "." + name + ".scale");
       auto data = golden<uint8_t>("mx." + Twine(c.name) + "." + name + ".data");
       for (size_t block = 0; block < scales.size(); ++block) {
         float largest = 0;

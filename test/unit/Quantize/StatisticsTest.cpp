@@ -204,8 +204,7 @@ TEST_F(StatisticsTest, WritingChecksWhatItIsGiven) {
   EXPECT_THAT(messageOf(write("a", s)),
               HasSubstr("site 'q': max has 3 values, not 2"));
   std::vector<SiteInfo> sites = {{"first", {"first"}, 2}, {"q", {"q"}, 2}};
-  auto writer =
-      StatisticsWriter::create(path("b"), sites, {}, {"m", "t"});
+  auto writer = StatisticsWriter::create(path("b"), sites, {}, {"m", "t"});
   ASSERT_TRUE(bool(writer));
   EXPECT_THAT(messageOf((*writer)->append(statisticsOf({{1, 2}}))),
               HasSubstr("site 'q': is not the next to be written"));

@@ -167,22 +167,23 @@ void GramEmitter::emitTile(Value left, Value i, int64_t count, Value right,
                            int64_t j, bool masked) {
   VectorType f32 = b.f32Vec(lanes);
   SmallVector<Value> zeros(count * vectors, b.constant(f32, 0));
-  SmallVector<Value> sums = b.loop(
-      b.index(0), b.size(packed, 1), 1, zeros,
-      [&](Value m, ValueRange carried) {
-        SmallVector<Value> acc(carried), columnsAt;
-        for (int64_t v = 0; v < vectors; ++v)
-          columnsAt.push_back(
-              b.load(f32, packed, {right, m, b.index(j + v * lanes)}));
-        for (int64_t r = 0; r < count; ++r) {
-          Value x = b.splat(b.loadScalar(packed, {left, m, b.add(i, r)}), lanes);
-          for (int64_t v = 0; v < vectors; ++v) {
-            Value &sum = acc[r * vectors + v];
-            sum = b.fma(columnsAt[v], x, sum);
-          }
-        }
-        return acc;
-      });
+  SmallVector<Value> sums =
+      b.loop(b.index(0), b.size(packed, 1), 1, zeros,
+             [&](Value m, ValueRange carried) {
+               SmallVector<Value> acc(carried), columnsAt;
+               for (int64_t v = 0; v < vectors; ++v)
+                 columnsAt.push_back(
+                     b.load(f32, packed, {right, m, b.index(j + v * lanes)}));
+               for (int64_t r = 0; r < count; ++r) {
+                 Value x = b.splat(b.loadScalar(packed, {left, m, b.add(i, r)}),
+                                   lanes);
+                 for (int64_t v = 0; v < vectors; ++v) {
+                   Value &sum = acc[r * vectors + v];
+                   sum = b.fma(columnsAt[v], x, sum);
+                 }
+               }
+               return acc;
+             });
   Value row = b.add(b.mul(left, columns), i);
   for (int64_t v = 0; v < vectors; ++v) {
     Value column = b.add(b.mul(right, columns), j + v * lanes);
@@ -211,9 +212,8 @@ void GramEmitter::emit() {
     auto withLeft = [&](Value left, int64_t rows, bool masked) {
       int64_t full = rows / rowTile * rowTile;
       for (int64_t j = 0; j < columns; j += lanes * vectors) {
-        b.loop(0, full, rowTile, [&](Value i) {
-          emitTile(left, i, rowTile, right, j, masked);
-        });
+        b.loop(0, full, rowTile,
+               [&](Value i) { emitTile(left, i, rowTile, right, j, masked); });
         for (int64_t i = full; i < rows; ++i)
           emitTile(left, b.index(i), 1, right, j, masked);
       }

@@ -70,8 +70,7 @@ static LogicalResult fixOutputs(func::FuncOp function) {
   for (BlockArgument argument : function.getArguments()) {
     auto name = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(),
                                                       "lm.name");
-    if (!name || name.getValue() != "outputs" ||
-        !argument.getType().isIndex())
+    if (!name || name.getValue() != "outputs" || !argument.getType().isIndex())
       continue;
     auto tokens = dyn_cast<RankedTensorType>(function.getArgument(0).getType());
     if (!tokens || tokens.getRank() == 0)
@@ -92,9 +91,10 @@ void DropCachePass::runOnOperation() {
   if (function.isExternal())
     return;
   for (;;) {
-    auto cache = llvm::find_if(
-        function.getArguments(),
-        [](BlockArgument argument) { return isa<KVCacheType>(argument.getType()); });
+    auto cache =
+        llvm::find_if(function.getArguments(), [](BlockArgument argument) {
+          return isa<KVCacheType>(argument.getType());
+        });
     if (cache == function.args_end())
       break;
     if (failed(dropFrom(*cache)))

@@ -280,9 +280,8 @@ LogicalResult ObserveOp::verify() {
     return emitOpError("C1: the last dimension must be static, got ") << type;
   SmallVector<Statistics> list = listStatistics(getStatistics());
   if (list.empty() || list.size() != getNumResults())
-    return emitOpError("C2: has ")
-           << list.size() << " statistics, but " << getNumResults()
-           << " results";
+    return emitOpError("C2: has ") << list.size() << " statistics, but "
+                                   << getNumResults() << " results";
   for (auto [one, result] : llvm::zip(list, getResultTypes())) {
     RankedTensorType wanted = statisticType(getContext(), one, getChannels());
     if (result != wanted)

@@ -70,8 +70,7 @@ void AWQPass::runOnOperation() {
   content.range = content.histogram = false;
   auto statistics = provider->create(getOperation(), content);
   if (!statistics) {
-    emitError(getOperation().getLoc(),
-              llvm::toString(statistics.takeError()));
+    emitError(getOperation().getLoc(), llvm::toString(statistics.takeError()));
     return signalPassFailure();
   }
   FailureOr<SmoothingCounts> counts = smoothActivations(
@@ -83,8 +82,8 @@ void AWQPass::runOnOperation() {
   numDeclined += counts->declined;
 }
 
-std::unique_ptr<Pass> quantmlir::qt::createAWQPass(
-    const AWQPassOptions &options,
-    std::shared_ptr<CalibrationProvider> provider) {
+std::unique_ptr<Pass>
+quantmlir::qt::createAWQPass(const AWQPassOptions &options,
+                             std::shared_ptr<CalibrationProvider> provider) {
   return std::make_unique<AWQPass>(options, std::move(provider));
 }

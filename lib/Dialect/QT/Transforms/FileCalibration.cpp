@@ -80,8 +80,8 @@ llvm::Error FileCalibration::applySmoothing(ActivationStatistics &site) {
   auto weight = module.lookupSymbol<WeightOp>(site.readers.front());
   if (!weight)
     return llvm::Error::success();
-  auto factors = source.readVector(weight.getFile(),
-                                   site.site + smoothingSuffix.str());
+  auto factors =
+      source.readVector(weight.getFile(), site.site + smoothingSuffix.str());
   if (!factors)
     return factors.takeError();
   if (factors->empty())

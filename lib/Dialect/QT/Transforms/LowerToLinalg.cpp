@@ -287,11 +287,13 @@ public:
     case Statistics::Range:
       return range(type);
     case Statistics::SumAbs:
-      return perChannel(0, [](OpBuilder &b, Location loc, Value sum,
-                              ValueRange element) -> Value {
-        Value magnitude = math::AbsFOp::create(b, loc, element[0]);
-        return arith::AddFOp::create(b, loc, sum, magnitude);
-      });
+      return perChannel(0,
+                        [](OpBuilder &b, Location loc, Value sum,
+                           ValueRange element) -> Value {
+                          Value magnitude =
+                              math::AbsFOp::create(b, loc, element[0]);
+                          return arith::AddFOp::create(b, loc, sum, magnitude);
+                        });
     case Statistics::Gram:
       return gram();
     case Statistics::Histogram:
@@ -321,14 +323,16 @@ private:
   }
   Value range(RankedTensorType type) {
     double infinity = std::numeric_limits<double>::infinity();
-    Value least = perChannel(infinity, [](OpBuilder &b, Location loc, Value old,
-                                          ValueRange element) -> Value {
-      return arith::MinimumFOp::create(b, loc, old, element[0]);
-    });
-    Value most = perChannel(-infinity, [](OpBuilder &b, Location loc, Value old,
-                                          ValueRange element) -> Value {
-      return arith::MaximumFOp::create(b, loc, old, element[0]);
-    });
+    Value least = perChannel(
+        infinity,
+        [](OpBuilder &b, Location loc, Value old, ValueRange element) -> Value {
+          return arith::MinimumFOp::create(b, loc, old, element[0]);
+        });
+    Value most = perChannel(
+        -infinity,
+        [](OpBuilder &b, Location loc, Value old, ValueRange element) -> Value {
+          return arith::MaximumFOp::create(b, loc, old, element[0]);
+        });
     SmallVector<OpFoldResult> sizes = {builder.getIndexAttr(2), xSizes.back()};
     return emit.map(
         type.getElementType(), sizes,
@@ -336,22 +340,22 @@ private:
         [](OpBuilder &b, Location loc, ValueRange elements) -> Value {
           Value row = linalg::IndexOp::create(b, loc, 0);
           Value zero = arith::ConstantIndexOp::create(b, loc, 0);
-          Value first = arith::CmpIOp::create(
-              b, loc, arith::CmpIPredicate::eq, row, zero);
+          Value first = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
+                                              row, zero);
           return arith::SelectOp::create(b, loc, first, elements[0],
                                          elements[1]);
         });
   }
   Value gram() {
     SmallVector<OpFoldResult> channels(2, xSizes.back());
-    return emit.reduce(loopSizes(channels), 2, 0,
-                       {operand(2, 0), operand(2, 1)},
-                       [](OpBuilder &b, Location loc, Value sum,
-                          ValueRange elements) -> Value {
-                         Value product = arith::MulFOp::create(
-                             b, loc, elements[0], elements[1]);
-                         return arith::AddFOp::create(b, loc, sum, product);
-                       });
+    return emit.reduce(
+        loopSizes(channels), 2, 0, {operand(2, 0), operand(2, 1)},
+        [](OpBuilder &b, Location loc, Value sum,
+           ValueRange elements) -> Value {
+          Value product =
+              arith::MulFOp::create(b, loc, elements[0], elements[1]);
+          return arith::AddFOp::create(b, loc, sum, product);
+        });
   }
   /// Every bin looks at every value: slow, and plain to read.
   Value histogram(RankedTensorType type) {
@@ -372,16 +376,16 @@ private:
       bin = arith::SubIOp::create(b, loc, bin, number(histogramBase));
       bin = arith::MaxSIOp::create(b, loc, bin, number(0));
       bin = arith::MinSIOp::create(b, loc, bin, number(histogramBins - 1));
-      Value own = arith::IndexCastOp::create(b, loc, i32,
-                                             linalg::IndexOp::create(b, loc, 0));
+      Value own = arith::IndexCastOp::create(
+          b, loc, i32, linalg::IndexOp::create(b, loc, 0));
       return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, bin, own);
     };
     // Counted in f32, which is exact up to 2^24.
     Value counts = emit.reduce(
         sizes, 1, 0, {{x, emit.dims(sizes.size(), which)}},
         [&](OpBuilder &b, Location loc, Value sum, ValueRange elements) {
-          Value one = arith::UIToFPOp::create(
-              b, loc, b.getF32Type(), isInBin(b, loc, elements[0]));
+          Value one = arith::UIToFPOp::create(b, loc, b.getF32Type(),
+                                              isInBin(b, loc, elements[0]));
           return arith::AddFOp::create(b, loc, sum, one).getResult();
         });
     return emit.map(type.getElementType(), bins, {{counts, emit.dims(1, {0})}},

@@ -68,8 +68,8 @@ void ObservePass::runOnOperation() {
     LoadOp load = getWeightSource(op.getWeightOperand().get());
     if (!activation || !load)
       return;
-    Site &site = sites.try_emplace(activation->get(), Site{op, {}})
-                     .first->second;
+    Site &site =
+        sites.try_emplace(activation->get(), Site{op, {}}).first->second;
     site.weights.insert(load.getWeight());
   });
 

@@ -107,8 +107,7 @@ LogicalResult QuantizePass::decide(Decision &decision) {
   if (!decision.scheme)
     return failure();
 
-  const RecipeRule &rule =
-      rules.getRule(decision.readers, weight.getSymName());
+  const RecipeRule &rule = rules.getRule(decision.readers, weight.getSymName());
   decision.rule = &rule;
   if (rule.weights.text == "keep")
     return success();
@@ -148,8 +147,7 @@ LogicalResult QuantizePass::decide() {
     if (failed(decide(decision)))
       return failure();
   for (ActivationSite &site : findActivationSites(getOperation()))
-    for (auto [reader, weight] :
-         llvm::zip_equal(site.readers, site.weights)) {
+    for (auto [reader, weight] : llvm::zip_equal(site.readers, site.weights)) {
       siteOf[reader] = site.getName();
       const RecipeRule &rule = *decisions[weight].rule;
       if (rule.staticActivations)
@@ -212,9 +210,9 @@ llvm::Error QuantizePass::writeOne(Decision &decision,
   if (!values)
     return values.takeError();
   QuantTensorType type = decision.newType();
-  llvm::Expected<RoundedWeight> rounded = roundWeight(
-      decision.scheme, decision.rule->rounding, std::move(*values), type.getNumRows(),
-      type.getRowLength(), statistics);
+  llvm::Expected<RoundedWeight> rounded =
+      roundWeight(decision.scheme, decision.rule->rounding, std::move(*values),
+                  type.getNumRows(), type.getRowLength(), statistics);
   if (!rounded)
     return tensorError(weight.getFile(), weight.getTensorName(),
                        llvm::toString(rounded.takeError()));
@@ -241,25 +239,26 @@ llvm::Error QuantizePass::writeCalibrated(ArrayRef<Decision *> calibrated,
   if (!calibration)
     return calibration.takeError();
   size_t next = 0, scales = 0;
-  llvm::Error error = (*calibration)->run([&](ActivationStatistics &site)
-                                              -> llvm::Error {
-    if (auto *found = staticScales.find(site.site);
-        found != staticScales.end()) {
-      auto scale = getStaticScale(found->second.first, site.absMax());
-      if (!scale)
-        return scale.takeError();
-      found->second.second = *scale;
-      ++scales;
-    }
-    // In the order in which the file announces them, which is the program's.
-    while (next < calibrated.size() &&
-           llvm::is_contained(site.readers,
-                              calibrated[next]->weight.getSymName()))
-      if (llvm::Error error = writeOne(*calibrated[next++], writer, &site,
-                                       calibration->get()))
-        return error;
-    return llvm::Error::success();
-  });
+  llvm::Error error =
+      (*calibration)->run([&](ActivationStatistics &site) -> llvm::Error {
+        if (auto *found = staticScales.find(site.site);
+            found != staticScales.end()) {
+          auto scale = getStaticScale(found->second.first, site.absMax());
+          if (!scale)
+            return scale.takeError();
+          found->second.second = *scale;
+          ++scales;
+        }
+        // In the order in which the file announces them, which is the
+        // program's.
+        while (next < calibrated.size() &&
+               llvm::is_contained(site.readers,
+                                  calibrated[next]->weight.getSymName()))
+          if (llvm::Error error = writeOne(*calibrated[next++], writer, &site,
+                                           calibration->get()))
+            return error;
+        return llvm::Error::success();
+      });
   if (error)
     return error;
   for (auto &[site, scale] : staticScales)
@@ -318,8 +317,8 @@ LogicalResult QuantizePass::writeChanged() {
   llvm::for_each(calibrated, announce);
   for (auto &[site, scale] : staticScales)
     entries.push_back({(site + inputScaleSuffix).str(), "F32", {1}, 4});
-  auto writer = SafetensorsWriter::create(
-      file, entries, {{"recipe", rules.getRecipe().name}});
+  auto writer = SafetensorsWriter::create(file, entries,
+                                          {{"recipe", rules.getRecipe().name}});
   if (!writer)
     return fail(writer.takeError());
   for (Decision *decision : changed)
@@ -344,8 +343,8 @@ void QuantizePass::replace(QuantizableOpInterface op, Decision &decision,
   StringRef site = siteOf.lookup(op);
   std::string scale =
       staticScales.contains(site) ? (site + inputScaleSuffix).str() : "";
-  Value activation = activations.quantize(builder, op, decision.scheme,
-                                          *decision.rule, scale);
+  Value activation =
+      activations.quantize(builder, op, decision.scheme, *decision.rule, scale);
   auto load = LoadOp::create(builder, op.getLoc(), decision.newType(),
                              decision.weight.getSymName());
   decision.newLoads.push_back(load);
@@ -419,8 +418,8 @@ void QuantizePass::runOnOperation() {
   for (auto &[op, decision] : decisions)
     redeclare(decision, loads);
   declareScales();
-  getOperation()->setAttr("qt.recipe",
-                          StringAttr::get(&getContext(), rules.getRecipe().name));
+  getOperation()->setAttr(
+      "qt.recipe", StringAttr::get(&getContext(), rules.getRecipe().name));
 
   // The stage's contract.
   getOperation().walk([&](QuantizableOpInterface op) {

@@ -47,9 +47,9 @@ Value ActivationQuantizer::quantize(OpBuilder &builder,
   builder.setInsertionPointAfterValue(x);
   Value reach;
   if (!scale.empty())
-    reach = LoadOp::create(builder, op.getLoc(),
-                           RankedTensorType::get(1, builder.getF32Type()),
-                           scale);
+    reach =
+        LoadOp::create(builder, op.getLoc(),
+                       RankedTensorType::get(1, builder.getF32Type()), scale);
   known = QuantizeOp::create(builder, op.getLoc(),
                              QuantTensorType::get(type, scheme), x,
                              /*multiplier=*/Value(), reach);
@@ -63,10 +63,10 @@ Value ActivationQuantizer::inliersOf(OpBuilder &builder, Value x,
   if (!known) {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointAfterValue(x);
-    auto split = SplitOutliersOp::create(builder, x.getLoc(), x.getType(),
-                                         x.getType(), x,
-                                         builder.getF64FloatAttr(threshold),
-                                         /*per_token=*/UnitAttr());
+    auto split =
+        SplitOutliersOp::create(builder, x.getLoc(), x.getType(), x.getType(),
+                                x, builder.getF64FloatAttr(threshold),
+                                /*per_token=*/UnitAttr());
     known = split.getInliers();
   }
   return known;
@@ -84,9 +84,10 @@ Value ActivationQuantizer::addOutliers(OpBuilder &builder, MatmulOp matmul) {
   return arith::AddFOp::create(builder, matmul.getLoc(), matmul, outlying);
 }
 
-llvm::Expected<float>
-quantmlir::qt::getStaticScale(QuantSchemeInterface scheme, float reach) {
-  std::vector<std::vector<uint8_t>> parts(scheme.getStorageParts({1, 1}).size());
+llvm::Expected<float> quantmlir::qt::getStaticScale(QuantSchemeInterface scheme,
+                                                    float reach) {
+  std::vector<std::vector<uint8_t>> parts(
+      scheme.getStorageParts({1, 1}).size());
   if (llvm::Error error = scheme.quantizeMatrix(reach, 1, 1, parts))
     return std::move(error);
   SmallVector<ArrayRef<uint8_t>> bytes(parts.begin(), parts.end());

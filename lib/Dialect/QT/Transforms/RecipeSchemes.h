@@ -20,9 +20,8 @@ public:
   QuantSchemeInterface parse(const RecipeText &text);
   /// The rule for a weight that these ops read; one that keeps it if none is
   /// meant for it.
-  const RecipeRule &
-  getRule(llvm::ArrayRef<QuantizableOpInterface> readers,
-          llvm::StringRef weight) const;
+  const RecipeRule &getRule(llvm::ArrayRef<QuantizableOpInterface> readers,
+                            llvm::StringRef weight) const;
   /// Warns about targets of a file that name no layer: typing errors, most
   /// likely. `layers`: class and weight of every layer.
   void warnAboutIdleTargets(

@@ -4,10 +4,10 @@
 // the rest and use up all eight bits. The weights behind them are calm, so we
 // trade: divide the loud channel, multiply its weight column.
 
+#include "quant-mlir/Quantize/Smooth.h"
 #include "Smoothing.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Quantize/Hessian.h"
-#include "quant-mlir/Quantize/Smooth.h"
 #include <cmath>
 
 namespace quantmlir::qt {
@@ -95,21 +95,20 @@ void SmoothPass::runOnOperation() {
   content.hessian = strength < 0 || measure == "rms";
   auto statistics = provider->create(getOperation(), content);
   if (!statistics) {
-    emitError(getOperation().getLoc(),
-              llvm::toString(statistics.takeError()));
+    emitError(getOperation().getLoc(), llvm::toString(statistics.takeError()));
     return signalPassFailure();
   }
-  FailureOr<SmoothingCounts> counts = smoothActivations(
-      getOperation(), **statistics, weightsOut,
-      [&](SmoothingInput &input) { return choose(input); });
+  FailureOr<SmoothingCounts> counts =
+      smoothActivations(getOperation(), **statistics, weightsOut,
+                        [&](SmoothingInput &input) { return choose(input); });
   if (failed(counts))
     return signalPassFailure();
   numSmoothed += counts->scaled;
   numDeclined += counts->declined;
 }
 
-std::unique_ptr<Pass> quantmlir::qt::createSmoothPass(
-    const SmoothPassOptions &options,
-    std::shared_ptr<CalibrationProvider> provider) {
+std::unique_ptr<Pass>
+quantmlir::qt::createSmoothPass(const SmoothPassOptions &options,
+                                std::shared_ptr<CalibrationProvider> provider) {
   return std::make_unique<SmoothPass>(options, std::move(provider));
 }

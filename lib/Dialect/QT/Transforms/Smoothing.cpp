@@ -26,8 +26,8 @@ void quantmlir::qt::tieFactors(const ChannelFold &fold,
 
 SiteGrids::SiteGrids(SmoothingInput &input, RecipeSchemes &rules) {
   int64_t k = input.site.getChannels();
-  for (auto [reader, weight, values] : llvm::zip_equal(
-           input.site.readers, input.site.weights, input.weights)) {
+  for (auto [reader, weight, values] :
+       llvm::zip_equal(input.site.readers, input.site.weights, input.weights)) {
     const RecipeRule &rule = rules.getRule(reader, weight.getSymName());
     QuantSchemeInterface scheme = rule.weights.text == "keep"
                                       ? QuantSchemeInterface()

@@ -48,9 +48,10 @@ struct SmoothingCounts {
 /// Asks for the factors of every site that can take some, moves them and
 /// writes the changed weights to `file`. Sites that cannot are left alone, with
 /// a remark that says why.
-mlir::FailureOr<SmoothingCounts>
-smoothActivations(mlir::ModuleOp module, Calibration &calibration,
-                  llvm::StringRef file, ChooseFactors choose);
+mlir::FailureOr<SmoothingCounts> smoothActivations(mlir::ModuleOp module,
+                                                   Calibration &calibration,
+                                                   llvm::StringRef file,
+                                                   ChooseFactors choose);
 
 } // namespace quantmlir::qt
 

@@ -191,7 +191,8 @@ void Splitter::emitStage(unsigned number) {
                     builder.getStringAttr(stringifyStatistics(one))));
     }
   } else {
-    for (Value value : function.getBody().front().getTerminator()->getOperands())
+    for (Value value :
+         function.getBody().front().getTerminator()->getOperands())
       results.push_back(value);
     resultAttrs.resize(results.size(), builder.getDictionaryAttr({}));
   }
@@ -199,11 +200,9 @@ void Splitter::emitStage(unsigned number) {
   std::string name =
       (function.getSymName() + ".stage" + llvm::Twine(number)).str();
   llvm::replace(name, '.', '_');
-  auto type =
-      builder.getFunctionType(TypeRange(ValueRange(inputs)),
-                              TypeRange(ValueRange(results)));
-  auto staged =
-      func::FuncOp::create(builder, function.getLoc(), name, type);
+  auto type = builder.getFunctionType(TypeRange(ValueRange(inputs)),
+                                      TypeRange(ValueRange(results)));
+  auto staged = func::FuncOp::create(builder, function.getLoc(), name, type);
   staged->setAttr(QTDialect::stageAttrName, builder.getI64IntegerAttr(number));
   if (stage.observe) {
     staged->setAttr(QTDialect::siteAttrName, stage.observe.getSiteAttr());

@@ -39,7 +39,7 @@ static double relativeError(ArrayRef<float> values, ArrayRef<float> original) {
 }
 
 static llvm::Error readBack(QuantSchemeInterface scheme, int64_t n, int64_t k,
-                              RoundedWeight &result) {
+                            RoundedWeight &result) {
   SmallVector<ArrayRef<uint8_t>> parts(result.parts.begin(),
                                        result.parts.end());
   auto values = dequantizeRows(scheme, parts, n, k, 0, n);
@@ -56,7 +56,8 @@ sharedParams(QuantSchemeInterface scheme, ArrayRef<float> values, int64_t n,
   if (scheme.getLaneForm(k).hasMinimum)
     return llvm::createStringError(
         "zero points that rows share can only be rounded to");
-  std::vector<std::vector<uint8_t>> parts(scheme.getStorageParts({n, k}).size());
+  std::vector<std::vector<uint8_t>> parts(
+      scheme.getStorageParts({n, k}).size());
   if (llvm::Error error = scheme.quantizeMatrix(values, n, k, parts))
     return std::move(error);
   SmallVector<ArrayRef<uint8_t>> bytes(parts.begin(), parts.end());

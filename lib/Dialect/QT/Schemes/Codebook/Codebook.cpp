@@ -176,9 +176,9 @@ llvm::Error CodebookSchemeAttr::quantizeMatrix(
 }
 
 std::unique_ptr<Grid> CodebookSchemeAttr::makeGrid(int64_t) const {
-  return std::make_unique<CodebookGrid>(
-      getTable() == Codebook::NF4 ? CodebookGrid::nf4(getGroup())
-                                  : CodebookGrid::fp4(getGroup()));
+  return std::make_unique<CodebookGrid>(getTable() == Codebook::NF4
+                                            ? CodebookGrid::nf4(getGroup())
+                                            : CodebookGrid::fp4(getGroup()));
 }
 
 llvm::Error CodebookSchemeAttr::storeCodes(

@@ -201,9 +201,10 @@ static IntFormat formatOf(IntAttr scheme) {
   format.granularity = scheme.getGranularity();
   format.group = scheme.getGroup();
   format.asymmetric = scheme.getAsymmetric();
-  format.scaleType = scheme.getScaleType().isF32()   ? IntFormat::ScaleType::F32
-                     : scheme.getScaleType().isF16() ? IntFormat::ScaleType::F16
-                                              : IntFormat::ScaleType::BF16;
+  format.scaleType = scheme.getScaleType().isF32() ? IntFormat::ScaleType::F32
+                     : scheme.getScaleType().isF16()
+                         ? IntFormat::ScaleType::F16
+                         : IntFormat::ScaleType::BF16;
   return format;
 }
 
