@@ -66,3 +66,16 @@ func.func @attention(%q: memref<?x256xf32>, %kv: memref<?x128xf32>, %cache: memr
   kernel.attention %q, %cache[%layer] at %position mask %mask into %out {heads = 4, scale = 0.125, softcap = 30.0, window = 128} : memref<?x256xf32>, memref<3x2x2x?x64xf16>, index, index, memref<?x?xf32>, memref<?x256xf32>
   return
 }
+
+// CHECK-LABEL: func.func @activations
+//       CHECK: kernel.quantize %{{.*}} by %{{.*}} scale %{{.*}} into %{{.*}}, %{{.*}}, %{{.*}} {group = 64 : i64, sumGroup = 64 : i64}
+//       CHECK: kernel.round %{{.*}} into %{{.*}} {group = 64 : i64, perTensor, type = f8E4M3FN} : memref<?x64xf32>, memref<?x64xf32>
+//       CHECK: kernel.split_outliers %{{.*}} into %{{.*}}, %{{.*}}, %{{.*}} {threshold = 6.000000e+00 : f64}
+//       CHECK: kernel.matmul_float %{{.*}} columns %{{.*}}, %{{.*}}[%{{.*}}] into %{{.*}} {type = !qt.tensor<64x64xf32, #qt.int<8, channel>>}
+func.func @activations(%x: memref<?x64xf32>, %m: memref<64xf32>, %s: memref<1xf32>, %codes: memref<?x16xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %columns: memref<16xi32>, %weights: memref<?xi8>, %offset: index, %y: memref<?x64xf32>, %z: memref<?x64xf32>) {
+  kernel.quantize %x by %m scale %s into %codes, %scales, %sums {group = 64, sumGroup = 64} : memref<?x64xf32>, memref<64xf32>, memref<1xf32>, memref<?x16xi32>, memref<?x1xf32>, memref<?x1xi32>
+  kernel.round %x into %y {type = f8E4M3FN, group = 64, perTensor} : memref<?x64xf32>, memref<?x64xf32>
+  kernel.split_outliers %x into %y, %z, %columns {threshold = 6.0 : f64} : memref<?x64xf32>, memref<?x64xf32>, memref<?x64xf32>, memref<16xi32>
+  kernel.matmul_float %z columns %columns, %weights[%offset] into %y {type = !qt.tensor<64x64xf32, #qt.int<8, channel>>} : memref<?x64xf32>, memref<16xi32>, memref<?xi8>, index, memref<?x64xf32>
+  return
+}
