@@ -59,6 +59,14 @@ def calibrate(tool, model, tokens, path, *flags):
     return statistics.read(path)
 
 
+@pytest.fixture(scope="module")
+def all_texts(tool, llama, texts, tmp_path_factory):
+    """A file with everything of all texts."""
+    path = tmp_path_factory.mktemp("all") / "s.safetensors"
+    calibrate(tool, llama, as_rows(texts), path, "-j=2")
+    return path
+
+
 def inputs_of(model, tokens_of_texts):
     """What each weight of the llama reads, all texts one after the other."""
     weights = safetensors.read(model / "model.safetensors")[0]
@@ -85,8 +93,8 @@ def check_site(site, x):
         assert exact * (1 - 1e-4) <= site.percentile(share) <= exact * (1 + 1e-4) * 33 / 32
 
 
-def test_llama(tool, llama, texts, tmp_path):
-    sites, metadata = calibrate(tool, llama, as_rows(texts), tmp_path / "s.safetensors")
+def test_llama(all_texts, llama, texts):
+    sites, metadata = statistics.read(all_texts)
     inputs = inputs_of(llama, texts)
     # Four activations a layer, and the head's.
     assert len(sites) == 4 * tiny_models.LAYERS + 1
@@ -101,10 +109,10 @@ def test_llama(tool, llama, texts, tmp_path):
     assert metadata["tokens"].endswith("s.npy") and len(metadata["model"]) == 16
 
 
-def test_threads_change_nothing_but_order(tool, llama, texts, tmp_path):
-    one, _ = calibrate(tool, llama, as_rows(texts), tmp_path / "1.safetensors", "-j=1")
+def test_threads_change_nothing(tool, llama, texts, all_texts, tmp_path):
+    two, _ = statistics.read(all_texts)
     three, _ = calibrate(tool, llama, as_rows(texts), tmp_path / "3.safetensors", "-j=3")
-    for a, b in zip(one, three):
+    for a, b in zip(two, three):
         assert np.array_equal(a.hessian, b.hessian) and np.array_equal(a.min, b.min)
 
 
@@ -147,8 +155,8 @@ def test_some_statistics(tool, llama, texts, tmp_path):
         assert site.mean_abs is not None and site.histogram is not None
 
 
-def test_merging_is_running_over_both(tool, llama, texts, tmp_path):
-    both, _ = calibrate(tool, llama, as_rows(texts), tmp_path / "both.safetensors")
+def test_merging_is_running_over_both(tool, llama, texts, all_texts, tmp_path):
+    both, _ = statistics.read(all_texts)
     calibrate(tool, llama, as_rows(texts[:1]), tmp_path / "a.safetensors")
     calibrate(tool, llama, as_rows(texts[1:]), tmp_path / "b.safetensors")
     parts = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
@@ -162,28 +170,26 @@ def test_merging_is_running_over_both(tool, llama, texts, tmp_path):
         assert np.abs(a.hessian - b.hessian).max() < 1e-6 * np.abs(b.hessian).max()
 
 
-def test_merging_refuses_another_model(tool, llama, texts, tmp_path):
-    calibrate(tool, llama, as_rows(texts), tmp_path / "a.safetensors")
+def test_merging_refuses_another_model(tool, texts, all_texts, tmp_path):
     other = tiny_models.llama_folder(tmp_path / "other")
     tensors, metadata = safetensors.read(other / "model.safetensors")
     tensors = {name: np.array(array) * np.float32(1.5) for name, array in tensors.items()}
     safetensors.write(other / "model.safetensors", tensors, metadata)
     calibrate(tool, other, as_rows(texts), tmp_path / "b.safetensors")
-    files = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    files = [all_texts, tmp_path / "b.safetensors"]
     done = run(tool, "--merge", *files, "-o", tmp_path / "m.safetensors")
     assert done.returncode == 1 and "b.safetensors: statistics of another model" in done.stderr
     assert not (tmp_path / "m.safetensors").exists()
 
 
-def test_show(tool, llama, texts, tmp_path, capsys):
-    path = tmp_path / "s.safetensors"
-    sites, _ = calibrate(tool, llama, as_rows(texts), path)
-    assert __main__.main(["calibrate", "--show", "--json", str(path)]) == 0
+def test_show(all_texts, capsys):
+    sites, _ = statistics.read(all_texts)
+    assert __main__.main(["calibrate", "--show", "--json", str(all_texts)]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["site"] for row in rows] == [site.name for site in sites]
     assert rows[0]["absmax"] == pytest.approx(float(sites[0].absmax.max()))
     assert rows[0]["outlier_ratio"] >= 1 and rows[0]["p99.9"] <= rows[0]["absmax"]
-    assert __main__.main(["calibrate", "--show", str(path)]) == 0
+    assert __main__.main(["calibrate", "--show", str(all_texts)]) == 0
     text = capsys.readouterr().out
     assert "outlier ratio" in text and sites[-1].name in text
 
