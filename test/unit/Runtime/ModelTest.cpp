@@ -32,6 +32,41 @@ TEST(Model, needsNoFileWithoutWeights) {
   qm_model_free(model);
 }
 
+// The weights may change between calls; nobody takes a copy.
+TEST(Model, opensWeightsInMemory) {
+  alignas(64) float weights[] = {1, 10, 100, 1000, 10000};
+  qm_model *model = nullptr;
+  ASSERT_EQ(qm_model_open_memory(&fake::languageModel(), weights,
+                                 sizeof weights, &model),
+            QM_OK);
+  qm_session *session = nullptr;
+  ASSERT_EQ(qm_session_create(model, nullptr, &session), QM_OK);
+  qm_model_free(model);
+  const int32_t tokens[] = {2, 3};
+  ASSERT_EQ(qm_session_feed(session, tokens, 1, 1), QM_OK);
+  EXPECT_EQ(qm_session_logits(session)[4], 20000);
+  weights[4] = 1;
+  ASSERT_EQ(qm_session_feed(session, tokens + 1, 1, 1), QM_OK);
+  EXPECT_EQ(qm_session_logits(session)[4], 5 + 1);
+  qm_session_free(session);
+}
+
+TEST(Model, refusesWeightsInMemoryThatAreNoneOrOutOfLine) {
+  alignas(64) char weights[128] = {};
+  qm_model *model = nullptr;
+  for (auto [data, bytes] : {std::pair<char *, int64_t>(nullptr, 64),
+                             {weights + 1, 64},
+                             {weights, -1}}) {
+    EXPECT_EQ(qm_model_open_memory(&fake::languageModel(), data, bytes, &model),
+              QM_INVALID);
+    EXPECT_THAT(qm_last_error(), HasSubstr("not in memory aligned to 64"));
+  }
+  EXPECT_EQ(qm_model_open_memory(nullptr, weights, 64, &model), QM_INVALID);
+  EXPECT_EQ(qm_model_open_memory(&fake::languageModel(), weights, 64, nullptr),
+            QM_INVALID);
+  EXPECT_EQ(model, nullptr);
+}
+
 TEST(Model, refusesMissingFile) {
   expectRefused(&fake::languageModel(), "/no/such/file", QM_BAD_FILE,
                 "/no/such/file: No such file");
