@@ -170,33 +170,6 @@ def AWQPass : Pass<"qt-awq", "::mlir::ModuleOp"> {
   let dependentDialects = ["::quantmlir::qt::QTDialect"];
 }
 
-def AllocateBitsPass : Pass<"qt-allocate-bits", "::mlir::ModuleOp"> {
-  let summary = "Mixed precision: find a format for every layer within a budget of bits";
-  let description = [{
-    Rounds the weight of every linear to the formats of some recipes (to the
-    nearest, with the recipe's ranges) and takes from the Hessian of its input
-    what each would cost: the mean square of the change of its results as a share
-    of their mean square, trace(D H Dᵀ) / trace(W H Wᵀ), weighed by the number of
-    weights. Then it chooses one format for each layer so that the sum is least
-    and the layers together take at most `budget` bits per weight, scales and zero
-    points counted. The choice is written as an ordinary recipe.
-
-    Before:   as `--qt-smooth`.
-    After:    unchanged.
-    Numerics: unchanged.
-    Example:  test/Dialect/QT/allocate-bits.mlir
-  }];
-  let options = [
-    ListOption<"recipes", "recipes", "std::string",
-               "The candidates: recipes with one rule for linears">,
-    Option<"budget", "budget", "double", "0",
-           "Bits per weight of the linears, scales and zero points counted">,
-    Option<"calibration", "calibration", "std::string", "\"\"",
-           "Statistics of activations">,
-    Option<"out", "out", "std::string", "\"\"", "The recipe to write">,
-  ];
-}
-
 def QuantizePass : Pass<"qt-quantize", "::mlir::ModuleOp"> {
   let summary = "Give weights and activations the schemes of a recipe";
   let description = [{
