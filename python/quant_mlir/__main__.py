@@ -13,6 +13,7 @@ from typing import Optional
 from .calibration_commands import add_calibrate, add_texts, text_flags
 from .errors import InputError
 from .evaluation_commands import add_eval, add_report, positive
+from .search_command import add_search
 
 
 def main(arguments: Optional[list] = None) -> int:
@@ -51,6 +52,8 @@ def parser() -> argparse.ArgumentParser:
     add_calibrate(
         command("calibrate", None, "run the float model over a text: statistics for quantizing")
     )
+
+    add_search(command("search", None, "mixed precision: find a recipe within a budget of bits"))
 
     p = command("quantize", run_quantize, "choose the numbers of an imported model by a recipe")
     p.epilog = "Weights that change are written beside FILE.mlir, as FILE.weights.safetensors."

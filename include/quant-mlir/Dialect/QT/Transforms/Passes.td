@@ -170,6 +170,58 @@ def AWQPass : Pass<"qt-awq", "::mlir::ModuleOp"> {
   let dependentDialects = ["::quantmlir::qt::QTDialect"];
 }
 
+def AllocateBitsPass : Pass<"qt-allocate-bits", "::mlir::ModuleOp"> {
+  let summary = "Choose a format for each linear within a budget of bits, and "
+                "write the recipe";
+  let description = [{
+    Mixed precision by search. Each weight of a linear is rounded as each of
+    `recipes` would round it. With D the error of the weight W and H the mean of
+    x xᵀ over the calibration text, that costs
+
+      loss = trace(D H Dᵀ) / trace(W H Wᵀ)
+
+    the relative squared error of the linear's results. Of all ways to pick one
+    recipe for each weight that stay within `budget`, the one with the least sum
+    of losses is written to `out`: a recipe file as any other (docs/recipes.md),
+    with the weights' names as targets, what was reached in its comments.
+
+    A weight that a recipe keeps has no loss by it and the bits it is stored
+    with. Weights that all recipes keep, and tables, which are looked up, take no
+    part; the file leaves them as they are stored. Bits are those of codes,
+    scales and zero points, divided by the number of all weights that take part.
+
+    `measure=nearest` rounds to nearest, with the ranges that the recipe asks
+    for, also where the recipe says GPTQ: faster, and what GPTQ gains is much the
+    same for all formats. `measure=gptq` does as the recipe says.
+
+    Before:   weights are `qt.load`, or `qt.dequantize` of one.
+    After:    unchanged; the file is written.
+    Numerics: unchanged. One site's Hessian is in memory at a time.
+    Example:  test/Dialect/QT/allocate-bits.mlir
+  }];
+  let options = [
+    Option<"recipes", "recipes", "std::string",
+           "\"w2a16-g32-asym-gptq,w3a16-g64-asym-gptq,w4a16-g128-asym-gptq,"
+           "w4a16-g32-asym-gptq,w5a16-g64-gptq,w6a16-g64-gptq,"
+           "w8a16-g128-gptq\"",
+           "What to choose from: recipes, separated by commas">,
+    Option<"budget", "budget", "double", "4.5",
+           "Bits per weight over the linears that a recipe changes">,
+    Option<"calibration", "calibration", "std::string", "\"\"",
+           "Statistics of activations; required">,
+    Option<"out", "out", "std::string", "\"\"",
+           "The recipe file to write; required">,
+    Option<"measure", "measure", "std::string", "\"nearest\"",
+           "How weights are rounded to measure losses: nearest or gptq">,
+    Option<"maxRows", "max-rows", "int64_t", "512",
+           "Rows of a weight, evenly spread, that stand for all; 0 for all">,
+  ];
+  let statistics = [
+    Statistic<"numMeasured", "measured", "Weights that formats were tried on">,
+  ];
+  let dependentDialects = ["::quantmlir::qt::QTDialect"];
+}
+
 def QuantizePass : Pass<"qt-quantize", "::mlir::ModuleOp"> {
   let summary = "Give weights and activations the schemes of a recipe";
   let description = [{
