@@ -30,7 +30,7 @@ void quantmlir::buildQuantizePipeline(
     llvm::consumeError(recipe.takeError());
   } else if (recipe->smoothing) {
     std::string smoothed = options.weightsOut.empty()
-                               ? options.recipe + ".smoothed.safetensors"
+                               ? recipe->name + ".smoothed.safetensors"
                                : options.weightsOut + ".smoothed";
     if (recipe->smoothing->method == Smoothing::Method::AWQ)
       pm.addPass(qt::createAWQPass(

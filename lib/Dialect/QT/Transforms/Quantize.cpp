@@ -234,7 +234,9 @@ llvm::Error QuantizePass::writeOne(Decision &decision,
 llvm::Error QuantizePass::writeCalibrated(ArrayRef<Decision *> calibrated,
                                           SafetensorsWriter &writer) {
   StatisticsContent content;
-  content.histogram = false;
+  content.meanAbs = content.histogram = false;
+  // Of the range only static scales are made.
+  content.range = !staticScales.empty();
   auto calibration = provider->create(getOperation(), content);
   if (!calibration)
     return calibration.takeError();

@@ -3,22 +3,12 @@
 #include "WeightRounding.h"
 #include "mlir/Support/DebugStringHelper.h"
 #include "quant-mlir/Quantize/Gptq.h"
+#include "quant-mlir/Quantize/Hessian.h"
 #include <cmath>
 
 using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::qt;
-
-/// The diagonal of the Hessian: how much an error of each column matters.
-static std::vector<float> columnImportance(const ActivationStatistics *known,
-                                           int64_t k) {
-  std::vector<float> importance;
-  if (!known || known->hessian.empty())
-    return importance;
-  for (int64_t i = 0; i < k; ++i)
-    importance.push_back(known->hessian[i * k + i]);
-  return importance;
-}
 
 /// Codes as `ChosenCodes` has them: unsigned.
 static void makeUnsigned(const Grid &grid, std::vector<uint8_t> &codes) {
@@ -124,8 +114,8 @@ quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
       result.warnings = std::move(done->warnings);
     } else {
       std::vector<float> importance;
-      if (calibrated)
-        importance = columnImportance(statistics, k);
+      if (calibrated && statistics && !statistics->hessian.empty())
+        importance = getDiagonal(statistics->hessian, k);
       if (shared.empty()) {
         auto params = fitGroups(values, n, k, *grid, fit, importance);
         if (!params)
