@@ -359,17 +359,24 @@ bool RecipeReader::rounding(yaml::Node *node, Rounding &rounding) {
              fail(value,
                   "range '" + text + "' is none of extremes, mse, calibrated");
     }
-    gptqOption |= key == "damping" || key == "act_order";
+    gptqOption |= key == "damping" || key == "act_order" ||
+                  key == "correction" || key == "bias_correction";
     if (key == "damping")
       return share(value, rounding.damping);
     if (key == "act_order")
       return boolean(value, rounding.actOrder);
+    if (key == "correction")
+      return share(value, rounding.correction);
+    if (key == "bias_correction")
+      return boolean(value, rounding.biasCorrection);
     return fail(value, "unknown key '" + key + "'");
   };
   if (!forEach(node, "rounding", field))
     return false;
   return !gptqOption || rounding.method == Rounding::Method::GPTQ ||
-         fail(node, "damping and act_order belong to method: gptq");
+         fail(node,
+              "damping, act_order, correction and bias_correction belong to "
+              "method: gptq");
 }
 
 bool RecipeReader::smoothing(yaml::Node *node, Smoothing &smoothing) {

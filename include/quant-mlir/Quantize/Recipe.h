@@ -40,6 +40,13 @@ struct Rounding {
   /// GPTQ: columns are rounded in the order of their importance. Scales stay
   /// those of the original order, so nothing has to be permuted when it runs.
   bool actOrder = true;
+  /// GPTQ: the share of the error that layers before have made of a layer's
+  /// input which its weight is corrected for first (GPTAQ, arXiv:2504.02692); 0
+  /// to 1. Needs two runs of the model.
+  double correction = 0;
+  /// GPTQ: a bias takes up what rounding changes in the mean of the output, and
+  /// the weight is rounded for what varies around it.
+  bool biasCorrection = true;
 
   /// True if it needs to know the inputs of the layer.
   bool needsCalibration() const {

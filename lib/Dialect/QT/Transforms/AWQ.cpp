@@ -66,8 +66,8 @@ void AWQPass::runOnOperation() {
   RecipeSchemes rules;
   if (failed(rules.load(getOperation(), recipe)))
     return signalPassFailure();
-  StatisticsContent content;
-  content.range = content.histogram = false;
+  StatisticsContent content = StatisticsContent::none();
+  content.meanAbs = content.hessian = true;
   auto statistics = provider->create(getOperation(), content);
   if (!statistics) {
     emitError(getOperation().getLoc(), llvm::toString(statistics.takeError()));

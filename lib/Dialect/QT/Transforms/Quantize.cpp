@@ -37,6 +37,8 @@ struct Decision {
   QuantSchemeInterface scheme; ///< the new one, or the stored one if kept
   const RecipeRule *rule = nullptr;
   bool changed = false;
+  /// The bias that makes up for the rounding; null if there is none that can.
+  WeightOp bias;
   SmallVector<LoadOp> newLoads;
 
   QuantTensorType newType() {
@@ -60,12 +62,15 @@ struct QuantizePass : qt::impl::QuantizePassBase<QuantizePass> {
 private:
   LogicalResult decide();
   LogicalResult decide(Decision &decision);
+  WeightOp findBias(Decision &decision);
   void warnAboutIdleTargets();
   LogicalResult chooseFile();
   LogicalResult writeChanged();
   llvm::Error writeOne(Decision &decision, SafetensorsWriter &writer,
                        const ActivationStatistics *statistics,
                        Calibration *calibration);
+  llvm::Error writeBias(WeightOp bias, ArrayRef<float> change,
+                        SafetensorsWriter &writer, Calibration &calibration);
   llvm::Error writeCalibrated(ArrayRef<Decision *> calibrated,
                               SafetensorsWriter &writer);
   void replace(QuantizableOpInterface op, Decision &decision,
@@ -200,7 +205,25 @@ static StringRef storageName(const StoragePart &part) {
   return part.isSigned ? "I8" : "U8";
 }
 
-/// Rounds one weight and writes its parts.
+/// The bias of the only op that reads a weight, if nothing else reads it.
+WeightOp QuantizePass::findBias(Decision &decision) {
+  const Rounding &rounding = decision.rule->rounding;
+  if (!decision.changed || decision.readers.size() != 1 ||
+      rounding.method != Rounding::Method::GPTQ || !rounding.biasCorrection)
+    return WeightOp();
+  OpOperand *operand = decision.readers.front().getBiasOperand();
+  LoadOp load = operand ? operand->get().getDefiningOp<LoadOp>() : LoadOp();
+  if (!load || !load->hasOneUse())
+    return WeightOp();
+  auto bias = SymbolTable::lookupNearestSymbolFrom<WeightOp>(
+      load, load.getWeightAttr());
+  auto type = dyn_cast<RankedTensorType>(bias.getType());
+  auto uses = SymbolTable::getSymbolUses(bias, getOperation());
+  bool alone = uses && llvm::range_size(*uses) == 1;
+  return type && type.getElementType().isF32() && alone ? bias : WeightOp();
+}
+
+/// Rounds one weight and writes its parts, and its bias if that changes.
 llvm::Error QuantizePass::writeOne(Decision &decision,
                                    SafetensorsWriter &writer,
                                    const ActivationStatistics *statistics,
@@ -212,7 +235,8 @@ llvm::Error QuantizePass::writeOne(Decision &decision,
   QuantTensorType type = decision.newType();
   llvm::Expected<RoundedWeight> rounded =
       roundWeight(decision.scheme, decision.rule->rounding, std::move(*values),
-                  type.getNumRows(), type.getRowLength(), statistics);
+                  type.getNumRows(), type.getRowLength(),
+                  {statistics, weight.getSymName(), bool(decision.bias)});
   if (!rounded)
     return tensorError(weight.getFile(), weight.getTensorName(),
                        llvm::toString(rounded.takeError()));
@@ -225,16 +249,39 @@ llvm::Error QuantizePass::writeOne(Decision &decision,
   weight->setDiscardableAttr(
       QTDialect::errorAttrName,
       Builder(&getContext()).getF64FloatAttr(rounded->error));
-  return calibration ? calibration->replaceWeight(weight.getSymName(),
-                                                  std::move(rounded->values))
-                     : llvm::Error::success();
+  if (calibration)
+    if (llvm::Error error = calibration->replaceWeight(
+            weight.getSymName(), std::move(rounded->values)))
+      return error;
+  return decision.bias ? writeBias(decision.bias, rounded->biasChange, writer,
+                                   *calibration)
+                       : llvm::Error::success();
+}
+
+llvm::Error QuantizePass::writeBias(WeightOp bias, ArrayRef<float> change,
+                                    SafetensorsWriter &writer,
+                                    Calibration &calibration) {
+  llvm::Expected<std::vector<float>> values = readFloats(bias, source);
+  if (!values)
+    return values.takeError();
+  for (auto [value, more] : llvm::zip_equal(*values, change))
+    value += more;
+  if (llvm::Error error =
+          writer.append({reinterpret_cast<const uint8_t *>(values->data()),
+                         values->size() * sizeof(float)}))
+    return error;
+  return calibration.replaceWeight(bias.getSymName(), std::move(*values));
 }
 
 /// Rounds weights as the statistics of their activations come in.
 llvm::Error QuantizePass::writeCalibrated(ArrayRef<Decision *> calibrated,
                                           SafetensorsWriter &writer) {
-  StatisticsContent content;
-  content.meanAbs = content.histogram = false;
+  StatisticsContent content = StatisticsContent::none();
+  content.hessian = true;
+  for (Decision *decision : calibrated) {
+    content.mean |= bool(decision->bias);
+    content.drift |= decision->rule->rounding.correction > 0;
+  }
   // Of the range only static scales are made.
   content.range = !staticScales.empty();
   auto calibration = provider->create(getOperation(), content);
@@ -290,6 +337,8 @@ LogicalResult QuantizePass::writeChanged() {
     bool waits = rules.getRecipe().needsCalibration() && provider &&
                  siteOf.contains(decision.readers.front());
     (waits ? calibrated : changed).push_back(&decision);
+    if (waits)
+      decision.bias = findBias(decision);
   }
   if (changed.empty() && calibrated.empty())
     return success();
@@ -314,6 +363,10 @@ LogicalResult QuantizePass::writeChanged() {
       entries.push_back({(decision->weight.getSymName() + part.suffix).str(),
                          storageName(part).str(), part.shape, bytes});
     }
+    if (WeightOp bias = decision->bias)
+      entries.push_back({bias.getSymName().str(), "F32",
+                         llvm::to_vector(getLogicalType(bias).getShape()),
+                         uint64_t(getLogicalType(bias).getNumElements()) * 4});
   };
   llvm::for_each(changed, announce);
   llvm::for_each(calibrated, announce);
@@ -388,6 +441,10 @@ void QuantizePass::redeclare(Decision &decision, ArrayRef<LoadOp> loads) {
   weight.setType(decision.newType());
   if (decision.changed)
     weight.setFile(file);
+  if (decision.bias) {
+    decision.bias.removeTensorAttr();
+    decision.bias.setFile(file);
+  }
 }
 
 void QuantizePass::declareScales() {

@@ -90,8 +90,8 @@ void SmoothPass::runOnOperation() {
   }
   if (failed(rules.load(getOperation(), recipe)))
     return signalPassFailure();
-  StatisticsContent content;
-  content.meanAbs = content.histogram = false;
+  StatisticsContent content = StatisticsContent::none();
+  content.range = true;
   content.hessian = strength < 0 || measure == "rms";
   auto statistics = provider->create(getOperation(), content);
   if (!statistics) {

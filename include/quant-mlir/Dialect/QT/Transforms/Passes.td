@@ -297,8 +297,8 @@ def ObservePass : Pass<"qt-observe", "::mlir::ModuleOp"> {
   }];
   let options = [
     ListOption<"statistics", "statistics", "std::string",
-               "What to compute: range, sum_abs, gram, histogram; all unless "
-               "given">,
+               "What to compute: range, sum, sum_abs, gram, histogram; all "
+               "unless given">,
   ];
   let statistics = [
     Statistic<"numSites", "sites", "Activations observed">,
