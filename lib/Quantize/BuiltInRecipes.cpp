@@ -151,6 +151,7 @@ static std::optional<Recipe> builtIn(StringRef name) {
   recipe->name = name.str();
   if (smooth) {
     Smoothing &smoothing = recipe->smoothing.emplace();
+    smoothing.multiply = true;
     if (recipe->rules.front().staticActivations) {
       smoothing.measure = Smoothing::Measure::Max;
       smoothing.strength = 0.9;

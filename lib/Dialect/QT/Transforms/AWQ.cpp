@@ -74,7 +74,7 @@ void AWQPass::runOnOperation() {
     return signalPassFailure();
   }
   FailureOr<SmoothingCounts> counts = smoothActivations(
-      getOperation(), **statistics, weightsOut,
+      getOperation(), **statistics, weightsOut, /*multiply=*/false,
       [&](SmoothingInput &input) { return choose(input, rules); });
   if (failed(counts))
     return signalPassFailure();

@@ -472,6 +472,7 @@ void QuantizePass::runOnOperation() {
   ActivationQuantizer activations(rules);
   for (auto [op, weight] : ops)
     replace(op, decisions[weight], activations);
+  activations.eraseFusedProducts();
   SmallVector<LoadOp> loads;
   getOperation().walk([&](LoadOp load) { loads.push_back(load); });
   for (auto &[op, decision] : decisions)

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "QuantizeActivations.h"
+#include "ChannelScaling.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -45,15 +47,34 @@ Value ActivationQuantizer::quantize(OpBuilder &builder,
     return known;
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointAfterValue(x);
+  Value multiplier;
+  if (auto multiplied = findMultiplier(x)) {
+    fusedProducts.push_back(x.getDefiningOp());
+    x = multiplied->activation;
+    multiplier = multiplied->multiplier;
+  }
   Value reach;
   if (!scale.empty())
     reach =
         LoadOp::create(builder, op.getLoc(),
                        RankedTensorType::get(1, builder.getF32Type()), scale);
   known = QuantizeOp::create(builder, op.getLoc(),
-                             QuantTensorType::get(type, scheme), x,
-                             /*multiplier=*/Value(), reach);
+                             QuantTensorType::get(type, scheme), x, multiplier,
+                             reach);
   return known;
+}
+
+void ActivationQuantizer::eraseFusedProducts() {
+  while (!fusedProducts.empty()) {
+    Operation *op = fusedProducts.pop_back_val();
+    if (!isOpTriviallyDead(op))
+      continue;
+    for (Value operand : op->getOperands())
+      if (Operation *producer = operand.getDefiningOp();
+          producer && producer->hasOneUse())
+        fusedProducts.push_back(producer);
+    op->erase();
+  }
 }
 
 /// The activation without its outliers.

@@ -24,6 +24,9 @@ public:
   /// have been taken apart; else it is the result.
   mlir::Value addOutliers(mlir::OpBuilder &builder, MatmulOp matmul);
 
+  /// Erases products that no op needs because quantization multiplies.
+  void eraseFusedProducts();
+
 private:
   mlir::Value inliersOf(mlir::OpBuilder &builder, mlir::Value x,
                         double threshold);
@@ -31,6 +34,7 @@ private:
   RecipeSchemes &rules;
   llvm::DenseMap<std::pair<mlir::Value, mlir::Attribute>, mlir::Value>
       quantized, inliers;
+  llvm::SmallVector<mlir::Operation *> fusedProducts;
 };
 
 /// The scale with which a scheme with one scale for all just holds `reach`.

@@ -6,6 +6,9 @@
 
 #include "quant-mlir/Quantize/Smooth.h"
 #include "Smoothing.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Quantize/Hessian.h"
 #include <cmath>
@@ -99,7 +102,7 @@ void SmoothPass::runOnOperation() {
     return signalPassFailure();
   }
   FailureOr<SmoothingCounts> counts =
-      smoothActivations(getOperation(), **statistics, weightsOut,
+      smoothActivations(getOperation(), **statistics, weightsOut, multiply,
                         [&](SmoothingInput &input) { return choose(input); });
   if (failed(counts))
     return signalPassFailure();
