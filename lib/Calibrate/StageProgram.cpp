@@ -314,7 +314,8 @@ static void shareFunctions(ModuleOp module, StageProgram &program) {
 // Drift
 //===----------------------------------------------------------------------===//
 
-/// The stage's function without statistics.
+/// The stage's function without statistics, and without what rounding does to
+/// activations.
 static std::string makePlain(ModuleOp module, func::FuncOp function) {
   auto plain = func::FuncOp(function->clone());
   plain.setSymName((function.getSymName() + "_plain").str());
@@ -329,6 +330,18 @@ static std::string makePlain(ModuleOp module, func::FuncOp function) {
   terminator->setOperands(kept);
   (void)plain.eraseResults(dropped);
   plain.walk([](qt::ObserveOp op) { op.erase(); });
+  llvm::SetVector<Operation *> rounding;
+  plain.walk([&](qt::DequantizeOp op) {
+    auto quantize = op.getInput().getDefiningOp<qt::QuantizeOp>();
+    if (!quantize)
+      return;
+    op.replaceAllUsesWith(quantize.getInput());
+    rounding.insert(op);
+    rounding.insert(quantize);
+  });
+  for (Operation *op : rounding)
+    if (op->use_empty())
+      op->erase();
   module.insert(Block::iterator(function), plain);
   return plain.getSymName().str();
 }

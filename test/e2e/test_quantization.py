@@ -106,6 +106,7 @@ def test_smoothing_leaves_the_float_model_alone(model, tmp_path, smoothing):
         ("w8a8-static", ["w8a8-static-smoothquant"]),
         ("int8-llm", ["int8-llm-smoothquant"]),
         ("w4a16-asym", ["w4a16-awq"]),
+        ("w4a16", ["w4a16-gptq", "w4a16-gptaq"]),
         ("nf4", ["nf4-gptq"]),
         ("fp8-block", ["fp8-block-gptq"]),
     ],

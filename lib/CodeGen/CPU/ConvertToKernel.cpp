@@ -147,8 +147,11 @@ struct QuantizePattern : KernelPattern<qt::QuantizeOp> {
         scales.shape == ArrayRef<int64_t>(1) && !adaptor.getScale();
     if (!layout.getSums()) {
       qt::LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
+      Type rounded = form.floatType;
+      if (form.kind != qt::LaneForm::Kind::Float)
+        rounded = rewriter.getI8Type();
       kernel::RoundOp::create(rewriter, op.getLoc(), x, adaptor.getMultiplier(),
-                              adaptor.getScale(), buffers[0], form.floatType,
+                              adaptor.getScale(), buffers[0], rounded,
                               layout.getGroup(), perTensor);
     } else {
       kernel::QuantizeOp::create(
@@ -157,6 +160,26 @@ struct QuantizePattern : KernelPattern<qt::QuantizeOp> {
           layout.getSums(), perTensor);
     }
     rewriter.replaceOpWithMultiple(op, {buffers});
+    return success();
+  }
+};
+
+/// Of an activation, which kernel.round has left as floats.
+struct DequantizePattern : KernelPattern<qt::DequantizeOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult
+  matchAndRewrite(qt::DequantizeOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto layout =
+        dyn_cast_or_null<qt::RowsAttr>(op.getInput().getType().getLayout());
+    if (!layout || layout.getSums())
+      return rewriter.notifyMatchFailure(op, "not a rounded activation");
+    MemRefType type = bufferType(op.getType());
+    if (type.getRank() != 2)
+      return op.emitOpError("makes ")
+             << op.getType() << "; the CPU kernel makes matrices";
+    rewriter.replaceOp(op, adaptor.getInput().front());
     return success();
   }
 };
@@ -556,9 +579,10 @@ void ConvertToKernel::runOnOperation() {
       [&](func::ReturnOp op) { return types.isLegal(op); });
   target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
   RewritePatternSet patterns(context);
-  patterns.add<LoadPattern, QuantizePattern, SplitOutliersPattern,
-               MatmulPattern, GatherPattern, RMSNormPattern, LayerNormPattern,
-               RopePattern, AttentionPattern>(types, context);
+  patterns.add<LoadPattern, QuantizePattern, DequantizePattern,
+               SplitOutliersPattern, MatmulPattern, GatherPattern,
+               RMSNormPattern, LayerNormPattern, RopePattern, AttentionPattern>(
+      types, context);
   populateStatisticsPatterns(patterns, types);
   populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns,
                                                                  types);

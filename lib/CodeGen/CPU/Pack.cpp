@@ -181,17 +181,23 @@ LogicalResult PackPass::layOutActivations() {
                 "integers or 8-bit floats with f32 scales per token, group or "
                 "tensor";
     OpBuilder builder(op);
-    // One copy of the activation for each period of sums that its readers need.
+    // One copy of the activation for each period of sums that its readers need;
+    // with 0, rounded floats.
     llvm::MapVector<int64_t, SmallVector<OpOperand *>> readers;
     for (OpOperand &use : op.getResult().getUses()) {
+      if (isa<DequantizeOp>(use.getOwner())) {
+        readers[0].push_back(&use);
+        continue;
+      }
       auto matmul = dyn_cast<MatmulOp>(use.getOwner());
       auto w = matmul ? dyn_cast_or_null<PanelsAttr>(
                             matmul.getW().getType().getLayout())
                       : PanelsAttr();
       if (!w)
         return use.getOwner()->emitOpError(
-            "reads a quantized activation, but only qt.matmul with a packed "
-            "weight has a CPU kernel");
+            "reads a quantized activation, but only qt.dequantize and "
+            "qt.matmul "
+            "with a packed weight have CPU kernels");
       readers[isRoundedFloat(type) ? 0 : w.getGroup()].push_back(&use);
     }
     for (auto &[sums, uses] : readers) {

@@ -221,3 +221,15 @@ func.func @observe_one(%x: tensor<2x3x8xf32>) -> tensor<8xf32> {
   %0 = qt.observe %x [sum_abs] site "w" : tensor<2x3x8xf32> -> tensor<8xf32>
   return %0 : tensor<8xf32>
 }
+
+// Two activations side by side.
+// CHECK-LABEL: func.func @cross_gram(
+//  CHECK-SAME: %[[X:.+]]: memref<?x70xf32>, %[[Y:.+]]: memref<?x8xf32>,
+//       CHECK: %[[OUT:.+]] = memref.alloc() : memref<70x8xf32>
+//   CHECK-DAG: kernel.pack_columns %[[X]] into %[[PX:.+]] : memref<?x70xf32> into memref<3x?x32xf32>
+//   CHECK-DAG: kernel.pack_columns %[[Y]] into %[[PY:.+]] : memref<?x8xf32> into memref<1x?x32xf32>
+//       CHECK: kernel.gram %[[PX]] by %[[PY]] into %[[OUT]]
+func.func @cross_gram(%x: tensor<?x70xf32>, %y: tensor<?x8xf32>) -> tensor<70x8xf32> {
+  %0 = qt.cross_gram %x, %y : tensor<?x70xf32>, tensor<?x8xf32> -> tensor<70x8xf32>
+  return %0 : tensor<70x8xf32>
+}

@@ -74,11 +74,11 @@ func.func @rank_three() -> !qt.tensor<2x16x32xf32, #qt.int<8, channel>> {
 
 // -----
 
-func.func @activation_without_a_matmul(%x: tensor<?x32xf32>) -> tensor<?x32xf32> {
+func.func @activation_without_a_matmul(%x: tensor<?x32xf32>) -> tensor<?x32xi8> {
   %q = qt.quantize %x : tensor<?x32xf32> -> !qt.tensor<?x32xf32, #qt.int<8, token>>
-  // expected-error @below {{reads a quantized activation, but only qt.matmul with a packed weight has a CPU kernel}}
-  %y = qt.dequantize %q : !qt.tensor<?x32xf32, #qt.int<8, token>> -> tensor<?x32xf32>
-  return %y : tensor<?x32xf32>
+  // expected-error @below {{reads a quantized activation, but only qt.dequantize and qt.matmul with a packed weight have CPU kernels}}
+  %codes, %scales = qt.parts %q : !qt.tensor<?x32xf32, #qt.int<8, token>> -> tensor<?x32xi8>, tensor<?x1xf32>
+  return %codes : tensor<?x32xi8>
 }
 
 // -----

@@ -301,3 +301,27 @@ func.func @observe_unknown(%x: tensor<?x4xf32>) {
   %0 = qt.observe %x [median] site "w" : tensor<?x4xf32> -> tensor<4xf32>
   return
 }
+
+// -----
+
+func.func @cross_gram_c1(%x: tensor<4x?xf32>, %y: tensor<4x8xf32>) {
+  // expected-error @+1 {{'qt.cross_gram' op C1: the last dimensions must be static, got 'tensor<4x?xf32>' and 'tensor<4x8xf32>'}}
+  %0 = qt.cross_gram %x, %y : tensor<4x?xf32>, tensor<4x8xf32> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @cross_gram_c1_result(%x: tensor<?x4xf32>, %y: tensor<?x8xf32>) {
+  // expected-error @+1 {{'qt.cross_gram' op C1: the result is 'tensor<4x8xf32>', got 'tensor<8x4xf32>'}}
+  %0 = qt.cross_gram %x, %y : tensor<?x4xf32>, tensor<?x8xf32> -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @cross_gram_c2(%x: tensor<3x4xf32>, %y: tensor<5x8xf32>) {
+  // expected-error @+1 {{'qt.cross_gram' op C2: the rows of 'tensor<3x4xf32>' and 'tensor<5x8xf32>' do not match}}
+  %0 = qt.cross_gram %x, %y : tensor<3x4xf32>, tensor<5x8xf32> -> tensor<4x8xf32>
+  return
+}

@@ -117,3 +117,10 @@ func.func @observe(%x: tensor<?x8xf32>, %y: tensor<2x?x8xf16>) {
   %1:2 = qt.observe %y [sum_abs, histogram] site "w" : tensor<2x?x8xf16> -> tensor<8xf32>, tensor<2048xi32>
   return
 }
+
+// CHECK-LABEL: func.func @cross_gram
+//       CHECK: qt.cross_gram %{{.*}}, %{{.*}} : tensor<?x4xf32>, tensor<?x8xf32> -> tensor<4x8xf32>
+func.func @cross_gram(%x: tensor<?x4xf32>, %y: tensor<?x8xf32>) {
+  %0 = qt.cross_gram %x, %y : tensor<?x4xf32>, tensor<?x8xf32> -> tensor<4x8xf32>
+  return
+}

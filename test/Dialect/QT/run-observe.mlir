@@ -28,6 +28,13 @@ func.func @observe(%x: tensor<?x3xf32>) {
   return
 }
 
+func.func @cross_gram(%x: tensor<?x2xf32>, %y: tensor<?x3xf32>) {
+  %0 = qt.cross_gram %x, %y : tensor<?x2xf32>, tensor<?x3xf32> -> tensor<2x3xf32>
+  %cast = tensor.cast %0 : tensor<2x3xf32> to tensor<*xf32>
+  call @printMemrefF32(%cast) : (tensor<*xf32>) -> ()
+  return
+}
+
 func.func @main() {
   // Each channel's minimum (-0 is less than 0), then its maximum.
   // CHECK:      [-2, -0, -1],
@@ -44,5 +51,14 @@ func.func @main() {
   %x = arith.constant dense<[[1.0, 0.0, 1.5], [-2.0, -0.0, -1.0], [1.0, 1.0e8, 1.0]]> : tensor<3x3xf32>
   %xd = tensor.cast %x : tensor<3x3xf32> to tensor<?x3xf32>
   call @observe(%xd) : (tensor<?x3xf32>) -> ()
+
+  // 1·1 + 2·2, 1·0 + 2·1, 1·3 + 2·0; 10·1 - 1·2, 10·0 - 1·1, 10·3 - 1·0
+  // CHECK:      [5, 2, 3],
+  // CHECK-NEXT: [8, -1, 30]
+  %a = arith.constant dense<[[1.0, 10.0], [2.0, -1.0]]> : tensor<2x2xf32>
+  %b = arith.constant dense<[[1.0, 0.0, 3.0], [2.0, 1.0, 0.0]]> : tensor<2x3xf32>
+  %ad = tensor.cast %a : tensor<2x2xf32> to tensor<?x2xf32>
+  %bd = tensor.cast %b : tensor<2x3xf32> to tensor<?x3xf32>
+  call @cross_gram(%ad, %bd) : (tensor<?x2xf32>, tensor<?x3xf32>) -> ()
   return
 }

@@ -25,6 +25,31 @@
 // FILE-DAG: up F32 [4, 4] [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0625, 0.0625, 0.0625, 0.0625]
 // FILE-DAG: q.smoothing F32 [4] [2.0, 1.0, 8.0, 1.0]
 
+// What nothing folds into is multiplied, and quantization takes the product over.
+// RUN: quant-opt model.mlir --qt-smooth="recipe=w8a8 calibration=s.safetensors strength=0.5 measure=max multiply weights-out=m.safetensors" -o multiplied.mlir
+// RUN: FileCheck %s --check-prefix=MULTIPLY --input-file=multiplied.mlir
+// RUN: %python %S/Inputs/print_safetensors.py m.safetensors | FileCheck %s --check-prefix=MULTIPLY-FILE
+// RUN: quant-opt multiplied.mlir --qt-quantize=recipe=w8a8 | FileCheck %s --check-prefix=FUSED
+// RUN: quant-opt multiplied.mlir --qt-quantize=recipe=f32 | FileCheck %s --check-prefix=MULTIPLY-FLOAT
+// MULTIPLY: qt.weight @gate.multiplier : tensor<4xf32> in "m.safetensors"
+// MULTIPLY: %[[X:.+]] = lm.rms_norm %{{.*}}, %{{.*}} {eps = 1.000000e-05 : f64} : tensor<?x4xf32>, tensor<4xf32>
+// MULTIPLY: %[[H:.+]] = lm.rms_norm
+// MULTIPLY: %[[M:.+]] = qt.load @gate.multiplier
+// MULTIPLY: %[[WIDE:.+]] = linalg.broadcast ins(%[[M]] : tensor<4xf32>) {{.*}} dimensions = [0]
+// MULTIPLY: %[[P:.+]] = arith.mulf %[[H]], %[[WIDE]]
+// MULTIPLY: lm.linear %[[P]], %{{.*}} : tensor<?x4xf32>, tensor<4x4xf32>
+// MULTIPLY: lm.linear %[[P]], %{{.*}} : tensor<?x4xf32>, tensor<4x4xf32>
+// The residual is not what the linears read.
+// MULTIPLY: arith.addf %[[H]],
+// MULTIPLY-FILE-DAG: gate F32 [4, 4] [2.0, 2.0, 2.0, 2.0,
+// MULTIPLY-FILE-DAG: gate.multiplier F32 [4] [0.5, 0.5, 0.5, 0.5]
+// FUSED-NOT: linalg.broadcast
+// FUSED:     %[[M:.+]] = qt.load @gate.multiplier
+// FUSED:     qt.quantize %{{.*}} by %[[M]] : tensor<?x4xf32>, tensor<4xf32> -> !qt.tensor<?x4xf32, #qt.int<8, token>>
+// FUSED-NOT: linalg.broadcast
+// MULTIPLY-FLOAT: %[[P:.+]] = arith.mulf
+// MULTIPLY-FLOAT: qt.matmul %[[P]],
+
 // RUN: not quant-opt model.mlir --qt-smooth=recipe=w8a8 2>&1 | FileCheck %s --check-prefix=NONE
 // NONE: error: qt-smooth needs statistics of activations: calibration=FILE
 // RUN: not quant-opt other.mlir --qt-smooth="calibration=s.safetensors measure=max" 2>&1 | FileCheck %s --check-prefix=OTHER

@@ -74,6 +74,12 @@ def module(file):
         lines.append(f"  %q = qt.quantize %x {operands} : {types} -> {quantized}")
         lines.append(f"  %y = qt.matmul %q, %w : {quantized}, {weight} -> {y}")
         lines += [f"  return %y : {y}", "}"]
+        if "tensor" in scheme and "scale" not in operands:
+            continue
+        lines += [f"func.func @{name}_rounded(%x: {x}) -> {x} {{", *loads]
+        lines.append(f"  %q = qt.quantize %x {operands} : {types} -> {quantized}")
+        lines.append(f"  %y = qt.dequantize %q : {quantized} -> {x}")
+        lines += [f"  return %y : {x}", "}"]
     quantized = f"!qt.tensor<?x{K}xf32, #qt.int<8, token>>"
     for name, flag in (("outliers", ""), ("outliers_per_token", ", per_token")):
         lines += [f"func.func @{name}(%x: {x}, %r: {y}) -> {y} {{", loads[0]]
@@ -167,6 +173,22 @@ def test_product(models, name):
             close = np.abs(part / np.where(scale == 0, 1, scale) % 1 - 0.5) < 1e-4
             x[:rows][close] = 0
     check(models, name, x, [x], expected, slack)
+
+
+@pytest.mark.parametrize("name", [n for n in ACTIVATIONS if not n.startswith("dynamic")])
+def test_rounding(models, name):
+    """What calibration sees of a quantized activation."""
+    x = activations()
+    if "int" in ACTIVATIONS[name][0]:
+        wide = (x * MULTIPLIER if "by" in ACTIVATIONS[name][1] else x).astype(np.float64)
+        scale = np.abs(wide).max(axis=1, keepdims=True) / 127
+        x[np.abs(wide / np.where(scale == 0, 1, scale) % 1 - 0.5) < 1e-4] = 0
+
+    def expected(part):
+        values = quantized(name, part)
+        return values, 4 * UNIT * np.abs(values)
+
+    check(models, name + "_rounded", x, [x], expected, np.zeros((len(x), 1)))
 
 
 @pytest.mark.parametrize("name", ["outliers", "outliers_per_token"])

@@ -10,6 +10,7 @@ from test_matmul import UNIT, needs
 TARGETS = ("cpu:x86-64-v3", "cpu:x86-64-v4+vnni")
 # Less than a panel of 32 columns, one, two and a half, whole ones; odd ends.
 WIDTHS = (5, 32, 33, 80, 576)
+PAIRS = ((5, 80), (33, 32), (64, 7), (96, 40), (96, 192))
 
 
 def module() -> str:
@@ -20,6 +21,13 @@ def module() -> str:
 func.func @observe_{k}(%x: tensor<?x{k}xf32>) -> ({types}) {{
   %0:5 = qt.observe %x [range, sum, sum_abs, gram, histogram] site "w" : tensor<?x{k}xf32> -> {types}
   return %0#0, %0#1, %0#2, %0#3, %0#4 : {types}
+}}""")
+    for n, k in PAIRS:
+        types = f"tensor<?x{n}xf32>, tensor<?x{k}xf32>"
+        functions.append(f"""
+func.func @cross_{n}_{k}(%x: tensor<?x{n}xf32>, %y: tensor<?x{k}xf32>) -> tensor<{n}x{k}xf32> {{
+  %0 = qt.cross_gram %x, %y : {types} -> tensor<{n}x{k}xf32>
+  return %0 : tensor<{n}x{k}xf32>
 }}""")
     return "\n".join(functions)
 
@@ -60,6 +68,18 @@ def test_observe(models, k, rows):
         error = np.abs(gram - wide.T @ wide)
         assert (error <= bound)[lower].all()
         assert np.array_equal(counts, histogram(x))
+
+
+@pytest.mark.parametrize("n, k", PAIRS)
+@pytest.mark.parametrize("rows", (1, 37))
+def test_cross_gram(models, n, k, rows):
+    random = np.random.default_rng(n * 1000 + k)
+    x = random.standard_normal((rows, n)).astype(np.float32)
+    y = random.standard_normal((rows, k)).astype(np.float32)
+    bound = (rows + 1) * UNIT * (np.abs(x).T.astype(np.float64) @ np.abs(y))
+    for model in models:
+        found = model.run(x, y, function=f"cross_{n}_{k}")
+        assert (np.abs(found - x.T.astype(np.float64) @ y) <= bound).all()
 
 
 @pytest.mark.parametrize("bad", (np.nan, np.inf, -np.inf))

@@ -164,13 +164,21 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::RoundOp op) {
   int64_t k = cast<MemRefType>(op.getX().getType()).getDimSize(1);
   int64_t group = op.getGroup();
   std::optional<SmallFloat> type = getSmallFloat(op.getType());
-  if (!type)
+  if (!type && !op.getType().isInteger(8))
     return op.emitOpError("rounds to ")
-           << op.getType() << "; CPU kernels know f8E4M3FN and f8E5M2";
+           << op.getType() << "; CPU kernels know f8E4M3FN, f8E5M2 and i8";
   // A step lies inside one group and the row.
   int64_t lanes = vectorLanes(k, group < k ? vectorLanes(group) : 16);
-  ActivationEmitter<kernel::RoundOp> activation(b, op, lanes,
-                                                smallFloatMax(*type));
+  ActivationEmitter<kernel::RoundOp> activation(
+      b, op, lanes, type ? smallFloatMax(*type) : 127);
+  auto round = [&](Value ratio) -> Value {
+    if (type)
+      return emitSmallFloatRounding(b, b.getLoc(), *type, ratio);
+    Value code = math::RoundEvenOp::create(b, ratio);
+    code = arith::MinimumFOp::create(b, code, b.constant(b.f32Vec(lanes), 127));
+    return arith::MaximumFOp::create(b, code,
+                                     b.constant(b.f32Vec(lanes), -127));
+  };
   Value zero = b.constant(b.getF32Type(), 0);
   b.splitLoop(b.size(op.getX(), 0), [&](Value row) {
     b.loop(0, k, group, [&](Value begin) {
@@ -190,8 +198,7 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::RoundOp op) {
       Value scales = b.splat(scale, lanes);
       b.loop(begin, end, lanes, [&](Value at) {
         Value ratio = b.divF(activation.values(row, at), scales);
-        Value rounded = emitSmallFloatRounding(b, b.getLoc(), *type, ratio);
-        b.store(b.mulF(rounded, scales), op.getOut(), {row, at});
+        b.store(b.mulF(round(ratio), scales), op.getOut(), {row, at});
       });
     });
   });

@@ -73,6 +73,7 @@ private:
                         SafetensorsWriter &writer, Calibration &calibration);
   llvm::Error writeCalibrated(ArrayRef<Decision *> calibrated,
                               SafetensorsWriter &writer);
+  OwningOpRef<ModuleOp> roundActivations();
   void replace(QuantizableOpInterface op, Decision &decision,
                ActivationQuantizer &activations);
   void redeclare(Decision &decision, ArrayRef<LoadOp> loads);
@@ -273,6 +274,27 @@ llvm::Error QuantizePass::writeBias(WeightOp bias, ArrayRef<float> change,
   return calibration.replaceWeight(bias.getSymName(), std::move(*values));
 }
 
+/// The module with activations as they will be when it runs, but for the scales
+/// that calibration is still to find.
+OwningOpRef<ModuleOp> QuantizePass::roundActivations() {
+  OwningOpRef<ModuleOp> copy(getOperation().clone());
+  SmallVector<QuantizableOpInterface> twins;
+  copy->walk([&](QuantizableOpInterface op) {
+    if (getWeightSource(op.getWeightOperand().get()))
+      twins.push_back(op);
+  });
+  ActivationQuantizer activations(rules, /*fusesProducts=*/false);
+  for (auto [original, twin] : llvm::zip_equal(ops, twins)) {
+    Decision &decision = decisions[original.second];
+    if (decision.rule->staticActivations || !twin.getActivationOperand())
+      continue;
+    OpBuilder builder(twin);
+    twin.getActivationOperand()->set(
+        activations.round(builder, twin, decision.scheme, *decision.rule));
+  }
+  return copy;
+}
+
 /// Rounds weights as the statistics of their activations come in.
 llvm::Error QuantizePass::writeCalibrated(ArrayRef<Decision *> calibrated,
                                           SafetensorsWriter &writer) {
@@ -284,7 +306,12 @@ llvm::Error QuantizePass::writeCalibrated(ArrayRef<Decision *> calibrated,
   }
   // Of the range only static scales are made.
   content.range = !staticScales.empty();
-  auto calibration = provider->create(getOperation(), content);
+  // The error that is corrected is also that of rounding activations.
+  OwningOpRef<ModuleOp> rounding;
+  if (content.drift)
+    rounding = roundActivations();
+  auto calibration =
+      provider->create(rounding ? *rounding : getOperation(), content);
   if (!calibration)
     return calibration.takeError();
   size_t next = 0, scales = 0;

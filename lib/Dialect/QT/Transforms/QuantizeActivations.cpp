@@ -48,7 +48,8 @@ Value ActivationQuantizer::quantize(OpBuilder &builder,
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointAfterValue(x);
   Value multiplier;
-  if (auto multiplied = findMultiplier(x)) {
+  auto multiplied = fusesProducts ? findMultiplier(x) : std::nullopt;
+  if (multiplied) {
     fusedProducts.push_back(x.getDefiningOp());
     x = multiplied->activation;
     multiplier = multiplied->multiplier;
@@ -61,6 +62,26 @@ Value ActivationQuantizer::quantize(OpBuilder &builder,
   known = QuantizeOp::create(builder, op.getLoc(),
                              QuantTensorType::get(type, scheme), x, multiplier,
                              reach);
+  return known;
+}
+
+Value ActivationQuantizer::round(OpBuilder &builder, QuantizableOpInterface op,
+                                 QuantSchemeInterface weights,
+                                 const RecipeRule &rule) {
+  Value made = quantize(builder, op, weights, rule, /*scale=*/"");
+  auto quantizeOp = made ? made.getDefiningOp<QuantizeOp>() : QuantizeOp();
+  if (!quantizeOp)
+    return made;
+  Value &known = rounded[made];
+  if (known)
+    return known;
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointAfter(quantizeOp);
+  Location loc = quantizeOp.getLoc();
+  known =
+      DequantizeOp::create(builder, loc, quantizeOp.getInput().getType(), made);
+  if (auto split = quantizeOp.getInput().getDefiningOp<SplitOutliersOp>())
+    known = arith::AddFOp::create(builder, loc, known, split.getOutliers());
   return known;
 }
 

@@ -11,7 +11,9 @@ namespace quantmlir::qt {
 /// the activation's readers.
 class ActivationQuantizer {
 public:
-  explicit ActivationQuantizer(RecipeSchemes &rules) : rules(rules) {}
+  /// `fusesProducts`: a product with a vector becomes part of the quantization.
+  explicit ActivationQuantizer(RecipeSchemes &rules, bool fusesProducts = true)
+      : rules(rules), fusesProducts(fusesProducts) {}
 
   /// The activation of `op` as `rule` wants it beside a weight of the scheme
   /// `weights`; null if the op has none. `scale` names the weight that holds
@@ -19,6 +21,11 @@ public:
   mlir::Value quantize(mlir::OpBuilder &builder, QuantizableOpInterface op,
                        QuantSchemeInterface weights, const RecipeRule &rule,
                        llvm::StringRef scale);
+
+  /// The activation as a float tensor with what `quantize` does to it; itself
+  /// if that is nothing.
+  mlir::Value round(mlir::OpBuilder &builder, QuantizableOpInterface op,
+                    QuantSchemeInterface weights, const RecipeRule &rule);
 
   /// Adds the product with the outliers to a product without them, if they
   /// have been taken apart; else it is the result.
@@ -32,8 +39,10 @@ private:
                         double threshold);
 
   RecipeSchemes &rules;
+  bool fusesProducts;
   llvm::DenseMap<std::pair<mlir::Value, mlir::Attribute>, mlir::Value>
       quantized, inliers;
+  llvm::DenseMap<mlir::Value, mlir::Value> rounded;
   llvm::SmallVector<mlir::Operation *> fusedProducts;
 };
 

@@ -127,14 +127,17 @@ roundByGptq(const Rounding &rounding, const Grid &grid, const FitOptions &fit,
         "GPTQ needs the Hessian of the inputs, which calibration did not "
         "collect");
   InputMoments moments = getMoments(input, central);
+  double damping = rounding.damping;
   if (rounding.correction > 0) {
     if (moments.cross.empty())
       return llvm::createStringError(
           "correction needs to know what earlier layers have done to the "
           "input: calibrate with tokens");
+    // Few tokens for each weight of a row: what they say is partly chance.
+    damping = std::max(damping, double(k) / double(input.statistics->tokens));
     if (llvm::Error error = correctForDrift(
             values, n, k, moments.hessian, moments.cross, moments.residual,
-            rounding.damping, rounding.correction))
+            damping, rounding.correction))
       return std::move(error);
   }
   GptqOptions options;
@@ -145,7 +148,7 @@ roundByGptq(const Rounding &rounding, const Grid &grid, const FitOptions &fit,
                            ? GptqOptions::Importance::Hessian
                            : GptqOptions::Importance::None;
   options.params = shared;
-  options.damping = rounding.damping;
+  options.damping = damping;
   options.tokens = input.statistics->tokens;
   auto done = gptq(values, n, k, moments.hessian, grid, options);
   if (!done)

@@ -124,10 +124,10 @@ def Kernel_QuantizeOp : ActivationKernel_Op<"quantize"> {
 }
 
 def Kernel_RoundOp : ActivationKernel_Op<"round"> {
-  let summary = "Rounds rows of floats to small floats with a scale per group";
+  let summary = "Rounds rows of floats to 8 bits with a scale per group";
   let description = [{
     `out = scale * rounded(x / scale)`, as f32: to the nearest number of `type`
-    (f8E4M3FN or f8E5M2), halves to even, saturating. `scale = absmax / largest` of
+    (f8E4M3FN, f8E5M2 or i8 from -127 to 127), halves to even, saturating. `scale = absmax / largest` of
     `group` values of a row. `by`, `scale` and `perTensor` as `kernel.quantize`.
 
     ```mlir

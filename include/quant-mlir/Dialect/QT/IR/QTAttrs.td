@@ -29,8 +29,8 @@ def QT_RowsAttr : QT_Attr<"Rows", "rows"> {
     The layout of a dynamically quantized activation [M, K]: int8 codes
     row-major with K padded by zeros to `stride` bytes, a float scale for every
     `group` values and the sum of the codes of every `sums` values (what a
-    weight with an offset or a minimum multiplies). `sums = 0` stands for an
-    activation of 8-bit floats: rounded values, kept as f32 rows of K.
+    weight with an offset or a minimum multiplies). `sums = 0` stands for rounded
+    values, kept as f32 rows of K: of 8-bit floats, or for `qt.dequantize`.
   }];
   let parameters = (ins "int64_t":$stride, "int64_t":$group, "int64_t":$sums);
   let assemblyFormat = "`<` struct(params) `>`";
