@@ -158,7 +158,7 @@ GOALS = [
     (
         "minilm",
         "W8A8 per token",
-        ["w8a8-smoothquant", "w8a8-smoothquant-gptq"],
+        ["w8a8-smoothquant", "w8a8-smoothquant-gptq", "w8a8-smoothquant-gptaq"],
         {"distance": 0.0007},
     ),
     ("minilm", "3 bit g128", ["w3a16-gptq-asym", "w3a16-gptaq-asym"], {"distance": 0.045}),
