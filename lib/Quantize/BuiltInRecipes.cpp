@@ -22,7 +22,8 @@ static std::vector<RecipeText> texts(llvm::ArrayRef<const char *> words) {
   return result;
 }
 
-/// Linears change; tables and the head, whose errors every token sees, stay.
+/// Linears change; tables and the head, whose errors every token sees, stay,
+/// and the head's input is not rounded.
 static Recipe linearRecipe(const Twine &weights,
                            StringRef activations = "auto") {
   Recipe recipe;
@@ -44,6 +45,7 @@ static Recipe linearRecipe(const Twine &weights,
 namespace {
 struct Format {
   const char *name, *weights, *activations;
+  Rounding::Range range = Rounding::Range::Extremes;
 };
 } // namespace
 
@@ -51,11 +53,16 @@ static const Format formats[] = {
     {"w8a8", "#qt.int<8, channel>", "#qt.int<8, token>"},
     {"w8a8-static", "#qt.int<8, channel>", "#qt.int<8, tensor>"},
     {"int8-llm", "#qt.int<8, channel>", "#qt.int<8, token>"},
-    {"nf4", "#qt.codebook<nf4, group = 64>", "auto"},
-    {"nf4-dq", "#qt.codebook<nf4, group = 64, nested = 256>", "auto"},
-    {"fp4", "#qt.codebook<fp4, group = 64>", "auto"},
-    {"fp4-dq", "#qt.codebook<fp4, group = 64, nested = 256>", "auto"},
-    {"fp8", "#qt.float<f8E4M3FN, channel>", "#qt.float<f8E4M3FN, token>"},
+    {"nf4", "#qt.codebook<nf4, group = 64>", "float"},
+    {"nf4-dq", "#qt.codebook<nf4, group = 64, nested = 256>", "float"},
+    {"nf4-a8", "#qt.codebook<nf4, group = 64>", "auto"},
+    {"fp4", "#qt.codebook<fp4, group = 64>", "float"},
+    {"fp4-dq", "#qt.codebook<fp4, group = 64, nested = 256>", "float"},
+    {"fp4-a8", "#qt.codebook<fp4, group = 64>", "auto"},
+    // Where values lie between powers of two counts, and costs nothing to
+    // choose.
+    {"fp8", "#qt.float<f8E4M3FN, channel>", "#qt.float<f8E4M3FN, token>",
+     Rounding::Range::MSE},
     {"fp8-static", "#qt.float<f8E4M3FN, tensor>",
      "#qt.float<f8E4M3FN, tensor>"},
     {"fp8-block", "#qt.float<f8E4M3FN, block = 128x128>",
@@ -113,6 +120,7 @@ static std::optional<Recipe> formatRecipe(StringRef name, bool asymmetric) {
       continue;
     Recipe recipe = linearRecipe(format.weights, format.activations);
     recipe.rules.front().staticActivations = name.ends_with("-static");
+    recipe.rules.front().rounding.range = format.range;
     if (name == "int8-llm")
       recipe.rules.front().outlierThreshold = 6;
     return recipe;

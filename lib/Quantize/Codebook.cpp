@@ -57,7 +57,7 @@ ArrayRef<float> quantmlir::codebookTable(Codebook codebook) {
 }
 
 int quantmlir::codebookLaneFactor(Codebook codebook) {
-  return codebook == Codebook::NF4 ? 127 : 120;
+  return codebook == Codebook::NF4 ? 124 : 120;
 }
 
 ArrayRef<uint8_t> quantmlir::codebookLanes(Codebook codebook) {

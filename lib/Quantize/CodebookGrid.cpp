@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // A value is looked up among the bounds between the entries in rising order, by
-// a binary search without branches; searches over scales, which want speed, go
-// through all bounds of a table of 16 in vector registers instead.
+// a binary search without branches. Searches over scales want speed: they go
+// through all bounds of a table of 16 in vector registers, and round to floats
+// of 8 bits by arithmetic.
 
 #include "GridKernels.h"
 #include "quant-mlir/Quantize/Codebook.h"
@@ -89,10 +90,14 @@ CodebookGrid CodebookGrid::e2m1(int64_t group, ScaleFormat scaleFormat) {
   return CodebookGrid(smallFloats(2, 1, 0), group, scaleFormat);
 }
 CodebookGrid CodebookGrid::e4m3(int64_t group, ScaleFormat scaleFormat) {
-  return CodebookGrid(smallFloats(4, 3, 1), group, scaleFormat);
+  CodebookGrid grid(smallFloats(4, 3, 1), group, scaleFormat);
+  grid.smallFloat = SmallFloat::E4M3FN;
+  return grid;
 }
 CodebookGrid CodebookGrid::e5m2(int64_t group, ScaleFormat scaleFormat) {
-  return CodebookGrid(smallFloats(5, 2, 4), group, scaleFormat);
+  CodebookGrid grid(smallFloats(5, 2, 4), group, scaleFormat);
+  grid.smallFloat = SmallFloat::E5M2;
+  return grid;
 }
 
 unsigned CodebookGrid::codeBits() const { return Log2_64_Ceil(table.size()); }
@@ -116,6 +121,10 @@ unsigned CodebookGrid::nearest(float value) const {
 
 double CodebookGrid::error(ArrayRef<float> values, ArrayRef<float> importance,
                            GroupParams params, double norm) const {
+  if (smallFloat)
+    return kernels::smallFloatError(
+        values.data(), importance.empty() ? nullptr : importance.data(),
+        values.size(), params.scale, *smallFloat, norm);
   SmallVector<float, 1024> errors(values.size());
   if (sorted.size() <= 16)
     kernels::smallTableDecode(values.data(), values.size(), params.scale,

@@ -97,6 +97,34 @@ double kernels::intError(const float *values, const float *importance,
 }
 
 QUANT_CLONES
+double kernels::smallFloatError(const float *values, const float *importance,
+                                int64_t count, float scale, SmallFloat type,
+                                double norm) {
+  // f32ToSmallFloat without the last step: the bits stay where they are. Masks
+  // choose: g++ keeps a branch around a float addition.
+  SmallFloatFields fields = smallFloatFields(type);
+  float largest = smallFloatMax(type);
+  float magic = llvm::bit_cast<float>(fields.subnormalMagic());
+  uint32_t smallest = uint32_t(127 + fields.smallestExponent()) << 23;
+  uint32_t unit = 1u << fields.shift();
+  int shift = fields.shift();
+  auto error = [=](int64_t i) __attribute__((always_inline)) {
+    float value = std::fabs(values[i]);
+    float x = std::min(value / scale, largest);
+    uint32_t bits = llvm::bit_cast<uint32_t>(x);
+    uint32_t normal = bits + unit / 2 - 1 + (bits >> shift & 1);
+    uint32_t subnormal = llvm::bit_cast<uint32_t>((x + magic) - magic);
+    uint32_t isNormal = 0u - uint32_t(bits >= smallest);
+    float rounded = llvm::bit_cast<float>((normal & ~(unit - 1) & isNormal) |
+                                          (subnormal & ~isNormal));
+    return scale * rounded - value;
+  };
+  if (norm == 2)
+    return accumulate<Norm::Two>(importance, count, 2, error);
+  return accumulate<Norm::Other>(importance, count, float(norm), error);
+}
+
+QUANT_CLONES
 double kernels::errorSum(const float *errors, const float *importance,
                          int64_t count, double norm) {
   auto error = [=](int64_t i)

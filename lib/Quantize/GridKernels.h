@@ -7,6 +7,7 @@
 #ifndef QUANT_MLIR_LIB_QUANTIZE_GRIDKERNELS_H
 #define QUANT_MLIR_LIB_QUANTIZE_GRIDKERNELS_H
 
+#include "quant-mlir/Quantize/SmallFloat.h"
 #include <cstdint>
 
 namespace quantmlir::kernels {
@@ -26,6 +27,11 @@ void intQuantize(const float *values, int64_t count, float scale, float zero,
 void intQuantizeLanes(const double *values, const float *scales,
                       const float *zeros, int64_t count, IntRange range,
                       uint8_t *codes, float *decoded);
+
+/// The same for the nearest numbers of `type`.
+double smallFloatError(const float *values, const float *importance,
+                       int64_t count, float scale, SmallFloat type,
+                       double norm);
 
 /// The sum of importance * |error|^norm.
 double errorSum(const float *errors, const float *importance, int64_t count,

@@ -23,9 +23,14 @@ TargetMatch quantmlir::matchTarget(StringRef target, StringRef layerClass,
 }
 
 const RecipeRule *Recipe::find(StringRef layerClass, StringRef weight) const {
+  static const RecipeRule ignored = [] {
+    RecipeRule rule;
+    rule.activations = {"float"};
+    return rule;
+  }();
   for (const RecipeText &target : ignore)
     if (matchTarget(target.text, layerClass, weight) != TargetMatch::None)
-      return nullptr;
+      return &ignored;
   const RecipeRule *best = nullptr;
   TargetMatch closest = TargetMatch::None;
   for (const RecipeRule &rule : rules)

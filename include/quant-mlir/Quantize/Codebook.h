@@ -32,7 +32,9 @@ llvm::ArrayRef<float> codebookTable(Codebook codebook);
 /// The same in integers, table[code] * laneFactor rounded, plus 127: what
 /// integer kernels multiply, off by at most half a step.
 llvm::ArrayRef<uint8_t> codebookLanes(Codebook codebook);
-/// 127 for NF4. 120 for FP4, whose numbers are then exact but for the smallest.
+/// 124 for NF4: of the factors to 127 the one that loses least, weighed by how
+/// often normally distributed weights take its numbers. 120 for FP4, whose
+/// numbers are then exact but for the smallest.
 int codebookLaneFactor(Codebook codebook);
 
 /// The code of a number in [-1, 1]; a number on the middle between two takes

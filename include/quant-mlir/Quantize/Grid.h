@@ -21,10 +21,12 @@
 #define QUANT_MLIR_QUANTIZE_GRID_H
 
 #include "quant-mlir/Quantize/RoundToNearest.h"
+#include "quant-mlir/Quantize/SmallFloat.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/Error.h"
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace quantmlir {
@@ -247,6 +249,8 @@ private:
   unsigned searchSteps = 0;
   float reach = 1;
   bool reciprocal = false;
+  /// The 8-bit type that the table holds, if it does.
+  std::optional<SmallFloat> smallFloat;
 };
 
 /// A matrix [N, K] on a grid.

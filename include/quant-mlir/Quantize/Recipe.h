@@ -99,7 +99,8 @@ struct RecipeRule {
 struct Recipe {
   std::string name;
   std::string file; ///< empty for a built-in recipe
-  /// Targets that are kept as stored, whatever the rules say.
+  /// Targets that are kept as stored and multiplied with floats, whatever the
+  /// rules say.
   std::vector<RecipeText> ignore;
   std::vector<RecipeRule> rules;
   std::optional<Smoothing> smoothing;
@@ -112,9 +113,9 @@ struct Recipe {
   static llvm::Expected<Recipe> load(llvm::StringRef nameOrFile);
 
   /// The rule for a layer of the class "Linear" or "Embedding" with the weight
-  /// of this name; null if it is kept as stored. What names a layer most
-  /// narrowly wins: the weight's name, then a regular expression, then the
-  /// class; of equals the first.
+  /// of this name; null if nothing is said of it: it is kept as stored. What
+  /// names a layer most narrowly wins: the weight's name, then a regular
+  /// expression, then the class; of equals the first.
   const RecipeRule *find(llvm::StringRef layerClass,
                          llvm::StringRef weight) const;
 

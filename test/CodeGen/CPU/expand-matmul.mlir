@@ -108,20 +108,47 @@ func.func @ragged(%x: memref<?x8xf32>, %weights: memref<?xi8>, %offset: index, %
 // -----
 
 // 4 rows at a time, then 2, then 1. A step of K = 8 is 4 values long; each weight is
-// widened once and meets every row of the tile.
+// widened once and meets every row of the tile. Rows have 2 sums each, then 4, that
+// are added up at the end.
 // CHECK-LABEL: func.func @tiles(
-//       CHECK: scf.for %{{.*}} iter_args({{.*}}) -> (vector<16xf32>, vector<16xf32>, vector<16xf32>, vector<16xf32>)
+//       CHECK: scf.for %{{.*}} iter_args({{.*}}) -> ({{(vector<16xf32>(, )?){8}\)}} {
 // CHECK-COUNT-4: arith.extf {{.*}} : vector<16xf16> to vector<16xf32>
 //       CHECK: vector.fma
 //       CHECK: scf.yield
+// CHECK-COUNT-4: arith.addf {{.*}} : vector<16xf32>
 // CHECK-COUNT-4: vector.store
-//       CHECK: scf.for %{{.*}} iter_args({{.*}}) -> (vector<16xf32>, vector<16xf32>) {
+//       CHECK: scf.for %{{.*}} iter_args({{.*}}) -> ({{(vector<16xf32>(, )?){8}\)}} {
+// CHECK-COUNT-6: arith.addf {{.*}} : vector<16xf32>
 // CHECK-COUNT-2: vector.store
-//       CHECK: scf.for %{{.*}} iter_args({{.*}}) -> (vector<16xf32>) {
+//       CHECK: scf.for %{{.*}} iter_args({{.*}}) -> ({{(vector<16xf32>(, )?){4}\)}} {
+// CHECK-COUNT-3: arith.addf {{.*}} : vector<16xf32>
 //       CHECK: vector.store
 //   CHECK-NOT: vector.store
 //       CHECK: return
 func.func @tiles(%x: memref<?x8xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
   kernel.matmul_float %x, %weights[%offset] into %out {rows = 4, type = !qt.tensor<16x8xf32, #qt.float<f16>, #qt.panels<lanes = 16, vectors = 1, depth = 1, group = 8>>} : memref<?x8xf32>, memref<?xi8>, index, memref<?x16xf32>
+  return
+}
+
+// -----
+
+// One row: four sums for each group of 8, and its scale once, behind them.
+// CHECK-LABEL: func.func @group_scales(
+//       CHECK: scf.for %{{.*}} iter_args(%[[SUM:.+]] = %{{.*}}) -> (vector<16xf32>) {
+// CHECK-COUNT-8: vector.fma
+//   CHECK-NOT: arith.mulf
+// CHECK-COUNT-3: %[[GROUP:.+]] = arith.addf
+//       CHECK: vector.fma %[[GROUP]], %{{.*}}, %[[SUM]] : vector<16xf32>
+//       CHECK: scf.yield
+// 12 rows share each scaled number.
+// CHECK-LABEL: func.func @scaled_numbers(
+//       CHECK: arith.mulf {{.*}} : vector<16xf32>
+//       CHECK: vector.fma
+func.func @group_scales(%x: memref<?x16xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
+  kernel.matmul_float %x, %weights[%offset] into %out {rows = 1, type = !qt.tensor<16x16xf32, #qt.codebook<nf4, group = 8>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 8>>} : memref<?x16xf32>, memref<?xi8>, index, memref<?x16xf32>
+  return
+}
+func.func @scaled_numbers(%x: memref<?x16xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
+  kernel.matmul_float %x, %weights[%offset] into %out {rows = 12, type = !qt.tensor<16x16xf32, #qt.codebook<nf4, group = 8>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 8>>} : memref<?x16xf32>, memref<?xi8>, index, memref<?x16xf32>
   return
 }

@@ -58,6 +58,8 @@
 // RECIPE-NEXT:     rounding: {method: gptq, range: calibrated, damping: 0.01, act_order: true}
 // RECIPE-NEXT:     targets:
 // RECIPE-NEXT:       - 'fine'
+// RECIPE-NEXT: ignore:
+// RECIPE-NEXT:   - 'table'
 // RECIPE-NOT:  table
 
 // CHECK:     qt.weight @rough : tensor<2x4xf32> in "w.safetensors"

@@ -3,6 +3,7 @@
 // RUN: quant-opt %s --qt-quantize="recipe=int8-llm weights-out=q.safetensors" | FileCheck %s
 // RUN: quant-opt %s --qt-quantize="recipe=int8-llm weights-out=q.safetensors" --pack=target=cpu:x86-64-v4 | FileCheck %s --check-prefix=PACK
 // RUN: quant-opt %s --qt-quantize="recipe=nf4 weights-out=n.safetensors" | FileCheck %s --check-prefix=NF4
+// RUN: quant-opt %s --qt-quantize="recipe=nf4-a8 weights-out=n.safetensors" | FileCheck %s --check-prefix=NF4-A8
 // RUN: %python %S/Inputs/print_safetensors.py n.safetensors | FileCheck %s --check-prefix=NF4-FILE
 
 qt.weight @up.weight : tensor<2x4xf32> in "w.safetensors" as "up"
@@ -26,7 +27,8 @@ qt.weight @gate.weight : tensor<2x4xf32> in "w.safetensors" as "gate"
 // PACK: qt.weight @up.weight : !qt.tensor<2x4xf32, #qt.int<8, channel>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>
 
 // NF4: qt.weight @up.weight : !qt.tensor<2x4xf32, #qt.codebook<nf4, group = 64>> in "n.safetensors"
-// NF4: qt.quantize %{{.*}} -> !qt.tensor<?x4xf32, #qt.int<8, group = 32>>
+// NF4: qt.matmul %arg0, %{{.*}} : tensor<?x4xf32>, !qt.tensor<2x4xf32, #qt.codebook<nf4, group = 64>>
+// NF4-A8: qt.quantize %{{.*}} -> !qt.tensor<?x4xf32, #qt.int<8, group = 32>>
 // 127, -1, 2, 3 over 127: 1, then near -0.008, 0.016, 0.024: zero.
 // NF4-FILE: up.weight.codes U8 [2, 4] [15, 7, 7, 7,
 // NF4-FILE: up.weight.scales F32 [2, 1] [127.0,

@@ -269,7 +269,7 @@ class Codebook:
 
     def make(self, rng, n: int, k: int) -> Weight:
         table = np.array(NF4 if self.kind == "nf4" else FP4 + [-x for x in FP4], np.float32)
-        factor = 127 if self.kind == "nf4" else 120
+        factor = 124 if self.kind == "nf4" else 120
         codes = rng.integers(0, 15, (n, k), endpoint=True)
         codes[0], codes[1:2] = 15, 0
         group = min(self.group, k)

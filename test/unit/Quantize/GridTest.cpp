@@ -174,6 +174,26 @@ TEST(CodebookGrid, SmallFloatsRoundAsMLDtypes) {
 }
 
 // FP8 activations, one scale per token: absmax / 448.
+// Searches round to them by arithmetic, codes come from the table.
+TEST(CodebookGrid, ErrorsOfSmallFloatsAreThoseOfTheirCodes) {
+  for (auto make : {CodebookGrid::e4m3, CodebookGrid::e5m2}) {
+    CodebookGrid grid = make(0, {});
+    GroupParams params{0.75f, 0};
+    // From below the least number to beyond the largest, ties among them.
+    for (int exponent = -20; exponent < 18; ++exponent)
+      for (int sixteenths = 16; sixteenths < 32; ++sixteenths)
+        for (float sign : {1.0f, -1.0f}) {
+          float value = sign * std::ldexp(0.75f * sixteenths, exponent);
+          float decoded;
+          grid.quantize(value, params, nullptr, &decoded);
+          double error = double(decoded) - value;
+          EXPECT_EQ(float(grid.error(value, {}, params, 2)),
+                    float(error) * float(error))
+              << value;
+        }
+  }
+}
+
 TEST(CodebookGrid, E4M3PerToken) {
   constexpr int64_t n = 16, k = 128;
   auto x = golden<float>("algorithms.fp8.x");

@@ -82,9 +82,11 @@ TEST(Recipe, BuiltInNames) {
        "#qt.int<3, group = 128, scale = f16, zero = i3> with auto"},
       {"int5-asym", "#qt.int<5, channel, zero = i5> with auto"},
       {"q4_0", "#qt.q4_0 with auto"},
-      {"nf4", "#qt.codebook<nf4, group = 64> with auto"},
-      {"nf4-dq", "#qt.codebook<nf4, group = 64, nested = 256> with auto"},
-      {"fp4", "#qt.codebook<fp4, group = 64> with auto"},
+      {"nf4", "#qt.codebook<nf4, group = 64> with float"},
+      {"nf4-dq", "#qt.codebook<nf4, group = 64, nested = 256> with float"},
+      {"nf4-a8", "#qt.codebook<nf4, group = 64> with auto"},
+      {"fp4", "#qt.codebook<fp4, group = 64> with float"},
+      {"fp4-a8", "#qt.codebook<fp4, group = 64> with auto"},
       {"fp8", "#qt.float<f8E4M3FN, channel> with #qt.float<f8E4M3FN, token>"},
       {"fp8-block", "#qt.float<f8E4M3FN, block = 128x128> with "
                     "#qt.float<f8E4M3FN, group = 128>"},
@@ -160,6 +162,8 @@ TEST(Recipe, MethodsBehindFormats) {
   EXPECT_TRUE(fixed.rules[0].staticActivations);
   EXPECT_TRUE(load("w8a8-static").needsCalibration());
   EXPECT_FALSE(load("nf4").needsCalibration());
+  EXPECT_EQ(load("fp8").rules[0].rounding.range, Rounding::Range::MSE);
+  EXPECT_FALSE(load("fp8").needsCalibration());
 }
 
 TEST(Recipe, RoundingAndSmoothing) {
@@ -219,17 +223,17 @@ TEST(Recipe, UnknownNames) {
 
 TEST(Recipe, BuiltInRecipesKeepTablesAndHeads) {
   Result w8a8 = named("w8a8");
-  EXPECT_EQ(w8a8.at("Embedding", "token_embd.weight"), "kept");
-  EXPECT_EQ(w8a8.at("Embedding", "anything"), "kept");
+  EXPECT_EQ(w8a8.at("Embedding", "token_embd.weight"), "keep with float");
+  EXPECT_EQ(w8a8.at("Embedding", "anything"), "keep with float");
   for (const char *head :
        {"output.weight", "lm_head.weight", "token_embd.weight",
         "model.embed_tokens.weight", "embed_tokens.weight",
         "bert.embeddings.word_embeddings.weight"})
-    EXPECT_EQ(w8a8.at("Linear", head), "kept") << head;
+    EXPECT_EQ(w8a8.at("Linear", head), "keep with float") << head;
   for (const char *linear :
        {"blk.0.attn_output.weight", "encoder.layer.0.output.dense.weight",
         "model.layers.0.mlp.down_proj.weight"})
-    EXPECT_NE(w8a8.at("Linear", linear), "kept") << linear;
+    EXPECT_NE(w8a8.at("Linear", linear), "keep with float") << linear;
   // Conversions convert everything.
   EXPECT_EQ(named("f16").at("Embedding", "token_embd.weight"),
             "#qt.float<f16> with float");
@@ -269,8 +273,8 @@ ignore: ["d", "re:.*head"]
   EXPECT_EQ(recipe.at("Linear", "c.down.weight"), "#one with auto");
   EXPECT_EQ(recipe.at("Embedding", "table"), "#also with auto");
   // Ignoring is stronger than any rule.
-  EXPECT_EQ(recipe.at("Linear", "d.weight"), "kept");
-  EXPECT_EQ(recipe.at("Linear", "lm_head"), "kept");
+  EXPECT_EQ(recipe.at("Linear", "d.weight"), "keep with float");
+  EXPECT_EQ(recipe.at("Linear", "lm_head"), "keep with float");
 }
 
 TEST(Recipe, Fields) {

@@ -5,6 +5,9 @@
 //
 // One scale per row of the weight is left to the end of the sum; scales of
 // groups, and minimums, are part of each number, rounded as qt.dequantize does.
+// Few rows, such as the one of a token, are different: nothing shares the work
+// on a number, and each multiply-add waits for the one before. They sum up in
+// several chains, and scales without minimums wait for the end of their group.
 //
 // The activation may be known to have few columns that are not zero (LLM.int8's
 // outliers): then words of the weight are skipped unread.
@@ -23,8 +26,7 @@ public:
       : b(b), op(op), layout(cast<qt::QuantTensorType>(op.getType())),
         form(layout.form), reader(b, layout, op.getWeights()),
         lanes(layout.lanes), f32(b.f32Vec(lanes)),
-        isFloat(form.kind == qt::LaneForm::Kind::Float),
-        scaleEach(form.scaleType && (layout.groupScales || form.hasMinimum)) {}
+        isFloat(form.kind == qt::LaneForm::Kind::Float) {}
 
   MatmulTiling::Tile tile(int64_t rows, Value row, Value panel);
 
@@ -33,8 +35,11 @@ private:
   /// Weights of `layout.vectors` registers for each of some values of K.
   using Columns = SmallVector<Vectors>;
 
+  Vectors fold(ValueRange sums);
   Vectors emitGroup(ValueRange sums, Value row, Value panel, Value group,
                     int64_t count);
+  Vectors addGroup(ValueRange sums, Value row, Value panel, Value group,
+                   int64_t count);
   Vectors emitStep(ValueRange sums, Value row, Value k, const Columns &columns);
   Columns floatColumns(Value at, int64_t count);
   Columns integerColumns(Value group, Value word, int64_t count);
@@ -49,7 +54,11 @@ private:
   int64_t lanes;
   VectorType f32;
   bool isFloat;
-  bool scaleEach;
+
+  // Of the tile that is being emitted.
+  int64_t accumulators; ///< rows x vectors
+  int64_t chains;       ///< sums[chain * accumulators + row * vectors + vector]
+  enum class Scale { None, Number, Group, Row } scaleAt;
 };
 
 } // namespace
@@ -124,11 +133,12 @@ MatmulFloatEmitter::emitStep(ValueRange sums, Value row, Value k,
                              const Columns &columns) {
   Vectors acc(sums);
   for (auto [i, vectors] : llvm::enumerate(columns))
-    for (int64_t m = 0, rows = sums.size() / layout.vectors; m < rows; ++m) {
+    for (int64_t m = 0, rows = accumulators / layout.vectors; m < rows; ++m) {
       Value x = b.loadScalar(op.getX(), {b.add(row, m), b.add(k, int64_t(i))});
       x = b.splat(x, lanes);
       for (auto [v, weight] : llvm::enumerate(vectors)) {
-        Value &sum = acc[m * layout.vectors + v];
+        Value &sum =
+            acc[int64_t(i) % chains * accumulators + m * layout.vectors + v];
         sum = b.fma(weight, x, sum);
       }
     }
@@ -146,7 +156,18 @@ Value MatmulFloatEmitter::hasOutliers(Value k, int64_t count) {
                                b.constant(b.getI32Type(), 0));
 }
 
-/// sums += the first `count` values of a group.
+/// The sums of all chains.
+MatmulFloatEmitter::Vectors MatmulFloatEmitter::fold(ValueRange sums) {
+  Vectors folded(sums);
+  for (int64_t left = chains; left > 1; left /= 2)
+    for (int64_t i = 0; i < left / 2 * accumulators; ++i)
+      folded[i] = b.addF(folded[i], folded[left / 2 * accumulators + i]);
+  folded.truncate(accumulators);
+  return folded;
+}
+
+/// sums += the first `count` values of a group, without its scales if they are
+/// applied later.
 MatmulFloatEmitter::Vectors
 MatmulFloatEmitter::emitGroup(ValueRange sums, Value row, Value panel,
                               Value group, int64_t count) {
@@ -164,7 +185,7 @@ MatmulFloatEmitter::emitGroup(ValueRange sums, Value row, Value panel,
                         b.add(groupBytes, b.mul(at, layout.panelRows * width)),
                         columns)
                   : integerColumns(groupBytes, b.div(at, 4), columns);
-      if (scaleEach)
+      if (scaleAt == Scale::Number)
         applyScales(weights, layout.groupScales ? groupBytes : panel);
       return emitStep(carried, row, k, weights);
     };
@@ -195,24 +216,59 @@ MatmulFloatEmitter::emitGroup(ValueRange sums, Value row, Value panel,
   return acc;
 }
 
+/// The same with scales.
+MatmulFloatEmitter::Vectors MatmulFloatEmitter::addGroup(ValueRange sums,
+                                                         Value row, Value panel,
+                                                         Value group,
+                                                         int64_t count) {
+  if (scaleAt != Scale::Group)
+    return emitGroup(sums, row, panel, group, count);
+  Vectors zeros(accumulators * chains, b.constant(f32, 0));
+  Vectors part = fold(emitGroup(zeros, row, panel, group, count));
+  Value groupBytes = b.add(panel, b.mul(group, layout.groupBytes));
+  Vectors acc(sums);
+  for (int64_t v = 0; v < layout.vectors; ++v) {
+    Value scale =
+        reader.scales(groupBytes, layout.scaleOffset(), form.scaleType, v);
+    for (int64_t i = v; i < accumulators; i += layout.vectors)
+      acc[i] = b.fma(part[i], scale, acc[i]);
+  }
+  return acc;
+}
+
 MatmulTiling::Tile MatmulFloatEmitter::tile(int64_t rows, Value row,
                                             Value panel) {
-  Vectors sums(rows * layout.vectors, b.constant(f32, 0));
+  // Enough additions under way to hide that each takes four cycles.
+  constexpr int64_t underWay = 8;
+  accumulators = rows * layout.vectors;
+  chains = 1;
+  while (chains < 4 && accumulators * chains < underWay)
+    chains *= 2;
+  scaleAt = !form.scaleType       ? Scale::None
+            : form.hasMinimum     ? Scale::Number
+            : !layout.groupScales ? Scale::Row
+            : chains > 1          ? Scale::Group
+                                  : Scale::Number;
+
+  Vectors sums(scaleAt == Scale::Group ? accumulators : accumulators * chains,
+               b.constant(f32, 0));
   int64_t wholeGroups = layout.k / layout.group;
   if (wholeGroups == 1)
-    sums = emitGroup(sums, row, panel, b.index(0), layout.group);
+    sums = addGroup(sums, row, panel, b.index(0), layout.group);
   else if (wholeGroups)
     sums = b.loop(b.index(0), b.index(wholeGroups), 1, sums,
                   [&](Value group, ValueRange carried) {
-                    return emitGroup(carried, row, panel, group, layout.group);
+                    return addGroup(carried, row, panel, group, layout.group);
                   });
   if (int64_t rest = layout.k % layout.group)
-    sums = emitGroup(sums, row, panel, b.index(wholeGroups), rest);
+    sums = addGroup(sums, row, panel, b.index(wholeGroups), rest);
+  if (scaleAt != Scale::Group)
+    sums = fold(sums);
 
   MatmulTiling::Tile tile(rows);
   for (int64_t v = 0; v < layout.vectors; ++v) {
     Value scale =
-        form.scaleType && !scaleEach
+        scaleAt == Scale::Row
             ? reader.scales(panel, layout.scaleOffset(), form.scaleType, v)
             : Value();
     for (int64_t m = 0; m < rows; ++m) {

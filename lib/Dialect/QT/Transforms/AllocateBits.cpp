@@ -70,6 +70,8 @@ private:
   std::vector<RecipeSchemes> rules;
   llvm::MapVector<Operation *, Layer> layers;
   double values = 0; ///< of all layers
+  /// What every recipe ignores.
+  std::vector<std::string> ignored;
   WeightSource source;
 };
 
@@ -158,6 +160,7 @@ LogicalResult AllocateBitsPass::collectCandidates(Layer &layer) {
 LogicalResult AllocateBitsPass::collect() {
   layers.clear();
   values = 0;
+  ignored.clear();
   getOperation().walk([&](QuantizableOpInterface op) {
     LoadOp load = getWeightSource(op.getWeightOperand().get());
     if (!load)
@@ -168,6 +171,15 @@ LogicalResult AllocateBitsPass::collect() {
     layer.weight = weight;
     layer.readers.push_back(op);
   });
+  for (auto &[op, layer] : layers) {
+    auto ignores = [&, &layer = layer](const RecipeSchemes &loaded) {
+      const RecipeRule &rule =
+          loaded.getRule(layer.readers, layer.weight.getSymName());
+      return rule.weights.text == "keep" && rule.activations.text == "float";
+    };
+    if (llvm::all_of(rules, ignores))
+      ignored.push_back(layer.weight.getSymName().str());
+  }
   layers.remove_if([](auto &entry) {
     Layer &layer = entry.second;
     return getLogicalType(layer.weight).getRank() != 2 ||
@@ -400,6 +412,10 @@ void AllocateBitsPass::print(ArrayRef<unsigned> choice, raw_ostream &out) {
   }
   if (groups.empty())
     out << "  kept:\n    weights: keep\n    targets: [Linear]\n";
+  if (!ignored.empty())
+    out << "ignore:\n";
+  for (const std::string &target : ignored)
+    out << "  - " << quoted(target) << "\n";
 }
 
 void AllocateBitsPass::runOnOperation() {
