@@ -66,6 +66,24 @@ struct Smoothing {
   std::optional<double> strength = 0.5;
 };
 
+/// How calibration finds the one scale that an activation has.
+struct StaticActivations {
+  /// The largest magnitude that is not clipped.
+  enum class Range {
+    Extremes,  ///< the largest that was seen
+    MSE,       ///< the one with the least squared error
+    KL,        ///< the one that keeps the distribution most alike
+    Percentile ///< what a share of the values do not exceed
+  };
+  Range range = Range::Extremes;
+  /// Range::Percentile: the share, in percent.
+  double percentile = 99.99;
+  /// An activation whose largest magnitude is more than so many times its root
+  /// mean square is left with a scale for each token, `perToken`.
+  std::optional<double> maxCrest;
+  RecipeText perToken;
+};
+
 /// How some layers are quantized.
 struct RecipeRule {
   /// Which layers: "Linear" or "Embedding", a weight's name with or without
@@ -83,7 +101,7 @@ struct RecipeRule {
   /// floats (LLM.int8); 0 for none.
   double outlierThreshold = 0;
   /// The scale of an activation is found by calibration, not at run time.
-  bool staticActivations = false;
+  std::optional<StaticActivations> staticActivations;
 };
 
 struct Recipe {

@@ -14,6 +14,7 @@
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Export/SafetensorsWriter.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 
 namespace quantmlir::qt {
@@ -44,6 +45,14 @@ struct Decision {
   }
 };
 
+/// An activation that is to have one scale, which calibration finds.
+struct StaticSite {
+  QuantSchemeInterface scheme;
+  const StaticActivations *how = nullptr;
+  bool seen = false;
+  std::optional<float> scale; ///< none if it needs one for each token
+};
+
 struct QuantizePass : qt::impl::QuantizePassBase<QuantizePass> {
   using QuantizePassBase::QuantizePassBase;
   QuantizePass(const QuantizePassOptions &options,
@@ -66,6 +75,7 @@ private:
   llvm::Error writeOne(Decision &decision, SafetensorsWriter &writer,
                        const ActivationStatistics *statistics,
                        Calibration *calibration);
+  llvm::Error chooseScale(const ActivationStatistics &statistics);
   llvm::Error writeCalibrated(ArrayRef<Decision *> calibrated,
                               SafetensorsWriter &writer);
   void replace(QuantizableOpInterface op, Decision &decision,
@@ -82,9 +92,7 @@ private:
   SmallVector<std::pair<QuantizableOpInterface, Operation *>> ops;
   /// The name of the activation that an op reads.
   llvm::DenseMap<Operation *, StringRef> siteOf;
-  /// Of activations whose scale calibration finds: their scheme, the scale.
-  llvm::MapVector<StringRef, std::pair<QuantSchemeInterface, float>>
-      staticScales;
+  llvm::MapVector<StringRef, StaticSite> staticSites; ///< by name
 };
 
 } // namespace
@@ -151,7 +159,8 @@ LogicalResult QuantizePass::decide() {
       siteOf[reader] = site.getName();
       const RecipeRule &rule = *decisions[weight].rule;
       if (rule.staticActivations)
-        staticScales[site.getName()].first = rules.parse(rule.activations);
+        staticSites[site.getName()] = {rules.parse(rule.activations),
+                                       &*rule.staticActivations};
     }
   return success();
 }
@@ -169,12 +178,13 @@ void QuantizePass::warnAboutIdleTargets() {
 // Write
 //===----------------------------------------------------------------------===//
 
-/// Names the file of changed weights, and refuses one that is still needed.
+/// Names the file of changed weights and scales of activations, and refuses one
+/// that is still needed.
 LogicalResult QuantizePass::chooseFile() {
   file = weightsOut;
   if (file.empty())
     for (auto &[op, decision] : decisions)
-      if (decision.changed) {
+      if (decision.changed || decision.rule->staticActivations) {
         StringRef source = llvm::sys::path::stem(decision.weight.getFile());
         file = (source + "." + rules.getRecipe().name + ".safetensors").str();
         break;
@@ -230,27 +240,41 @@ llvm::Error QuantizePass::writeOne(Decision &decision,
                      : llvm::Error::success();
 }
 
+/// Finds the scale of an activation if it is to have one for all tokens.
+llvm::Error QuantizePass::chooseScale(const ActivationStatistics &statistics) {
+  auto *found = staticSites.find(statistics.site);
+  if (found == staticSites.end())
+    return llvm::Error::success();
+  StaticSite &site = found->second;
+  auto scale = chooseStaticScale(site.scheme, *site.how, statistics);
+  if (!scale)
+    return scale.takeError();
+  site.seen = true;
+  site.scale = *scale;
+  if (!site.scale)
+    emitRemark(getOperation().getLoc(), "the input of '")
+        << found->first << "' has a scale for each token: its crest is "
+        << llvm::formatv("{0:f1}", statistics.crest()).str();
+  return llvm::Error::success();
+}
+
 /// Rounds weights as the statistics of their activations come in.
 llvm::Error QuantizePass::writeCalibrated(ArrayRef<Decision *> calibrated,
                                           SafetensorsWriter &writer) {
   StatisticsContent content;
   content.meanAbs = content.histogram = false;
   // Of the range only static scales are made.
-  content.range = !staticScales.empty();
+  content.range = !staticSites.empty();
+  for (auto &[name, site] : staticSites)
+    content.histogram |= site.how->range != StaticActivations::Range::Extremes;
   auto calibration = provider->create(getOperation(), content);
   if (!calibration)
     return calibration.takeError();
-  size_t next = 0, scales = 0;
+  size_t next = 0;
   llvm::Error error =
       (*calibration)->run([&](ActivationStatistics &site) -> llvm::Error {
-        if (auto *found = staticScales.find(site.site);
-            found != staticScales.end()) {
-          auto scale = getStaticScale(found->second.first, site.absMax());
-          if (!scale)
-            return scale.takeError();
-          found->second.second = *scale;
-          ++scales;
-        }
+        if (llvm::Error error = chooseScale(site))
+          return error;
         // In the order in which the file announces them, which is the
         // program's.
         while (next < calibrated.size() &&
@@ -263,13 +287,17 @@ llvm::Error QuantizePass::writeCalibrated(ArrayRef<Decision *> calibrated,
       });
   if (error)
     return error;
-  for (auto &[site, scale] : staticScales)
-    if (llvm::Error error = writer.append(
-            {reinterpret_cast<const uint8_t *>(&scale.second), 4}))
+  for (auto &[name, site] : staticSites) {
+    if (!site.seen)
+      return llvm::createStringError("calibration has no statistics of the "
+                                     "activation that weight '" +
+                                     name + "' reads");
+    // The file has been announced with a scale for each of them.
+    float scale = site.scale.value_or(0);
+    if (llvm::Error error =
+            writer.append({reinterpret_cast<const uint8_t *>(&scale), 4}))
       return error;
-  if (scales < staticScales.size())
-    return llvm::createStringError(
-        "calibration has no statistics of some activations");
+  }
   if (next == calibrated.size())
     return llvm::Error::success();
   WeightOp weight = calibrated[next]->weight;
@@ -291,7 +319,7 @@ LogicalResult QuantizePass::writeChanged() {
                  siteOf.contains(decision.readers.front());
     (waits ? calibrated : changed).push_back(&decision);
   }
-  if (changed.empty() && calibrated.empty())
+  if (changed.empty() && calibrated.empty() && staticSites.empty())
     return success();
   auto fail = [&](llvm::Error error) {
     return emitError(getOperation().getLoc(), llvm::toString(std::move(error)));
@@ -317,7 +345,7 @@ LogicalResult QuantizePass::writeChanged() {
   };
   llvm::for_each(changed, announce);
   llvm::for_each(calibrated, announce);
-  for (auto &[site, scale] : staticScales)
+  for (auto &[site, how] : staticSites)
     entries.push_back({(site + inputScaleSuffix).str(), "F32", {1}, 4});
   auto writer = SafetensorsWriter::create(file, entries,
                                           {{"recipe", rules.getRecipe().name}});
@@ -327,7 +355,7 @@ LogicalResult QuantizePass::writeChanged() {
     if (llvm::Error error = writeOne(*decision, **writer, nullptr, nullptr))
       return emitError(decision->weight.getLoc(),
                        llvm::toString(std::move(error)));
-  if (!calibrated.empty())
+  if (!calibrated.empty() || !staticSites.empty())
     if (llvm::Error error = writeCalibrated(calibrated, **writer))
       return fail(std::move(error));
   if (llvm::Error error = (*writer)->finish())
@@ -343,8 +371,9 @@ void QuantizePass::replace(QuantizableOpInterface op, Decision &decision,
                            ActivationQuantizer &activations) {
   OpBuilder builder(op);
   StringRef site = siteOf.lookup(op);
-  std::string scale =
-      staticScales.contains(site) ? (site + inputScaleSuffix).str() : "";
+  bool isStatic = decision.rule->staticActivations &&
+                  staticSites.lookup(site).scale.has_value();
+  std::string scale = isStatic ? (site + inputScaleSuffix).str() : "";
   Value activation =
       activations.quantize(builder, op, decision.scheme, *decision.rule, scale);
   auto load = LoadOp::create(builder, op.getLoc(), decision.newType(),
@@ -392,10 +421,11 @@ void QuantizePass::redeclare(Decision &decision, ArrayRef<LoadOp> loads) {
 
 void QuantizePass::declareScales() {
   auto builder = OpBuilder::atBlockBegin(getOperation().getBody());
-  for (auto &[site, scale] : staticScales)
-    WeightOp::create(builder, getOperation().getLoc(),
-                     (site + inputScaleSuffix).str(),
-                     RankedTensorType::get(1, builder.getF32Type()), file);
+  for (auto &[name, site] : staticSites)
+    if (site.scale)
+      WeightOp::create(builder, getOperation().getLoc(),
+                       (name + inputScaleSuffix).str(),
+                       RankedTensorType::get(1, builder.getF32Type()), file);
 }
 
 void QuantizePass::runOnOperation() {
@@ -403,7 +433,7 @@ void QuantizePass::runOnOperation() {
   decisions.clear();
   ops.clear();
   siteOf.clear();
-  staticScales.clear();
+  staticSites.clear();
   if (!calibration.empty())
     provider = makeFileCalibration(calibration);
   if (failed(rules.load(getOperation(), recipe)) || failed(decide()) ||

@@ -3,6 +3,7 @@
 #include "QuantizeActivations.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Builders.h"
+#include "quant-mlir/Quantize/Ranges.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -37,6 +38,8 @@ Value ActivationQuantizer::quantize(OpBuilder &builder,
     return x;
   if (text.text == "auto")
     text.text = groupedScheme(form, k);
+  if (rule.staticActivations && scale.empty())
+    text = rule.staticActivations->perToken;
   QuantSchemeInterface scheme = rules.parse(text);
   if (rule.outlierThreshold)
     x = inliersOf(builder, x, rule.outlierThreshold);
@@ -84,8 +87,9 @@ Value ActivationQuantizer::addOutliers(OpBuilder &builder, MatmulOp matmul) {
   return arith::AddFOp::create(builder, matmul.getLoc(), matmul, outlying);
 }
 
-llvm::Expected<float> quantmlir::qt::getStaticScale(QuantSchemeInterface scheme,
-                                                    float reach) {
+/// The scale with which a scheme with one scale for all just holds `reach`.
+static llvm::Expected<float> scaleFor(QuantSchemeInterface scheme,
+                                      float reach) {
   std::vector<std::vector<uint8_t>> parts(
       scheme.getStorageParts({1, 1}).size());
   if (llvm::Error error = scheme.quantizeMatrix(reach, 1, 1, parts))
@@ -95,4 +99,36 @@ llvm::Expected<float> quantmlir::qt::getStaticScale(QuantSchemeInterface scheme,
   if (llvm::Error error = scheme.unpackRows(bytes, 1, 1, 0, 1, rows))
     return std::move(error);
   return rows.scales.front();
+}
+
+llvm::Expected<std::optional<float>>
+quantmlir::qt::chooseStaticScale(QuantSchemeInterface scheme,
+                                 const StaticActivations &how,
+                                 const ActivationStatistics &seen) {
+  using Range = StaticActivations::Range;
+  if (how.maxCrest && seen.crest() > *how.maxCrest)
+    return std::nullopt;
+  if (how.range != Range::Extremes && seen.histogram.empty())
+    return llvm::createStringError(
+        "statistics that were collected before '" + seen.site +
+        "' was smoothed have no histogram of it; ranges other than extremes "
+        "need tokens");
+  llvm::Expected<float> unit = scaleFor(scheme, 1);
+  if (!unit)
+    return unit.takeError();
+  double reach = seen.absMax();
+  switch (how.range) {
+  case Range::Extremes:
+    break;
+  case Range::MSE:
+    reach = mseRange(seen.histogram, reach, 1 / *unit);
+    break;
+  case Range::KL:
+    reach = klRange(seen.histogram, reach, 1 / *unit);
+    break;
+  case Range::Percentile:
+    reach = percentileRange(seen.histogram, reach, how.percentile / 100);
+    break;
+  }
+  return scaleFor(scheme, float(reach));
 }

@@ -3,6 +3,7 @@
 #define QUANT_MLIR_LIB_DIALECT_QT_TRANSFORMS_QUANTIZEACTIVATIONS_H
 
 #include "RecipeSchemes.h"
+#include "quant-mlir/Quantize/Statistics.h"
 #include "llvm/ADT/DenseMap.h"
 
 namespace quantmlir::qt {
@@ -15,7 +16,7 @@ public:
 
   /// The activation of `op` as `rule` wants it beside a weight of the scheme
   /// `weights`; null if the op has none. `scale` names the weight that holds
-  /// the scale, if calibration has found it.
+  /// the scale, if calibration has found one.
   mlir::Value quantize(mlir::OpBuilder &builder, QuantizableOpInterface op,
                        QuantSchemeInterface weights, const RecipeRule &rule,
                        llvm::StringRef scale);
@@ -33,8 +34,11 @@ private:
       quantized, inliers;
 };
 
-/// The scale with which a scheme with one scale for all just holds `reach`.
-llvm::Expected<float> getStaticScale(QuantSchemeInterface scheme, float reach);
+/// The one scale of a scheme for all of an activation, as `how` says; none if
+/// the activation needs a scale for each token.
+llvm::Expected<std::optional<float>>
+chooseStaticScale(QuantSchemeInterface scheme, const StaticActivations &how,
+                  const ActivationStatistics &seen);
 
 } // namespace quantmlir::qt
 
