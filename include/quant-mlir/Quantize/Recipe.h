@@ -31,7 +31,7 @@ struct Rounding {
   enum class Range {
     Extremes,  ///< its largest and smallest value
     MSE,       ///< the range with the least squared error
-    Calibrated ///< the same, columns weighed by the mean square of their input
+    Calibrated ///< the one with the least error of the output
   };
   Method method = Method::Nearest;
   Range range = Range::Extremes;

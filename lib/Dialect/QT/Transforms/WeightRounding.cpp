@@ -2,8 +2,8 @@
 
 #include "WeightRounding.h"
 #include "mlir/Support/DebugStringHelper.h"
+#include "quant-mlir/Quantize/Awq.h"
 #include "quant-mlir/Quantize/Gptq.h"
-#include "quant-mlir/Quantize/Hessian.h"
 #include <cmath>
 
 using namespace mlir;
@@ -113,11 +113,13 @@ quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
       matrix = std::move(done->matrix);
       result.warnings = std::move(done->warnings);
     } else {
-      std::vector<float> importance;
-      if (calibrated && statistics && !statistics->hessian.empty())
-        importance = getDiagonal(statistics->hessian, k);
       if (shared.empty()) {
-        auto params = fitGroups(values, n, k, *grid, fit, importance);
+        // What GPTQ makes up for, the range has to weigh here: how errors
+        // within a group add up.
+        bool clips = calibrated && statistics && !statistics->hessian.empty();
+        auto params = clips
+                          ? searchClip(values, n, k, statistics->hessian, *grid)
+                          : fitGroups(values, n, k, *grid, fit);
         if (!params)
           return params.takeError();
         shared = std::move(*params);
