@@ -96,7 +96,8 @@ class Bench:
     def compile(self, subject: Subject, recipe: str) -> str:
         """Compiles what is not up to date; returns a key of what the folder was made from."""
         folder = self.folder(subject, recipe)
-        count = GPTQ_WINDOWS if "gptq" in recipe else WINDOWS
+        is_gptq = "gptq" in recipe or "gptaq" in recipe
+        count = GPTQ_WINDOWS if is_gptq else WINDOWS
         count = PARAGRAPHS if subject.name == "minilm" else count
         made_from = [self.compiler, subject.digest, recipe, count, self.calibration.content]
         key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()

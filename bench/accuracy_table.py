@@ -130,16 +130,36 @@ MINILM = [
 
 # Beyond the peers: (model, what, the recipes of which one must reach it, {figure: at most}).
 GOALS = [
-    ("smollm2", "W8A8 per token", ["w8a8-smoothquant"], {"perplexity": 30.65, "kl": 0.012}),
+    (
+        "smollm2",
+        "W8A8 per token",
+        ["w8a8-smoothquant", "w8a8-smoothquant-gptq"],
+        {"perplexity": 30.65, "kl": 0.012},
+    ),
     ("smollm2", "W8A8 static", ["w8a8-static-smoothquant"], {"perplexity": 33}),
-    ("smollm2", "LLM.int8", ["int8-llm"], {"perplexity": 30.75}),
-    ("smollm2", "FP8, blocks", ["fp8-block"], {"perplexity": 30.90}),
-    ("smollm2", "FP8, channel x token", ["fp8"], {"perplexity": 30.90}),
-    ("smollm2", "4 bit g128 symmetric", ["w4a16-gptq", "w4a16-awq-sym"], {"perplexity": 36.5}),
-    ("smollm2", "4 bit g128 asymmetric", ["w4a16-awq", "w4a16-gptq-asym"], {"perplexity": 34.0}),
-    ("smollm2", "3 bit g128 asymmetric", ["w3a16-awq", "w3a16-gptq-asym"], {"perplexity": 55}),
-    ("smollm2", "NF4 by GPTQ", ["nf4-gptq"], {"perplexity": 36.5}),
-    ("minilm", "4 bit g128 symmetric", ["w4a16-gptq", "w4a16-awq-sym"], {"distance": 0.0125}),
-    ("minilm", "W8A8 per token", ["w8a8-smoothquant"], {"distance": 0.0007}),
-    ("minilm", "3 bit g128", ["w3a16-gptq-asym", "w3a16-awq"], {"distance": 0.045}),
+    ("smollm2", "LLM.int8", ["int8-llm", "int8-llm-smoothquant"], {"perplexity": 30.75}),
+    ("smollm2", "FP8, blocks", ["fp8-block", "fp8-block-gptq"], {"perplexity": 30.90}),
+    ("smollm2", "FP8, channel x token", ["fp8", "fp8-gptq"], {"perplexity": 30.90}),
+    ("smollm2", "4 bit g128 symmetric", ["w4a16-gptq", "w4a16-gptaq"], {"perplexity": 36.5}),
+    (
+        "smollm2",
+        "4 bit g128 asymmetric",
+        ["w4a16-awq", "w4a16-gptq-asym", "w4a16-gptaq-asym"],
+        {"perplexity": 34.0},
+    ),
+    (
+        "smollm2",
+        "3 bit g128 asymmetric",
+        ["w3a16-awq", "w3a16-gptq-asym", "w3a16-gptaq-asym"],
+        {"perplexity": 55},
+    ),
+    ("smollm2", "NF4 by GPTQ", ["nf4-gptq", "nf4-gptaq"], {"perplexity": 36.5}),
+    ("minilm", "4 bit g128 symmetric", ["w4a16-gptq", "w4a16-gptaq"], {"distance": 0.0125}),
+    (
+        "minilm",
+        "W8A8 per token",
+        ["w8a8-smoothquant", "w8a8-smoothquant-gptq"],
+        {"distance": 0.0007},
+    ),
+    ("minilm", "3 bit g128", ["w3a16-gptq-asym", "w3a16-gptaq-asym"], {"distance": 0.045}),
 ]

@@ -18,6 +18,8 @@ Accumulator::Accumulator(const SiteInfo &site, const StatisticsContent &content)
     : site(site), content(content),
       min(site.channels, std::numeric_limits<float>::infinity()),
       max(site.channels, -std::numeric_limits<float>::infinity()) {
+  if (content.mean)
+    sum.resize(site.channels);
   if (content.meanAbs)
     sumAbs.resize(site.channels);
   if (content.hessian)
@@ -52,6 +54,10 @@ void Accumulator::add(qt::Statistics statistic, const void *data) {
       max[channel] = std::max(max[channel], high);
     }
     return;
+  case qt::Statistics::Sum:
+    for (int64_t channel = 0; channel < k; ++channel)
+      sum[channel] += floats[channel];
+    return;
   case qt::Statistics::SumAbs:
     for (int64_t channel = 0; channel < k; ++channel)
       sumAbs[channel] += floats[channel];
@@ -84,8 +90,10 @@ ActivationStatistics Accumulator::finish() {
     result.min = std::move(min);
     result.max = std::move(max);
   }
-  for (double sum : sumAbs)
-    result.meanAbs.push_back(float(sum / double(tokens)));
+  for (double total : sum)
+    result.mean.push_back(float(total / double(tokens)));
+  for (double total : sumAbs)
+    result.meanAbs.push_back(float(total / double(tokens)));
   result.histogram = std::move(histogram);
   if (!content.hessian)
     return result;
@@ -106,4 +114,23 @@ ActivationStatistics Accumulator::finish() {
   });
   result.hessian = std::move(gram);
   return result;
+}
+
+void DriftSums::add(const float *crossSum, const float *sum) {
+  int64_t columns = cross.size() / mean.size();
+  llvm::parallelFor(0, mean.size(), [&](size_t channel) {
+    mean[channel] += sum[channel];
+    for (int64_t i = channel * columns; i < int64_t(channel + 1) * columns; ++i)
+      cross[i] += crossSum[i];
+  });
+}
+
+void DriftSums::finish(int64_t tokens, std::vector<float> &crossMean,
+                       std::vector<float> &driftMean) {
+  float factor = float(1.0 / double(tokens));
+  for (float &value : cross)
+    value *= factor;
+  crossMean = std::move(cross);
+  for (double value : mean)
+    driftMean.push_back(float(value / double(tokens)));
 }

@@ -39,10 +39,12 @@ quantmlir::parseStatisticsContent(llvm::ArrayRef<std::string> words) {
   StatisticsContent content;
   if (words.empty())
     return content;
-  content = {false, false, false, false};
+  content = StatisticsContent::none();
   for (llvm::StringRef word : words) {
     if (word == "range")
       content.range = true;
+    else if (word == "mean")
+      content.mean = true;
     else if (word == "mean_abs")
       content.meanAbs = true;
     else if (word == "hessian")
@@ -52,7 +54,7 @@ quantmlir::parseStatisticsContent(llvm::ArrayRef<std::string> words) {
     else
       return llvm::createStringError(
           "unknown statistic '" + word +
-          "'; known are range, mean_abs, hessian, histogram");
+          "'; known are range, mean, mean_abs, hessian, histogram");
   }
   return content;
 }

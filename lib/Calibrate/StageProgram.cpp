@@ -2,11 +2,13 @@
 
 #include "StageProgram.h"
 #include "mlir/AsmParser/AsmParser.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Pass/PassManager.h"
 #include "quant-mlir/CodeGen/CPU/PanelLayout.h"
 #include "quant-mlir/Dialect/LM/Transforms/Passes.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Pipelines/Pipelines.h"
+#include "llvm/ADT/BitVector.h"
 #include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
@@ -30,6 +32,8 @@ static llvm::Error runPasses(ModuleOp module, const char *what,
 static qt::Statistics wantedStatistics(const StatisticsContent &content) {
   // The range is cheap, and finds what is not finite.
   qt::Statistics wanted = qt::Statistics::Range;
+  if (content.mean)
+    wanted = wanted | qt::Statistics::Sum;
   if (content.meanAbs)
     wanted = wanted | qt::Statistics::SumAbs;
   if (content.hessian)
@@ -87,7 +91,62 @@ static llvm::Expected<StageValue> describe(Type type, DictionaryAttr attrs) {
   return value;
 }
 
+/// The live value that `value`, made or taken by a stage, is handed on as.
+static std::optional<int64_t> findLive(func::FuncOp function, Value value) {
+  auto number = [](DictionaryAttr attrs) -> std::optional<int64_t> {
+    auto live = attrs ? attrs.getAs<IntegerAttr>(qt::QTDialect::liveAttrName)
+                      : IntegerAttr();
+    return live ? std::optional<int64_t>(live.getInt()) : std::nullopt;
+  };
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    return number(function.getArgAttrDict(argument.getArgNumber()));
+  Operation *terminator = function.getBody().front().getTerminator();
+  for (OpOperand &result : terminator->getOpOperands())
+    if (result.get() == value)
+      if (auto live =
+              number(function.getResultAttrDict(result.getOperandNumber())))
+        return live;
+  return std::nullopt;
+}
+
+/// What the product of a linear is added to, if that comes from an earlier
+/// stage.
+static std::optional<Stage::Drift>
+findResidual(func::FuncOp function, qt::QuantizableOpInterface linear) {
+  Value product = linear->getResult(0);
+  auto add = product.hasOneUse()
+                 ? dyn_cast<arith::AddFOp>(*product.user_begin())
+                 : arith::AddFOp();
+  if (!add)
+    return std::nullopt;
+  Value other = add.getLhs() == product ? add.getRhs() : add.getLhs();
+  auto type = cast<RankedTensorType>(other.getType());
+  std::optional<int64_t> live =
+      isa<BlockArgument>(other) ? findLive(function, other) : std::nullopt;
+  if (!live || ShapedType::isDynamic(type.getShape().back()))
+    return std::nullopt;
+  return Stage::Drift{*live, type, ""};
+}
+
+/// Finds the live values whose drift is measured behind a stage.
+static void findDrift(func::FuncOp function, func::FuncOp next, Stage &stage) {
+  function.walk([&](qt::ObserveOp op) {
+    if (auto live = findLive(function, op.getX()))
+      stage.activation = {*live, op.getX().getType(), ""};
+    next.walk([&](qt::QuantizableOpInterface linear) {
+      qt::LoadOp load = qt::getWeightSource(linear.getWeightOperand().get());
+      if (stage.residual || !load || !linear.getActivationOperand() ||
+          !llvm::is_contained(op.getReaders().getAsValueRange<StringAttr>(),
+                              load.getWeight()))
+        return;
+      stage.residual = findResidual(next, linear);
+      stage.residualReader = load.getWeight().str();
+    });
+  });
+}
+
 static llvm::Error describeStages(ModuleOp module, StageProgram &program) {
+  SmallVector<func::FuncOp> functions;
   for (auto function : module.getOps<func::FuncOp>()) {
     if (!function->hasAttr(qt::QTDialect::stageAttrName))
       continue;
@@ -119,6 +178,7 @@ static llvm::Error describeStages(ModuleOp module, StageProgram &program) {
         stage.rows = ShapedType::getNumElements(leading);
     });
     program.stages.push_back(std::move(stage));
+    functions.push_back(function);
 
     auto site =
         function->getAttrOfType<StringAttr>(qt::QTDialect::siteAttrName);
@@ -139,6 +199,8 @@ static llvm::Error describeStages(ModuleOp module, StageProgram &program) {
     return llvm::createStringError(
         "the model has no linear with a weight from a file: there is nothing "
         "to calibrate");
+  for (size_t stage = 0; stage < program.sites.size(); ++stage)
+    findDrift(functions[stage], functions[stage + 1], program.stages[stage]);
   return llvm::Error::success();
 }
 
@@ -248,6 +310,76 @@ static void shareFunctions(ModuleOp module, StageProgram &program) {
   }
 }
 
+//===----------------------------------------------------------------------===//
+// Drift
+//===----------------------------------------------------------------------===//
+
+/// The stage's function without statistics.
+static std::string makePlain(ModuleOp module, func::FuncOp function) {
+  auto plain = func::FuncOp(function->clone());
+  plain.setSymName((function.getSymName() + "_plain").str());
+  Operation *terminator = plain.getBody().front().getTerminator();
+  SmallVector<Value> kept;
+  llvm::BitVector dropped(plain.getNumResults());
+  for (auto [index, value] : llvm::enumerate(terminator->getOperands())) {
+    dropped[index] = value.getDefiningOp<qt::ObserveOp>() != nullptr;
+    if (!dropped[index])
+      kept.push_back(value);
+  }
+  terminator->setOperands(kept);
+  (void)plain.eraseResults(dropped);
+  plain.walk([](qt::ObserveOp op) { op.erase(); });
+  module.insert(Block::iterator(function), plain);
+  return plain.getSymName().str();
+}
+
+static std::string makeDriftFunction(ModuleOp module, RankedTensorType type,
+                                     RankedTensorType activation,
+                                     unsigned number) {
+  auto builder = OpBuilder::atBlockEnd(module.getBody());
+  Location loc = module.getLoc();
+  std::string name = "drift" + std::to_string(number);
+  int64_t n = type.getShape().back(), k = activation.getShape().back();
+  auto cross = RankedTensorType::get({n, k}, builder.getF32Type());
+  auto mean = RankedTensorType::get(n, builder.getF32Type());
+  auto function = func::FuncOp::create(
+      builder, loc, name,
+      builder.getFunctionType({type, type, activation}, {cross, mean}));
+  builder.setInsertionPointToStart(function.addEntryBlock());
+  Value drift = arith::SubFOp::create(builder, loc, function.getArgument(0),
+                                      function.getArgument(1));
+  Value products = qt::CrossGramOp::create(builder, loc, cross, drift,
+                                           function.getArgument(2));
+  auto sums = qt::ObserveOp::create(builder, loc, drift, qt::Statistics::Sum,
+                                    "drift", builder.getArrayAttr({}));
+  func::ReturnOp::create(builder, loc, ValueRange{products, sums.getResult(0)});
+  return name;
+}
+
+/// Adds what it takes to run the float model beside the quantized one.
+static void makeDriftFunctions(ModuleOp module, StageProgram &program) {
+  llvm::StringMap<std::string> plain;
+  llvm::DenseMap<std::pair<Type, Type>, std::string> byType;
+  for (Stage &stage : program.stages) {
+    std::string &name = plain[stage.function];
+    if (name.empty())
+      name =
+          makePlain(module, module.lookupSymbol<func::FuncOp>(stage.function));
+    stage.plainFunction = name;
+    for (std::optional<Stage::Drift> *drift :
+         {&stage.activation, &stage.residual}) {
+      if (!*drift || !stage.activation)
+        continue;
+      RankedTensorType activation = stage.activation->type;
+      std::string &function = byType[{(*drift)->type, activation}];
+      if (function.empty())
+        function = makeDriftFunction(module, (*drift)->type, activation,
+                                     byType.size());
+      (*drift)->function = function;
+    }
+  }
+}
+
 /// Where cpu-pack has put the weights that are slots.
 static llvm::Error describeWeights(ModuleOp module, StageProgram &program) {
   SymbolTable sources(*program.declarations);
@@ -303,6 +435,8 @@ quantmlir::buildStages(ModuleOp module, const StagedModelOptions &options) {
   if (llvm::Error error = makeWeightsFloat(module))
     return std::move(error);
   shareFunctions(module, program);
+  if (options.statistics.drift)
+    makeDriftFunctions(module, program);
   if (llvm::Error error =
           runPasses(module, "packing the stages", [&](PassManager &pm) {
             PackOptions pack;

@@ -32,6 +32,8 @@ struct WeightSlot {
 /// reads its weights from slots that are filled anew for each of them.
 struct Stage {
   std::string function;
+  /// The same without statistics; if drift is wanted.
+  std::string plainFunction;
   std::vector<StageValue> inputs, results;
   struct Weight {
     std::string name, slot;
@@ -39,6 +41,20 @@ struct Stage {
   std::vector<Weight> weights;
   /// Rows of the observed activation, if not one for each token.
   std::optional<int64_t> rows;
+
+  /// A live value whose drift is measured. The function takes the value in the
+  /// float model, the value now, and the site's activation; it returns
+  /// ActivationDrift's cross and mean as sums.
+  struct Drift {
+    int64_t live;
+    mlir::RankedTensorType type;
+    std::string function;
+  };
+  /// Of the site's activation; its `live` is known in any case.
+  std::optional<Drift> activation;
+  /// Of what the next stage adds to the product of `residualReader`.
+  std::optional<Drift> residual;
+  std::string residualReader;
 };
 
 /// A weight of the model.

@@ -84,19 +84,18 @@ llvm::Expected<StageWeight *> StageWeights::find(StringRef name) {
   return &found->second;
 }
 
-llvm::Error StageWeights::fill(const Stage::Weight &which) {
+llvm::Error StageWeights::fill(const Stage::Weight &which, bool useReplaced) {
   StageWeight &weight = program.weights[which.name];
   const WeightSlot &slot = program.slots[which.slot];
   WeightData data;
-  auto own = replaced.find(which.name);
-  if (own == replaced.end()) {
+  if (!useReplaced) {
     llvm::Expected<WeightData> stored = files.read(weight.source);
     if (!stored)
       return stored.takeError();
     data = std::move(*stored);
   }
-  RowReader rows = own == replaced.end() ? RowReader(weight, data)
-                                         : RowReader(weight, own->second);
+  RowReader rows = useReplaced ? RowReader(weight, replaced[which.name])
+                               : RowReader(weight, data);
   auto *target = reinterpret_cast<uint8_t *>(memory + slot.offset);
   std::mutex mutex;
   std::string problem;
@@ -138,15 +137,17 @@ llvm::Error StageWeights::fill(const Stage::Weight &which) {
   return llvm::Error::success();
 }
 
-llvm::Error StageWeights::prepare(size_t stage) {
+llvm::Error StageWeights::prepare(size_t stage, Version version) {
   for (const Stage::Weight &weight : program.stages[stage].weights) {
-    std::string &held = resident[weight.slot];
-    if (held == weight.name)
+    Resident &held = resident[weight.slot];
+    bool useReplaced =
+        version == Version::Current && replaced.contains(weight.name);
+    if (held.weight == weight.name && held.replaced == useReplaced)
       continue;
-    held.clear();
-    if (llvm::Error error = fill(weight))
+    held.weight.clear();
+    if (llvm::Error error = fill(weight, useReplaced))
       return error;
-    held = weight.name;
+    held = {weight.name, useReplaced};
   }
   return llvm::Error::success();
 }
@@ -205,7 +206,7 @@ llvm::Error StageWeights::replace(StringRef name, std::vector<float> values) {
         " values and cannot be replaced by " + llvm::Twine(values.size()));
   replaced[name] = std::move(values);
   for (auto &entry : resident)
-    if (entry.second == name)
-      entry.second.clear();
+    if (entry.second.weight == name && entry.second.replaced)
+      entry.second.weight.clear();
   return llvm::Error::success();
 }

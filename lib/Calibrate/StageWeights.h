@@ -20,8 +20,11 @@ public:
   void *data() const { return memory; }
   int64_t bytes() const { return size; }
 
+  /// Which numbers of a weight that has been replaced.
+  enum class Version { Original, Current };
+
   /// Fills in the weights that a stage reads.
-  llvm::Error prepare(size_t stage);
+  llvm::Error prepare(size_t stage, Version version = Version::Current);
   /// Gives memory back after a stage: of slots that the next one does not
   /// read. Forgets replacements that no later stage reads.
   void release(size_t stage);
@@ -33,14 +36,18 @@ public:
 
 private:
   llvm::Expected<StageWeight *> find(llvm::StringRef name);
-  llvm::Error fill(const Stage::Weight &weight);
+  llvm::Error fill(const Stage::Weight &weight, bool useReplaced);
   void giveBack(const WeightSlot &slot);
 
   StageProgram &program;
   WeightSource files;
   llvm::StringMap<std::vector<float>> replaced;
-  /// The weight that is in a slot.
-  llvm::StringMap<std::string> resident;
+  /// What is in a slot.
+  struct Resident {
+    std::string weight;
+    bool replaced = false;
+  };
+  llvm::StringMap<Resident> resident;
   char *memory = nullptr;
   int64_t size = 0;
 };

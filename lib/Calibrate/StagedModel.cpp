@@ -27,6 +27,13 @@ struct Text {
   const Window *tokens;
   std::vector<int64_t> wide; ///< the tokens, if the model wants i64
   LiveValues live;
+  LiveValues exact; ///< the same in the float model, if drift is wanted
+};
+
+/// The drift of one site.
+struct SiteDrift {
+  DriftSums activation;
+  std::optional<DriftSums> residual;
 };
 
 } // namespace
@@ -39,9 +46,25 @@ struct StagedModel::Implementation {
   llvm::Error check(llvm::ArrayRef<Window> windows) const;
   std::vector<Text> start(llvm::ArrayRef<Window> windows);
   qm_tensor tokens(Text &text, const StageValue &value);
+  /// Runs a function and returns its results, which are valid until the next
+  /// call.
+  llvm::Expected<llvm::SmallVector<qm_tensor>>
+  runFunction(llvm::StringRef function, llvm::ArrayRef<qm_tensor> inputs,
+              size_t results);
+  llvm::SmallVector<qm_tensor> gatherInputs(const Stage &stage, Text &text,
+                                            LiveValues &live);
+  void dropDead(size_t stage, LiveValues &live);
+  /// Runs a stage over a text as it is now.
   llvm::Error call(size_t stage, size_t window, Text &text, Accumulator *sums,
                    Output output);
-  void dropDead(size_t stage, Text &text);
+  /// The same in the float model.
+  llvm::Error callExact(size_t stage, Text &text);
+  std::optional<SiteDrift> startDrift(size_t stage) const;
+  llvm::Error addDrift(const Stage &stage, Text &text, SiteDrift &drift);
+  /// Runs a stage over all texts and hands on what it found.
+  llvm::Error runStage(size_t stage, llvm::MutableArrayRef<Text> texts,
+                       AfterSite afterSite, Output output,
+                       llvm::function_ref<void()> step);
 
   StageProgram program;
   StageWeights weights;
@@ -135,22 +158,47 @@ qm_tensor StagedModel::Implementation::tokens(Text &text,
   return tensor;
 }
 
+llvm::Expected<llvm::SmallVector<qm_tensor>>
+StagedModel::Implementation::runFunction(llvm::StringRef function,
+                                         llvm::ArrayRef<qm_tensor> inputs,
+                                         size_t results) {
+  llvm::SmallVector<qm_tensor> made(results);
+  if (qm_session_run(session.get(), function.str().c_str(), inputs.data(),
+                     inputs.size(), made.data(), made.size()))
+    return runtimeError();
+  return made;
+}
+
+llvm::SmallVector<qm_tensor>
+StagedModel::Implementation::gatherInputs(const Stage &stage, Text &text,
+                                          LiveValues &live) {
+  llvm::SmallVector<qm_tensor> inputs;
+  for (const StageValue &input : stage.inputs)
+    inputs.push_back(input.kind == StageValue::Kind::Tokens
+                         ? tokens(text, input)
+                         : live.get(input.live));
+  return inputs;
+}
+
+void StagedModel::Implementation::dropDead(size_t number, LiveValues &live) {
+  for (const StageValue &input : program.stages[number].inputs)
+    if (input.kind == StageValue::Kind::Live && lastUse[input.live] == number)
+      live.drop(input.live);
+}
+
 llvm::Error StagedModel::Implementation::call(size_t number, size_t window,
                                               Text &text, Accumulator *sums,
                                               Output output) {
   const Stage &stage = program.stages[number];
-  llvm::SmallVector<qm_tensor> inputs, results(stage.results.size());
-  for (const StageValue &input : stage.inputs)
-    inputs.push_back(input.kind == StageValue::Kind::Tokens
-                         ? tokens(text, input)
-                         : text.live.get(input.live));
-  if (qm_session_run(session.get(), stage.function.c_str(), inputs.data(),
-                     inputs.size(), results.data(), results.size()))
-    return runtimeError();
-  dropDead(number, text);
+  auto results =
+      runFunction(stage.function, gatherInputs(stage, text, text.live),
+                  stage.results.size());
+  if (!results)
+    return results.takeError();
+  dropDead(number, text.live);
 
   bool first = true;
-  for (auto [value, result] : llvm::zip_equal(stage.results, results)) {
+  for (auto [value, result] : llvm::zip_equal(stage.results, *results)) {
     switch (value.kind) {
     case StageValue::Kind::Live:
       text.live.put(value.live, result);
@@ -179,10 +227,103 @@ llvm::Error StagedModel::Implementation::call(size_t number, size_t window,
   return sums->check(window);
 }
 
-void StagedModel::Implementation::dropDead(size_t number, Text &text) {
-  for (const StageValue &input : program.stages[number].inputs)
-    if (input.kind == StageValue::Kind::Live && lastUse[input.live] == number)
-      text.live.drop(input.live);
+llvm::Error StagedModel::Implementation::callExact(size_t number, Text &text) {
+  const Stage &stage = program.stages[number];
+  llvm::SmallVector<int64_t> made;
+  for (const StageValue &value : stage.results)
+    if (value.kind == StageValue::Kind::Live)
+      made.push_back(value.live);
+  auto results = runFunction(
+      stage.plainFunction, gatherInputs(stage, text, text.exact), made.size());
+  if (!results)
+    return results.takeError();
+  dropDead(number, text.exact);
+  for (auto [live, result] : llvm::zip_equal(made, *results))
+    text.exact.put(live, result);
+  return llvm::Error::success();
+}
+
+std::optional<SiteDrift>
+StagedModel::Implementation::startDrift(size_t number) const {
+  const Stage &stage = program.stages[number];
+  if (!options.statistics.drift || !stage.activation)
+    return std::nullopt;
+  int64_t k = program.sites[number].channels;
+  SiteDrift drift{DriftSums(k, k), std::nullopt};
+  if (stage.residual)
+    drift.residual.emplace(stage.residual->type.getShape().back(), k);
+  return drift;
+}
+
+llvm::Error StagedModel::Implementation::addDrift(const Stage &stage,
+                                                  Text &text,
+                                                  SiteDrift &drift) {
+  const qm_tensor &x = text.live.get(stage.activation->live);
+  auto add = [&](const Stage::Drift &of, DriftSums &sums) -> llvm::Error {
+    auto results = runFunction(
+        of.function, {text.exact.get(of.live), text.live.get(of.live), x}, 2);
+    if (!results)
+      return results.takeError();
+    sums.add(static_cast<const float *>((*results)[0].data),
+             static_cast<const float *>((*results)[1].data));
+    return llvm::Error::success();
+  };
+  if (llvm::Error error = add(*stage.activation, drift.activation))
+    return error;
+  return drift.residual ? add(*stage.residual, *drift.residual)
+                        : llvm::Error::success();
+}
+
+llvm::Error StagedModel::Implementation::runStage(
+    size_t number, llvm::MutableArrayRef<Text> texts, AfterSite afterSite,
+    Output output, llvm::function_ref<void()> step) {
+  const Stage &stage = program.stages[number];
+  bool hasSite = number < program.sites.size();
+  std::optional<SiteDrift> drift;
+  if (hasSite)
+    drift = startDrift(number);
+  if (drift) {
+    if (llvm::Error error =
+            weights.prepare(number, StageWeights::Version::Original))
+      return error;
+    for (Text &text : texts) {
+      if (llvm::Error error = callExact(number, text))
+        return error;
+      step();
+    }
+  }
+
+  if (llvm::Error error = weights.prepare(number))
+    return error;
+  std::optional<Accumulator> sums;
+  if (hasSite)
+    sums.emplace(program.sites[number], options.statistics);
+  for (auto [window, text] : llvm::enumerate(texts)) {
+    if (sums)
+      sums->addTokens(stage.rows.value_or(text.tokens->size()));
+    if (llvm::Error error =
+            call(number, window, text, sums ? &*sums : nullptr, output))
+      return error;
+    if (drift)
+      if (llvm::Error error = addDrift(stage, text, *drift))
+        return error;
+    step();
+  }
+  weights.release(number);
+  if (!sums)
+    return llvm::Error::success();
+
+  int64_t tokens = sums->getTokens();
+  ActivationStatistics statistics = sums->finish();
+  if (drift) {
+    ActivationDrift &found = statistics.drift.emplace();
+    drift->activation.finish(tokens, found.cross, found.mean);
+    if (drift->residual) {
+      found.residualReader = stage.residualReader;
+      drift->residual->finish(tokens, found.residualCross, found.residualMean);
+    }
+  }
+  return afterSite(number, statistics);
 }
 
 //===----------------------------------------------------------------------===//
@@ -227,36 +368,18 @@ llvm::Error StagedModel::run(llvm::ArrayRef<Window> windows,
   std::vector<Text> texts = self.start(windows);
   size_t count = self.program.stages.size() - (output ? 0 : 1);
   int64_t done = 0, total = int64_t(count * windows.size());
-  for (size_t stage = 0; stage < count; ++stage) {
-    if (llvm::Error error = self.weights.prepare(stage)) {
+  if (self.options.statistics.drift)
+    total += int64_t(self.program.sites.size() * windows.size());
+  auto step = [&] {
+    if (progress)
+      progress(++done, total);
+  };
+  for (size_t stage = 0; stage < count; ++stage)
+    if (llvm::Error error =
+            self.runStage(stage, texts, afterSite, output, step)) {
       self.weights.releaseAll();
       return error;
     }
-    bool hasSite = stage < self.program.sites.size();
-    std::optional<Accumulator> sums;
-    if (hasSite)
-      sums.emplace(self.program.sites[stage], self.options.statistics);
-    for (auto [number, text] : llvm::enumerate(texts)) {
-      if (hasSite)
-        sums->addTokens(
-            self.program.stages[stage].rows.value_or(text.tokens->size()));
-      if (llvm::Error error = self.call(stage, number, text,
-                                        hasSite ? &*sums : nullptr, output)) {
-        self.weights.releaseAll();
-        return error;
-      }
-      if (progress)
-        progress(++done, total);
-    }
-    self.weights.release(stage);
-    if (!hasSite)
-      continue;
-    ActivationStatistics statistics = sums->finish();
-    if (llvm::Error error = afterSite(stage, statistics)) {
-      self.weights.releaseAll();
-      return error;
-    }
-  }
   self.weights.releaseAll();
   return llvm::Error::success();
 }

@@ -40,7 +40,8 @@ void quantmlir::buildQuantizePipeline(
           {options.recipe, options.calibration, smoothed,
            recipe->smoothing->strength.value_or(-1.0),
            recipe->smoothing->measure == Smoothing::Measure::Max ? "max"
-                                                                 : "rms"},
+                                                                 : "rms",
+           recipe->smoothing->multiply},
           provider));
   }
   // After smoothing, which changes what there is to round.

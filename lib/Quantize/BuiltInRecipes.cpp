@@ -141,7 +141,8 @@ static std::optional<Recipe> builtIn(StringRef name) {
     words.erase(found);
     return true;
   };
-  bool gptq = take("gptq"), awq = take("awq"), smooth = take("smoothquant");
+  bool gptaq = take("gptaq"), gptq = take("gptq") || gptaq;
+  bool awq = take("awq"), smooth = take("smoothquant");
   // What is known as AWQ has zero points.
   std::optional<Recipe> recipe =
       formatRecipe(llvm::join(words, "-"), /*asymmetric=*/awq && !gptq);
@@ -151,6 +152,7 @@ static std::optional<Recipe> builtIn(StringRef name) {
   recipe->name = name.str();
   if (smooth) {
     Smoothing &smoothing = recipe->smoothing.emplace();
+    smoothing.multiply = true;
     if (recipe->rules.front().staticActivations) {
       smoothing.measure = Smoothing::Measure::Max;
       smoothing.strength = 0.9;
@@ -161,6 +163,9 @@ static std::optional<Recipe> builtIn(StringRef name) {
   for (RecipeRule &rule : recipe->rules) {
     if (gptq)
       rule.rounding.method = Rounding::Method::GPTQ;
+    // All of it would fit the calibration text rather than the model.
+    if (gptaq)
+      rule.rounding.correction = 0.5;
     if ((gptq || awq) && isNarrow(rule))
       rule.rounding.range = Rounding::Range::Calibrated;
   }
@@ -180,5 +185,5 @@ llvm::Expected<Recipe> Recipe::load(StringRef nameOrFile) {
   return llvm::createStringError(
       llvm::errc::invalid_argument,
       "recipe '" + nameOrFile + "' is neither a file nor one of " + known +
-          ", with -gptq, -awq or -smoothquant behind them");
+          ", with -gptq, -gptaq, -awq or -smoothquant behind them");
 }

@@ -95,11 +95,20 @@ void quantmlir::divideHessian(MutableArrayRef<float> h, ArrayRef<float> s) {
       h[i * k + j] = float(double(h[i * k + j]) / (double(s[i]) * s[j]));
 }
 
-Error quantmlir::retarget(MutableArrayRef<float> w, int64_t n, int64_t k,
-                          ArrayRef<float> h, ArrayRef<float> c, double damping,
-                          double strength) {
+void quantmlir::centre(MutableArrayRef<float> h, ArrayRef<float> left,
+                       ArrayRef<float> right) {
+  assert(h.size() == left.size() * right.size() && "sizes do not match");
+  for (size_t i = 0; i < left.size(); ++i)
+    for (size_t j = 0; j < right.size(); ++j)
+      h[i * right.size() + j] -= left[i] * right[j];
+}
+
+Error quantmlir::correctForDrift(MutableArrayRef<float> w, int64_t n, int64_t k,
+                                 ArrayRef<float> h, ArrayRef<float> c,
+                                 ArrayRef<float> r, double damping,
+                                 double strength) {
   assert(int64_t(w.size()) == n * k && int64_t(c.size()) == k * k &&
-         "sizes do not match");
+         (r.empty() || int64_t(r.size()) == n * k) && "sizes do not match");
   if (Error error = checkHessian(h, k))
     return error;
   using Matrix =
@@ -114,11 +123,19 @@ Error quantmlir::retarget(MutableArrayRef<float> w, int64_t n, int64_t k,
     return createStringError(
         std::errc::invalid_argument,
         "the Hessian is not positive definite with a damping of %g", damping);
-  // (H + λ)⁻¹ (C - H)ᵀ Wᵀ, then transposed.
-  Eigen::MatrixXd change =
-      (cMap.cast<double>() - hMap.cast<double>()).transpose() *
-      wMap.transpose().cast<double>();
-  factor.solveInPlace(change);
-  wMap += (strength * change.transpose()).cast<float>();
+  // Rows of W are independent of each other, and tasks of the threads. As
+  // columns: (H + λ)⁻¹ (W C + R)ᵀ.
+  constexpr int64_t taskRows = 64;
+  parallelFor(0, divideCeil(n, taskRows), [&](size_t task) {
+    int64_t first = task * taskRows, count = std::min(taskRows, n - first);
+    Matrix target = wMap.middleRows(first, count) * cMap;
+    if (!r.empty())
+      target +=
+          Eigen::Map<const Matrix>(r.data(), n, k).middleRows(first, count);
+    Eigen::MatrixXd change = target.transpose().cast<double>();
+    factor.solveInPlace(change);
+    wMap.middleRows(first, count) +=
+        (strength * change.transpose()).cast<float>();
+  });
   return Error::success();
 }

@@ -293,17 +293,24 @@ bool RecipeReader::rounding(yaml::Node *node, Rounding &rounding) {
              fail(value,
                   "range '" + text + "' is none of extremes, mse, calibrated");
     }
-    gptqOption |= key == "damping" || key == "act_order";
+    gptqOption |= key == "damping" || key == "act_order" ||
+                  key == "correction" || key == "bias_correction";
     if (key == "damping")
       return share(value, rounding.damping);
     if (key == "act_order")
       return boolean(value, rounding.actOrder);
+    if (key == "correction")
+      return share(value, rounding.correction);
+    if (key == "bias_correction")
+      return boolean(value, rounding.biasCorrection);
     return fail(value, "unknown key '" + key + "'");
   };
   if (!forEach(node, "rounding", field))
     return false;
   return !gptqOption || rounding.method == Rounding::Method::GPTQ ||
-         fail(node, "damping and act_order belong to method: gptq");
+         fail(node,
+              "damping, act_order, correction and bias_correction belong to "
+              "method: gptq");
 }
 
 bool RecipeReader::smoothing(yaml::Node *node, Smoothing &smoothing) {
@@ -338,12 +345,17 @@ bool RecipeReader::smoothing(yaml::Node *node, Smoothing &smoothing) {
       }
       return share(value, smoothing.strength.emplace());
     }
+    if (key == "multiply") {
+      tuned = true;
+      return boolean(value, smoothing.multiply);
+    }
     return fail(value, "unknown key '" + key + "'");
   };
   if (!forEach(node, "smoothing", field))
     return false;
   if (tuned && smoothing.method == Smoothing::Method::AWQ)
-    return fail(node, "measure and strength belong to method: smoothquant");
+    return fail(node, "measure, strength and multiply belong to method: "
+                      "smoothquant");
   return smoothing.strength || smoothing.measure == Smoothing::Measure::Max ||
          fail(node, "strength: search goes with measure: max");
 }

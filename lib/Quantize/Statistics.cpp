@@ -43,6 +43,7 @@ void ActivationStatistics::merge(const ActivationStatistics &other) {
     value = std::min(value, add);
   for (auto [value, add] : llvm::zip_equal(max, other.max))
     value = std::max(value, add);
+  mergeMeans(mean, other.mean, tokens, other.tokens);
   mergeMeans(meanAbs, other.meanAbs, tokens, other.tokens);
   mergeMeans(hessian, other.hessian, tokens, other.tokens);
   for (auto [value, add] : llvm::zip_equal(histogram, other.histogram))

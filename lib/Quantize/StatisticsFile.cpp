@@ -32,6 +32,7 @@ static llvm::SmallVector<Part> partsOf(const StatisticsContent &content,
   return {{".tokens", DType::I64, true, {1}},
           {".min", DType::F32, content.range, {channels}},
           {".max", DType::F32, content.range, {channels}},
+          {".mean", DType::F32, content.mean, {channels}},
           {".mean_abs", DType::F32, content.meanAbs, {channels}},
           {".hessian", DType::F32, content.hessian, {channels, channels}},
           {".histogram", DType::I64, content.histogram, {histogramBins}}};
@@ -92,6 +93,7 @@ llvm::Error StatisticsWriter::append(const ActivationStatistics &site) {
     size_t wanted;
   } floats[] = {{"min", site.min, content.range ? k : 0},
                 {"max", site.max, content.range ? k : 0},
+                {"mean", site.mean, content.mean ? k : 0},
                 {"mean_abs", site.meanAbs, content.meanAbs ? k : 0},
                 {"hessian", site.hessian, content.hessian ? k * k : 0}};
   for (auto &part : floats) {
@@ -172,7 +174,8 @@ llvm::Error StatisticsFile::index() {
     return file->find(site.name + suffix);
   };
   const SiteInfo &first = list.front();
-  has = {find(first, ".min") != nullptr, find(first, ".mean_abs") != nullptr,
+  has = {find(first, ".min") != nullptr, find(first, ".mean") != nullptr,
+         find(first, ".mean_abs") != nullptr,
          find(first, ".hessian") != nullptr,
          find(first, ".histogram") != nullptr};
   for (SiteInfo &site : list) {
@@ -180,7 +183,7 @@ llvm::Error StatisticsFile::index() {
     std::stable_partition(
         site.readers.begin(), site.readers.end(),
         [&](const std::string &reader) { return reader == site.name; });
-    for (const char *suffix : {".min", ".mean_abs", ".hessian"})
+    for (const char *suffix : {".min", ".mean", ".mean_abs", ".hessian"})
       if (const TensorInfo *tensor = find(site, suffix);
           tensor && !tensor->shape.empty())
         site.channels = tensor->shape[0];
@@ -237,12 +240,14 @@ StatisticsFile::read(const SiteInfo &site, bool withHessian) const {
                        "is not a number of tokens");
   copy(result.min, ".min");
   copy(result.max, ".max");
+  copy(result.mean, ".mean");
   copy(result.meanAbs, ".mean_abs");
   if (withHessian)
     copy(result.hessian, ".hessian");
   copy(result.histogram, ".histogram");
   for (const std::vector<float> *values :
-       {&result.min, &result.max, &result.meanAbs, &result.hessian})
+       {&result.min, &result.max, &result.mean, &result.meanAbs,
+        &result.hessian})
     for (float value : *values)
       if (!std::isfinite(value))
         return fileError(path(), "site " + quoteName(site.name) +

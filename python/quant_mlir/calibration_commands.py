@@ -25,7 +25,7 @@ def add_calibrate(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--statistics",
         metavar="LIST",
-        help="some of range,mean_abs,hessian,histogram; default all",
+        help="some of range,mean,mean_abs,hessian,histogram; default all",
     )
     p.add_argument("--merge", action="store_true", help="join statistics files")
     p.add_argument("--show", action="store_true", help="print statistics files")

@@ -29,13 +29,14 @@ class Site:
     tokens: int
     min: Optional[np.ndarray] = None
     max: Optional[np.ndarray] = None
+    mean: Optional[np.ndarray] = None
     mean_abs: Optional[np.ndarray] = None
     hessian: Optional[np.ndarray] = None
     histogram: Optional[np.ndarray] = None
 
     @property
     def channels(self) -> int:
-        arrays = (self.min, self.mean_abs, self.hessian)
+        arrays = (self.min, self.mean, self.mean_abs, self.hessian)
         return next((len(a) for a in arrays if a is not None), 0)
 
     @property
@@ -76,7 +77,7 @@ def read(path) -> tuple:
             continue
         site = name.removesuffix(".tokens")
         readers = sorted((w for w, s in weights.items() if s == site), key=lambda w: w != site)
-        parts = ("min", "max", "mean_abs", "hessian", "histogram")
+        parts = ("min", "max", "mean", "mean_abs", "hessian", "histogram")
         found = {part: arrays.get(f"{site}.{part}") for part in parts}
         sites.append(Site(site, readers, int(arrays[name][0]), **found))
     return sites, metadata

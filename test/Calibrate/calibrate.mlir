@@ -2,7 +2,7 @@
 // RUN: %python %S/../Dialect/QT/Inputs/make_safetensors.py w.safetensors table:F32:4x4:1,-2,0.5,0 up:F32:4x4:2,0,0,0,0
 // RUN: %python -c "import numpy; numpy.save('t.npy', numpy.array([1, 3, 2], 'int32'))"
 
-// RUN: quant-opt model.mlir --qt-calibrate="tokens=t.npy out=s.safetensors statistics=range,mean_abs,hessian" | FileCheck model.mlir
+// RUN: quant-opt model.mlir --qt-calibrate="tokens=t.npy out=s.safetensors statistics=range,mean,mean_abs,hessian" | FileCheck model.mlir
 // RUN: %python %S/../Dialect/QT/Inputs/print_safetensors.py s.safetensors | FileCheck model.mlir --check-prefix=FILE
 
 // RUN: not quant-opt model.mlir --qt-calibrate 2>&1 | FileCheck model.mlir --check-prefix=NEEDS
@@ -13,7 +13,7 @@
 //--- model.mlir
 // NEEDS: error: qt-calibrate needs tokens=FILE.npy and out=FILE.safetensors
 // MISSING: error: no.npy: No such file or directory
-// UNKNOWN: error: unknown statistic 'median'; known are range, mean_abs, hessian, histogram
+// UNKNOWN: error: unknown statistic 'median'; known are range, mean, mean_abs, hessian, histogram
 // TARGET: error: target cpu:aarch64 cannot run in this process
 
 qt.weight @table : tensor<4x4xf32> in "w.safetensors"
@@ -23,6 +23,7 @@ qt.weight @up : tensor<4x4xf32> in "w.safetensors"
 // FILE: up.tokens I64 [1] [3]
 // FILE: up.min F32 [4] [1.0, -2.0, 0.5, 0.0]
 // FILE: up.max F32 [4] [1.0, -2.0, 0.5, 0.0]
+// FILE: up.mean F32 [4] [1.0, -2.0, 0.5, 0.0]
 // FILE: up.mean_abs F32 [4] [1.0, 2.0, 0.5, 0.0]
 // FILE: up.hessian F32 [4, 4] [1.0, -2.0, 0.5, 0.0, -2.0, 4.0, -1.0, 0.0, 0.5, -1.0, 0.25, 0.0, 0.0, 0.0, 0.0, 0.0]
 // FILE-NOT: histogram

@@ -37,10 +37,10 @@ static cl::opt<int64_t> windows("windows", cl::init(128),
 static cl::opt<int64_t> windowLength("window-length", cl::init(512),
                                      cl::desc("most tokens of a text"),
                                      cl::cat(category));
-static cl::list<std::string>
-    statistics("statistics", cl::CommaSeparated,
-               cl::desc("range, mean_abs, hessian, histogram; default: all"),
-               cl::cat(category));
+static cl::list<std::string> statistics(
+    "statistics", cl::CommaSeparated,
+    cl::desc("range, mean, mean_abs, hessian, histogram; default: all"),
+    cl::cat(category));
 static cl::opt<std::string>
     source("source", cl::value_desc("TEXT"),
            cl::desc("where the tokens came from, for the record"),

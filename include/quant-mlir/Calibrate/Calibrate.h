@@ -44,7 +44,8 @@ private:
   double started, last = 0;
 };
 
-/// "range", "mean_abs", "hessian" and "histogram" as a set; all if empty.
+/// "range", "mean", "mean_abs", "hessian" and "histogram" as a set; all if
+/// empty.
 llvm::Expected<StatisticsContent>
 parseStatisticsContent(llvm::ArrayRef<std::string> words);
 

@@ -29,7 +29,7 @@ def CalibratePass : Pass<"qt-calibrate", "::mlir::ModuleOp"> {
     Option<"windowLength", "window-length", "int64_t", "512",
            "Most tokens of a text">,
     ListOption<"collect", "statistics", "std::string",
-               "What to collect: range, mean_abs, hessian, histogram; all "
+               "What to collect: range, mean, mean_abs, hessian, histogram; all "
                "unless given">,
     Option<"source", "source", "std::string", "\"\"",
            "Where the tokens came from, for the record; the tokens' path unless "

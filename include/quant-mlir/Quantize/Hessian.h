@@ -34,19 +34,27 @@ std::vector<float> getDiagonal(llvm::ArrayRef<float> h, int64_t k);
 /// The Hessian of the input x / s: h[i, j] / (s[i] * s[j]).
 void divideHessian(llvm::MutableArrayRef<float> h, llvm::ArrayRef<float> s);
 
-/// The weight that makes the best of a disturbed input: when the input of a
-/// layer is x in the float model and x' behind quantized layers, W x is better
-/// approximated by W' x' with
+/// The covariance: h - mean meanᵀ, in place. `h` need not be of the same
+/// vector on both sides: [n, k] less `left`, [n], times `right`, [k].
+void centre(llvm::MutableArrayRef<float> h, llvm::ArrayRef<float> left,
+            llvm::ArrayRef<float> right);
+
+/// Corrects a weight for what layers before it have done to its input
+/// (asymmetric calibration: Li et al., GPTAQ, arXiv:2504.02692). Where the
+/// input is x̂ in the float model and x now, W x̂ is better approximated by W' x
+/// with
 ///
-///   W' = W + strength * W (C - H) (H + damping * mean(diag H) I)⁻¹
+///   W' = W + strength * (W C + R) (H + damping * mean(diag H) I)⁻¹
 ///
-/// where `h` = mean of x' x'ᵀ and `c` = mean of x x'ᵀ, both [k, k]. Quantizing
-/// W' with H (roundToGrid, gptq) then also corrects the error of the layers
-/// before. `w` is [n, k], changed in place. Fails like checkHessian, or if H is
-/// not positive definite even when damped.
-llvm::Error retarget(llvm::MutableArrayRef<float> w, int64_t n, int64_t k,
-                     llvm::ArrayRef<float> h, llvm::ArrayRef<float> c,
-                     double damping = 0.01, double strength = 1);
+/// where `h` = mean of x xᵀ, `c` = mean of (x̂ - x) xᵀ, both [k, k], and `r`,
+/// [n, k] or empty, = mean of (r̂ - r) xᵀ of an activation r that the product is
+/// added to. Rounding W' with H (roundToGrid, gptq) then makes up for errors of
+/// layers before. `w` is [n, k], changed in place. Fails like checkHessian, or
+/// if H is not positive definite even when damped.
+llvm::Error correctForDrift(llvm::MutableArrayRef<float> w, int64_t n,
+                            int64_t k, llvm::ArrayRef<float> h,
+                            llvm::ArrayRef<float> c, llvm::ArrayRef<float> r,
+                            double damping, double strength);
 
 } // namespace quantmlir
 

@@ -40,6 +40,13 @@ struct Rounding {
   /// GPTQ: columns are rounded in the order of their importance. Scales stay
   /// those of the original order, so nothing has to be permuted when it runs.
   bool actOrder = true;
+  /// GPTQ: the share of the error that layers before have made of a layer's
+  /// input which its weight is corrected for first (GPTAQ, arXiv:2504.02692); 0
+  /// to 1. Needs two runs of the model.
+  double correction = 0;
+  /// GPTQ: a bias takes up what rounding changes in the mean of the output, and
+  /// the weight is rounded for what varies around it.
+  bool biasCorrection = true;
 
   /// True if it needs to know the inputs of the layer.
   bool needsCalibration() const {
@@ -64,6 +71,9 @@ struct Smoothing {
   /// SmoothQuant: the migration strength, 0 to 1; if there is none, the best
   /// one for each activation is searched (by Measure::Max).
   std::optional<double> strength = 0.5;
+  /// SmoothQuant: an activation that no division folds into is divided when the
+  /// model runs, while it is quantized; else it is left alone.
+  bool multiply = false;
 };
 
 /// How calibration finds the one scale that an activation has.

@@ -8,6 +8,7 @@
 //
 //   NAME.tokens     I64 [1]      rows that were seen
 //   NAME.min, .max  F32 [K]      of each channel
+//   NAME.mean       F32 [K]      mean of each channel
 //   NAME.mean_abs   F32 [K]      mean magnitude of each channel
 //   NAME.hessian    F32 [K, K]   mean over rows of x·xᵀ, symmetric
 //   NAME.histogram  I64 [2048]   counts of magnitudes, see Histogram.h
@@ -23,6 +24,7 @@
 #include "quant-mlir/Quantize/Histogram.h"
 #include "llvm/ADT/StringMap.h"
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,13 +33,20 @@ namespace quantmlir {
 /// Which statistics there are, beside the number of tokens.
 struct StatisticsContent {
   bool range = true;
+  bool mean = true;
   bool meanAbs = true;
   bool hessian = true;
   bool histogram = true;
+  /// Needs two runs of the model; never in a file.
+  bool drift = false;
 
+  static StatisticsContent none() {
+    return {false, false, false, false, false};
+  }
   bool operator==(const StatisticsContent &other) const {
-    return range == other.range && meanAbs == other.meanAbs &&
-           hessian == other.hessian && histogram == other.histogram;
+    return range == other.range && mean == other.mean &&
+           meanAbs == other.meanAbs && hessian == other.hessian &&
+           histogram == other.histogram && drift == other.drift;
   }
 };
 
@@ -49,16 +58,30 @@ struct SiteInfo {
   int64_t channels = 0;
 };
 
+/// How far an activation x, behind layers that are quantized already, is from
+/// what it was in the float model, x̂; means over tokens.
+struct ActivationDrift {
+  std::vector<float> cross; ///< [K, K]: (x̂ - x)·xᵀ
+  std::vector<float> mean;  ///< [K]: x̂ - x
+  /// If the product of one reader is added to another activation r: that
+  /// reader, and the same of r.
+  std::string residualReader;
+  std::vector<float> residualCross; ///< [N, K]: (r̂ - r)·xᵀ
+  std::vector<float> residualMean;  ///< [N]: r̂ - r
+};
+
 /// The statistics of one site. What was not collected is empty.
 struct ActivationStatistics {
   std::string site;
   std::vector<std::string> readers;
   int64_t tokens = 0;
   std::vector<float> min, max; ///< [K]
+  std::vector<float> mean;     ///< [K]
   std::vector<float> meanAbs;  ///< [K]
   /// [K, K] row-major: mean over tokens of x·xᵀ.
   std::vector<float> hessian;
   std::vector<int64_t> histogram; ///< [histogramBins]
+  std::optional<ActivationDrift> drift;
 
   /// The largest magnitude, of one channel and of all. Needs min and max.
   float absMax(int64_t channel) const;

@@ -5,18 +5,15 @@
 // memory; the general machinery of bufferization is only needed for the linalg
 // between them, which stays on tensors until after this pass.
 
+#include "KernelPattern.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Func/Transforms/FuncConversions.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Transforms/DialectConversion.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "quant-mlir/CodeGen/CPU/PanelLayout.h"
 #include "quant-mlir/CodeGen/CPU/Passes.h"
-#include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
 #include "quant-mlir/Dialect/LM/Transforms/Passes.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -95,53 +92,6 @@ struct BufferTypeConverter : TypeConverter {
                                                inputs.front(),
                                                /*restrict=*/true);
     });
-  }
-};
-
-//===----------------------------------------------------------------------===//
-// Helpers
-//===----------------------------------------------------------------------===//
-
-template <typename Op> struct KernelPattern : OpConversionPattern<Op> {
-  using OpConversionPattern<Op>::OpConversionPattern;
-
-protected:
-  /// A buffer as [rows, last dimension].
-  static Value asRows(OpBuilder &builder, Location loc, Value buffer) {
-    int64_t rank = cast<MemRefType>(buffer.getType()).getRank();
-    if (rank == 2)
-      return buffer;
-    SmallVector<ReassociationIndices> groups(2);
-    for (int64_t dim = 0; dim + 1 < rank; ++dim)
-      groups[0].push_back(dim);
-    groups[1].push_back(rank - 1);
-    return memref::CollapseShapeOp::create(builder, loc, buffer, groups);
-  }
-
-  /// A new buffer whose dynamic dimensions are those of `like`.
-  static Value allocate(OpBuilder &builder, Location loc, MemRefType type,
-                        Value like) {
-    SmallVector<Value> sizes;
-    for (int64_t dim = 0; dim < type.getRank(); ++dim)
-      if (type.isDynamicDim(dim))
-        sizes.push_back(memref::DimOp::create(builder, loc, like, dim));
-    return memref::AllocOp::create(builder, loc, type, sizes);
-  }
-
-  MemRefType bufferType(Type type) const {
-    return cast<MemRefType>(this->getTypeConverter()->convertType(type));
-  }
-
-  /// The packed weights, an argument of the function that `op` is in.
-  static Value weightsOf(Operation *op) {
-    auto function = op->getParentOfType<func::FuncOp>();
-    for (BlockArgument argument : function.getArguments()) {
-      auto role = function.getArgAttrOfType<StringAttr>(
-          argument.getArgNumber(), KernelDialect::roleAttrName);
-      if (role && role.getValue() == "weights")
-        return argument;
-    }
-    llvm_unreachable("every function has been given the weights");
   }
 };
 
@@ -443,94 +393,6 @@ private:
 };
 
 //===----------------------------------------------------------------------===//
-// Statistics
-//===----------------------------------------------------------------------===//
-
-struct ObservePattern : KernelPattern<qt::ObserveOp> {
-  using KernelPattern::KernelPattern;
-
-  LogicalResult
-  matchAndRewrite(qt::ObserveOp op, OpAdaptor adaptor,
-                  ConversionPatternRewriter &rewriter) const override {
-    using qt::Statistics;
-    auto type = op.getX().getType();
-    if (!type.getElementType().isF32())
-      return op.emitOpError("observes ") << type << "; CPU kernels read f32";
-    ArrayRef<int64_t> leading = type.getShape().drop_back();
-    if (leading.size() > 1 && ShapedType::isDynamicShape(leading))
-      return op.emitOpError("has dynamic leading dimensions besides the rows");
-    if (type.getRank() < 2)
-      return op.emitOpError("observes ") << type << ", which has no rows";
-    Location loc = op.getLoc();
-    Value x = asRows(rewriter, loc, adaptor.getX());
-
-    llvm::SmallDenseMap<Statistics, Value> results;
-    for (Statistics one : qt::listStatistics(op.getStatistics()))
-      results[one] = memref::AllocOp::create(
-          rewriter, loc, bufferType(op.getResultOf(one).getType()));
-    Value range = results.lookup(Statistics::Range);
-    Value sumAbs = results.lookup(Statistics::SumAbs);
-    if (range || sumAbs)
-      kernel::ObserveChannelsOp::create(rewriter, loc, x, range, sumAbs);
-    if (Value gram = results.lookup(Statistics::Gram))
-      emitGram(rewriter, loc, x, op.getChannels(), gram);
-    if (Value histogram = results.lookup(Statistics::Histogram))
-      emitHistogram(rewriter, loc, x, histogram);
-
-    SmallVector<Value> values;
-    for (Statistics one : qt::listStatistics(op.getStatistics()))
-      values.push_back(results.lookup(one));
-    rewriter.replaceOp(op, values);
-    return success();
-  }
-
-private:
-  /// Columns that kernel.gram takes at once: a multiple of what the register
-  /// tiles of all targets cover.
-  static constexpr int64_t gramColumns = 32;
-  /// Shares of the rows that are counted apart.
-  static constexpr int64_t histogramParts = 16;
-
-  static void emitGram(OpBuilder &builder, Location loc, Value x,
-                       int64_t channels, Value out) {
-    auto rows = cast<MemRefType>(x.getType());
-    auto type = MemRefType::get({llvm::divideCeil(channels, gramColumns),
-                                 rows.getDimSize(0), gramColumns},
-                                rows.getElementType());
-    SmallVector<Value> sizes;
-    if (rows.isDynamicDim(0))
-      sizes.push_back(memref::DimOp::create(builder, loc, x, 0));
-    Value packed = memref::AllocOp::create(builder, loc, type, sizes);
-    kernel::PackColumnsOp::create(builder, loc, x, packed);
-    kernel::GramOp::create(builder, loc, packed, out);
-  }
-
-  static void emitHistogram(OpBuilder &builder, Location loc, Value x,
-                            Value out) {
-    auto type = cast<MemRefType>(out.getType());
-    Value parts = memref::AllocOp::create(
-        builder, loc,
-        MemRefType::get({histogramParts, type.getDimSize(0)},
-                        type.getElementType()));
-    kernel::HistogramOp::create(builder, loc, x, parts);
-    Value zero = arith::ConstantIntOp::create(builder, loc, 0, 32);
-    linalg::FillOp::create(builder, loc, zero, out);
-    AffineExpr bin = builder.getAffineDimExpr(0);
-    AffineExpr part = builder.getAffineDimExpr(1);
-    SmallVector<AffineMap> maps = {
-        AffineMap::get(2, 0, {part, bin}, builder.getContext()),
-        AffineMap::get(2, 0, bin)};
-    linalg::GenericOp::create(
-        builder, loc, parts, out, maps,
-        {utils::IteratorType::parallel, utils::IteratorType::reduction},
-        [](OpBuilder &body, Location bodyLoc, ValueRange args) {
-          Value sum = arith::AddIOp::create(body, bodyLoc, args[0], args[1]);
-          linalg::YieldOp::create(body, bodyLoc, sum);
-        });
-  }
-};
-
-//===----------------------------------------------------------------------===//
 // The pass
 //===----------------------------------------------------------------------===//
 
@@ -696,7 +558,8 @@ void ConvertToKernel::runOnOperation() {
   RewritePatternSet patterns(context);
   patterns.add<LoadPattern, QuantizePattern, SplitOutliersPattern,
                MatmulPattern, GatherPattern, RMSNormPattern, LayerNormPattern,
-               RopePattern, AttentionPattern, ObservePattern>(types, context);
+               RopePattern, AttentionPattern>(types, context);
+  populateStatisticsPatterns(patterns, types);
   populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns,
                                                                  types);
   populateReturnOpTypeConversionPattern(patterns, types);

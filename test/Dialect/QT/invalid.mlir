@@ -297,7 +297,7 @@ func.func @observe_c2_type(%x: tensor<?x4xf32>) {
 // -----
 
 func.func @observe_unknown(%x: tensor<?x4xf32>) {
-  // expected-error @+1 {{unknown statistic 'median'; known are range, sum_abs, gram, histogram}}
+  // expected-error @+1 {{unknown statistic 'median'; known are range, sum, sum_abs, gram, histogram}}
   %0 = qt.observe %x [median] site "w" : tensor<?x4xf32> -> tensor<4xf32>
   return
 }

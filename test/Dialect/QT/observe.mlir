@@ -2,8 +2,8 @@
 // RUN: quant-opt %s --qt-observe | FileCheck %s --check-prefix=ALL
 // RUN: not quant-opt %s --qt-observe=statistics=mean 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 
-// ALL: qt.observe %{{.*}} [range, sum_abs, gram, histogram] site "q"
-// UNKNOWN: error: unknown statistic 'mean'; known are range, sum_abs, gram, histogram
+// ALL: qt.observe %{{.*}} [range, sum, sum_abs, gram, histogram] site "q"
+// UNKNOWN: error: unknown statistic 'mean'; known are range, sum, sum_abs, gram, histogram
 
 // Every weight and the activation that it meets. An embedding multiplies nothing,
 // and a weight that is no file's is not quantized.

@@ -10,17 +10,16 @@ from test_matmul import UNIT, needs
 TARGETS = ("cpu:x86-64-v3", "cpu:x86-64-v4+vnni")
 # Less than a panel of 32 columns, one, two and a half, whole ones; odd ends.
 WIDTHS = (5, 32, 33, 80, 576)
-NAMES = ("range", "sum_abs", "gram", "histogram")
 
 
 def module() -> str:
     functions = []
     for k in WIDTHS:
-        types = f"tensor<2x{k}xf32>, tensor<{k}xf32>, tensor<{k}x{k}xf32>, tensor<2048xi32>"
+        types = f"tensor<2x{k}xf32>, tensor<{k}xf32>, tensor<{k}xf32>, tensor<{k}x{k}xf32>, tensor<2048xi32>"
         functions.append(f"""
 func.func @observe_{k}(%x: tensor<?x{k}xf32>) -> ({types}) {{
-  %0:4 = qt.observe %x [range, sum_abs, gram, histogram] site "w" : tensor<?x{k}xf32> -> {types}
-  return %0#0, %0#1, %0#2, %0#3 : {types}
+  %0:5 = qt.observe %x [range, sum, sum_abs, gram, histogram] site "w" : tensor<?x{k}xf32> -> {types}
+  return %0#0, %0#1, %0#2, %0#3, %0#4 : {types}
 }}""")
     return "\n".join(functions)
 
@@ -52,9 +51,10 @@ def test_observe(models, k, rows):
     wide = x.astype(np.float64)
     lower = np.tril_indices(k)
     for model in models:
-        found, sums, gram, counts = model.run(x, function=f"observe_{k}")
+        found, plain, sums, gram, counts = model.run(x, function=f"observe_{k}")
         assert np.array_equal(found[0], x.min(0)) and np.array_equal(found[1], x.max(0))
         magnitudes = np.abs(wide).sum(0)
+        assert (np.abs(plain - wide.sum(0)) <= rows * UNIT * magnitudes).all()
         assert (np.abs(sums - magnitudes) <= rows * UNIT * magnitudes).all()
         bound = (rows + 1) * UNIT * (np.abs(wide).T @ np.abs(wide)) + 1e-37
         error = np.abs(gram - wide.T @ wide)

@@ -214,7 +214,8 @@ TEST_F(StagedModelTest, WhatIsBehindASiteSeesNewWeights) {
 
 TEST_F(StagedModelTest, OnlyWhatWasAskedFor) {
   StagedModelOptions options;
-  options.statistics = {false, true, false, false};
+  options.statistics = StatisticsContent::none();
+  options.statistics.meanAbs = true;
   auto model = create(options);
   ASSERT_TRUE(bool(model)) << messageOf(model.takeError());
   std::vector<Window> windows = {{3}};
@@ -228,6 +229,59 @@ TEST_F(StagedModelTest, OnlyWhatWasAskedFor) {
                   return llvm::Error::success();
                 })),
             "");
+}
+
+TEST_F(StagedModelTest, DriftFromTheFloatModel) {
+  StagedModelOptions options;
+  options.statistics = StatisticsContent::none();
+  options.statistics.mean = options.statistics.drift = true;
+  auto model = create(options);
+  ASSERT_TRUE(bool(model)) << messageOf(model.takeError());
+  // Token t gives t in the float model and t + 1 here, and `up` and `gate` make
+  // 3 t of it there, 5 (t + 1) here.
+  std::vector<float> table;
+  for (int64_t token = 0; token < vocabulary; ++token)
+    table.insert(table.end(), size, float(token + 1));
+  ASSERT_EQ(messageOf((*model)->replaceWeight("table", table)), "");
+  std::vector<Window> windows = {{1}, {2, 3}};
+  std::vector<ActivationDrift> drifts;
+  std::vector<float> output;
+  int64_t steps = 0, announced = 0;
+  ASSERT_EQ(messageOf((*model)->run(
+                windows,
+                [&](size_t site, ActivationStatistics &statistics) {
+                  EXPECT_THAT(statistics.mean, Each(site ? 15 : 3));
+                  EXPECT_TRUE(statistics.drift);
+                  drifts.push_back(std::move(*statistics.drift));
+                  return site == 0 ? (*model)->replaceWeight("up", diagonal(4))
+                                   : llvm::Error::success();
+                },
+                [&](size_t, llvm::ArrayRef<float> values, int64_t) {
+                  output = values.vec();
+                  return llvm::Error::success();
+                },
+                [&](int64_t done, int64_t total) {
+                  steps = done;
+                  announced = total;
+                })),
+            "");
+  ASSERT_EQ(drifts.size(), 2u);
+  // Mean of -1 * (t + 1).
+  EXPECT_THAT(drifts[0].cross, Each(-3));
+  EXPECT_THAT(drifts[0].mean, Each(-1));
+  EXPECT_EQ(drifts[0].residualReader, "");
+  // Mean of (3 t - 5 (t + 1)) * 5 (t + 1), with t = 1, 2, 3.
+  EXPECT_THAT(drifts[1].cross,
+              Each(testing::FloatNear((-70 - 135 - 220) / 3.0f, 1e-4f)));
+  EXPECT_EQ(drifts[1].cross.size(), size_t(size * size));
+  EXPECT_THAT(drifts[1].mean, Each(-9));
+  // Of what `down` is added to: -1 * 5 (t + 1).
+  EXPECT_EQ(drifts[1].residualReader, "down");
+  EXPECT_THAT(drifts[1].residualCross, Each(-15));
+  EXPECT_THAT(drifts[1].residualMean, Each(-1));
+  // What comes out is of the model as it is now.
+  EXPECT_EQ(output.back(), 4 + 200);
+  EXPECT_EQ(steps, announced);
 }
 
 TEST_F(StagedModelTest, BadTexts) {

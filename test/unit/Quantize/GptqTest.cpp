@@ -415,7 +415,7 @@ TEST(Gptq, BadInput) {
 }
 
 // Errors of x' = x + noise are corrected where the noise can be predicted.
-TEST(Retarget, CorrectsADisturbedInput) {
+TEST(Drift, CorrectsADisturbedInput) {
   constexpr int64_t n = 8, k = 24, tokens = 512;
   auto x = randomInputs(tokens, k, 20);
   std::vector<float> disturbed = x;
@@ -428,7 +428,8 @@ TEST(Retarget, CorrectsADisturbedInput) {
     for (int64_t j = 0; j < k; ++j) {
       double sum = 0;
       for (int64_t t = 0; t < tokens; ++t)
-        sum += double(x[t * k + i]) * disturbed[t * k + j];
+        sum += (double(x[t * k + i]) - disturbed[t * k + i]) *
+               disturbed[t * k + j];
       c[i * k + j] = float(sum / tokens);
     }
   auto w = randomNormal(n * k, 21);
@@ -445,12 +446,26 @@ TEST(Retarget, CorrectsADisturbedInput) {
     return sum;
   };
   std::vector<float> target = w;
-  cantFail(retarget(target, n, k, h, c, 1e-6));
+  cantFail(correctForDrift(target, n, k, h, c, {}, 1e-6, 1));
   EXPECT_LT(miss(target), 1e-4 * miss(w));
   // No disturbance, no change.
   target = w;
-  cantFail(retarget(target, n, k, h, h));
+  std::vector<float> none(k * k);
+  cantFail(correctForDrift(target, n, k, h, none, {}, 1e-6, 1));
   EXPECT_EQ(target, w);
+  // W x + r: an r that is off by M x' is made up for by W + M.
+  auto m = randomNormal(n * k, 22);
+  std::vector<float> residual(n * k);
+  for (int64_t row = 0; row < n; ++row)
+    for (int64_t j = 0; j < k; ++j) {
+      double sum = 0;
+      for (int64_t i = 0; i < k; ++i)
+        sum += double(m[row * k + i]) * h[i * k + j];
+      residual[row * k + j] = float(sum);
+    }
+  cantFail(correctForDrift(target, n, k, h, none, residual, 1e-6, 1));
+  for (int64_t i = 0; i < n * k; ++i)
+    EXPECT_NEAR(target[i], w[i] + m[i], 1e-3);
 }
 
 TEST(Hessian, LossIsTheTrace) {

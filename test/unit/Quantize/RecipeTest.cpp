@@ -214,7 +214,8 @@ TEST(Recipe, RoundingAndSmoothing) {
       {"{range: wide}", "{}",
        "FILE:2: range 'wide' is none of extremes, mse, calibrated"},
       {"{damping: 0.1}", "{}",
-       "FILE:2: damping and act_order belong to method: gptq"},
+       "FILE:2: damping, act_order, correction and bias_correction belong to "
+       "method: gptq"},
       {"{method: gptq, damping: 2}", "{}",
        "FILE:2: expected a number from 0 to 1, not '2'"},
       {"{}", "{method: awq, strength: 0.5}",

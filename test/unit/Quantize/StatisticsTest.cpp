@@ -27,6 +27,7 @@ ActivationStatistics statisticsOf(std::vector<std::array<float, 2>> rows) {
   s.tokens = rows.size();
   s.min = {INFINITY, INFINITY};
   s.max = {-INFINITY, -INFINITY};
+  s.mean = {0, 0};
   s.meanAbs = {0, 0};
   s.hessian = {0, 0, 0, 0};
   s.histogram.resize(histogramBins);
@@ -34,6 +35,7 @@ ActivationStatistics statisticsOf(std::vector<std::array<float, 2>> rows) {
     for (int i = 0; i < 2; ++i) {
       s.min[i] = std::min(s.min[i], row[i]);
       s.max[i] = std::max(s.max[i], row[i]);
+      s.mean[i] += row[i] / rows.size();
       s.meanAbs[i] += std::fabs(row[i]) / rows.size();
       s.histogram[histogramBin(row[i])] += 1;
       for (int j = 0; j < 2; ++j)
@@ -121,6 +123,7 @@ TEST_F(StatisticsTest, WritesAndReads) {
   EXPECT_EQ(read->tokens, 2);
   EXPECT_EQ(read->min, s.min);
   EXPECT_EQ(read->max, s.max);
+  EXPECT_EQ(read->mean, s.mean);
   EXPECT_EQ(read->meanAbs, s.meanAbs);
   EXPECT_EQ(read->hessian, s.hessian);
   EXPECT_EQ(read->histogram, s.histogram);
@@ -134,7 +137,8 @@ TEST_F(StatisticsTest, WhatWasNotCollectedIsNotThere) {
   ActivationStatistics s = statisticsOf({{1, 2}});
   s.hessian.clear();
   s.histogram.clear();
-  ASSERT_EQ(messageOf(write("a", s, "m", {true, true, false, false})), "");
+  ASSERT_EQ(messageOf(write("a", s, "m", {true, true, true, false, false})),
+            "");
   auto file = StatisticsFile::open(path("a"));
   ASSERT_TRUE(bool(file)) << messageOf(file.takeError());
   EXPECT_FALSE((*file)->content().hessian);
@@ -162,8 +166,10 @@ TEST_F(StatisticsTest, MergingIsRunningOverBoth) {
   EXPECT_EQ(merged->min, all.min);
   EXPECT_EQ(merged->max, all.max);
   EXPECT_EQ(merged->histogram, all.histogram);
-  for (int i = 0; i < 2; ++i)
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_NEAR(merged->mean[i], all.mean[i], 1e-6);
     EXPECT_NEAR(merged->meanAbs[i], all.meanAbs[i], 1e-6);
+  }
   for (int i = 0; i < 4; ++i)
     EXPECT_NEAR(merged->hessian[i], all.hessian[i], 1e-5);
 }
@@ -177,7 +183,8 @@ TEST_F(StatisticsTest, MergingRefusesOtherModelsAndContents) {
                         "this model's is m)");
   ActivationStatistics light = s;
   light.hessian.clear();
-  ASSERT_EQ(messageOf(write("d", light, "m", {true, true, false, true})), "");
+  ASSERT_EQ(messageOf(write("d", light, "m", {true, true, true, false, true})),
+            "");
   EXPECT_EQ(messageOf(mergeStatistics({path("a"), path("d")}, path("c"))),
             path("d") + ": has other sites or other statistics than " +
                 path("a"));

@@ -27,10 +27,11 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
   int64_t vectors = vectorLanes(k / lanes, 4);
   VectorType f32 = b.f32Vec(lanes);
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  // Carried: minimum, maximum and sum of each vector.
+  // Carried of each vector: minimum, maximum, sum, sum of magnitudes; what
+  // nobody stores is dead code.
   SmallVector<Value> initial;
   for (int64_t v = 0; v < vectors; ++v)
-    for (double value : {infinity, -infinity, 0.0})
+    for (double value : {infinity, -infinity, 0.0, 0.0})
       initial.push_back(b.constant(f32, value));
   Value rows = b.size(x, 0);
   b.splitLoop(b.index(k / (lanes * vectors)), [&](Value step) {
@@ -41,20 +42,23 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
           for (int64_t v = 0; v < vectors; ++v) {
             Value value = b.load(f32, x, {row, b.add(first, v * lanes)});
             Value magnitude = math::AbsFOp::create(b, value);
-            next.push_back(arith::MinimumFOp::create(b, old[3 * v], value));
-            next.push_back(arith::MaximumFOp::create(b, old[3 * v + 1], value));
-            next.push_back(b.addF(old[3 * v + 2], magnitude));
+            next.push_back(arith::MinimumFOp::create(b, old[4 * v], value));
+            next.push_back(arith::MaximumFOp::create(b, old[4 * v + 1], value));
+            next.push_back(b.addF(old[4 * v + 2], value));
+            next.push_back(b.addF(old[4 * v + 3], magnitude));
           }
           return next;
         });
     for (int64_t v = 0; v < vectors; ++v) {
       Value column = b.add(first, v * lanes);
       if (op.getRange()) {
-        b.store(found[3 * v], op.getRange(), {b.index(0), column});
-        b.store(found[3 * v + 1], op.getRange(), {b.index(1), column});
+        b.store(found[4 * v], op.getRange(), {b.index(0), column});
+        b.store(found[4 * v + 1], op.getRange(), {b.index(1), column});
       }
+      if (op.getSum())
+        b.store(found[4 * v + 2], op.getSum(), column);
       if (op.getSumAbs())
-        b.store(found[3 * v + 2], op.getSumAbs(), column);
+        b.store(found[4 * v + 3], op.getSumAbs(), column);
     }
   });
   return success();
@@ -139,10 +143,11 @@ namespace {
 class GramEmitter {
 public:
   GramEmitter(KernelBuilder &b, kernel::GramOp op)
-      : b(b), packed(op.getPacked()), out(op.getOut()),
-        panels(bufferType(packed).getDimSize(0)),
-        columns(bufferType(packed).getDimSize(2)),
-        k(bufferType(out).getDimSize(0)), lanes(b.target.lanes),
+      : b(b), lhs(op.getLeft()), rhs(op.getRight() ? op.getRight() : lhs),
+        out(op.getOut()), isSquare(!op.getRight()),
+        columns(bufferType(lhs).getDimSize(2)),
+        n(bufferType(out).getDimSize(0)), k(bufferType(out).getDimSize(1)),
+        lanes(b.target.lanes),
         rowTile(int64_t(1) << llvm::Log2_64(b.target.rowsFloat)) {
     vectors = std::min<int64_t>(columns / lanes,
                                 std::max<int64_t>(1, b.target.vectors));
@@ -157,8 +162,9 @@ private:
                 bool masked);
 
   KernelBuilder &b;
-  Value packed, out;
-  int64_t panels, columns, k, lanes, rowTile, vectors;
+  Value lhs, rhs, out;
+  bool isSquare; ///< of one with itself: the lower triangle will do
+  int64_t columns, n, k, lanes, rowTile, vectors;
 };
 
 } // namespace
@@ -167,23 +173,21 @@ void GramEmitter::emitTile(Value left, Value i, int64_t count, Value right,
                            int64_t j, bool masked) {
   VectorType f32 = b.f32Vec(lanes);
   SmallVector<Value> zeros(count * vectors, b.constant(f32, 0));
-  SmallVector<Value> sums =
-      b.loop(b.index(0), b.size(packed, 1), 1, zeros,
-             [&](Value m, ValueRange carried) {
-               SmallVector<Value> acc(carried), columnsAt;
-               for (int64_t v = 0; v < vectors; ++v)
-                 columnsAt.push_back(
-                     b.load(f32, packed, {right, m, b.index(j + v * lanes)}));
-               for (int64_t r = 0; r < count; ++r) {
-                 Value x = b.splat(b.loadScalar(packed, {left, m, b.add(i, r)}),
-                                   lanes);
-                 for (int64_t v = 0; v < vectors; ++v) {
-                   Value &sum = acc[r * vectors + v];
-                   sum = b.fma(columnsAt[v], x, sum);
-                 }
-               }
-               return acc;
-             });
+  SmallVector<Value> sums = b.loop(
+      b.index(0), b.size(lhs, 1), 1, zeros, [&](Value m, ValueRange carried) {
+        SmallVector<Value> acc(carried), columnsAt;
+        for (int64_t v = 0; v < vectors; ++v)
+          columnsAt.push_back(
+              b.load(f32, rhs, {right, m, b.index(j + v * lanes)}));
+        for (int64_t r = 0; r < count; ++r) {
+          Value x = b.splat(b.loadScalar(lhs, {left, m, b.add(i, r)}), lanes);
+          for (int64_t v = 0; v < vectors; ++v) {
+            Value &sum = acc[r * vectors + v];
+            sum = b.fma(columnsAt[v], x, sum);
+          }
+        }
+        return acc;
+      });
   Value row = b.add(b.mul(left, columns), i);
   for (int64_t v = 0; v < vectors; ++v) {
     Value column = b.add(b.mul(right, columns), j + v * lanes);
@@ -205,11 +209,9 @@ void GramEmitter::emitTile(Value left, Value i, int64_t count, Value right,
 }
 
 void GramEmitter::emit() {
-  int64_t rest = k % columns, whole = k / columns;
-  // Pairs of panels right <= left. The threads take turns, since a panel on the
-  // right meets fewer the further right it is.
-  b.interleavedLoop(b.index(panels), [&](Value right) {
-    auto withLeft = [&](Value left, int64_t rows, bool masked) {
+  int64_t whole = n / columns, rest = n % columns;
+  auto withRight = [&](Value right, bool masked) {
+    auto withLeft = [&](Value left, int64_t rows) {
       int64_t full = rows / rowTile * rowTile;
       for (int64_t j = 0; j < columns; j += lanes * vectors) {
         b.loop(0, full, rowTile,
@@ -218,14 +220,19 @@ void GramEmitter::emit() {
           emitTile(left, b.index(i), 1, right, j, masked);
       }
     };
-    b.loop(right, b.index(whole), 1,
-           [&](Value left) { withLeft(left, columns, false); });
-    if (rest == 0)
-      return;
-    // The last panel on the left has fewer rows, and on the right, where it
-    // meets itself alone, fewer columns.
-    withLeft(b.index(whole), rest, /*masked=*/true);
-  });
+    b.loop(isSquare ? right : b.index(0), b.index(whole), 1,
+           [&](Value left) { withLeft(left, columns); });
+    if (rest)
+      withLeft(b.index(whole), rest);
+  };
+  // The threads take turns: in a square a panel on the right meets fewer the
+  // further right it is.
+  b.interleavedLoop(b.index(k / columns),
+                    [&](Value right) { withRight(right, /*masked=*/false); });
+  if (k % columns)
+    b.interleavedLoop(b.index(1), [&](Value) {
+      withRight(b.index(k / columns), /*masked=*/true);
+    });
 }
 
 LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::GramOp op) {

@@ -44,6 +44,10 @@ LogicalResult LinearOp::verify() {
 
 OpOperand &LinearOp::getWeightOperand() { return getWeightMutable(); }
 OpOperand *LinearOp::getActivationOperand() { return &getXMutable(); }
+OpOperand *LinearOp::getBiasOperand() {
+  MutableOperandRange bias = getBiasMutable();
+  return bias.empty() ? nullptr : &bias[0];
+}
 Operation *LinearOp::createQuantized(OpBuilder &builder, Value weight,
                                      Value activation) {
   return qt::MatmulOp::create(builder, getLoc(), getType(), activation, weight,

@@ -2,6 +2,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "quant-mlir/Dialect/QT/IR/QT.h"
 #include "quant-mlir/Quantize/Histogram.h"
 
@@ -28,8 +29,8 @@ static ParseResult parseStatistics(OpAsmParser &parser,
     std::optional<Statistics> statistic = symbolizeStatistics(word);
     if (!statistic)
       return parser.emitError(loc)
-             << "unknown statistic '" << word << "'; known are range, sum_abs, "
-             << "gram, histogram";
+             << "unknown statistic '" << word << "'; known are range, sum, "
+             << "sum_abs, gram, histogram";
     parsed = parsed | *statistic;
     return success();
   };
@@ -239,7 +240,7 @@ LogicalResult GatherOp::verify() {
 
 SmallVector<Statistics> quantmlir::qt::listStatistics(Statistics statistics) {
   SmallVector<Statistics> list;
-  for (Statistics one : {Statistics::Range, Statistics::SumAbs,
+  for (Statistics one : {Statistics::Range, Statistics::Sum, Statistics::SumAbs,
                          Statistics::Gram, Statistics::Histogram})
     if (bitEnumContainsAll(statistics, one))
       list.push_back(one);
@@ -253,6 +254,7 @@ RankedTensorType quantmlir::qt::statisticType(MLIRContext *context,
   switch (statistic) {
   case Statistics::Range:
     return RankedTensorType::get({2, channels}, f32);
+  case Statistics::Sum:
   case Statistics::SumAbs:
     return RankedTensorType::get({channels}, f32);
   case Statistics::Gram:
@@ -288,6 +290,26 @@ LogicalResult ObserveOp::verify() {
       return emitOpError("C2: ") << stringifyStatistics(one) << " is " << wanted
                                  << ", got " << result;
   }
+  return success();
+}
+
+LogicalResult CrossGramOp::verify() {
+  RankedTensorType lhs = getLhs().getType(), rhs = getRhs().getType();
+  auto result = cast<RankedTensorType>(getResult().getType());
+  auto isStatic = [](RankedTensorType type) {
+    return type.getRank() > 0 && !ShapedType::isDynamic(type.getShape().back());
+  };
+  if (!isStatic(lhs) || !isStatic(rhs))
+    return emitOpError("C1: the last dimensions must be static, got ")
+           << lhs << " and " << rhs;
+  auto wanted = RankedTensorType::get(
+      {lhs.getShape().back(), rhs.getShape().back()}, lhs.getElementType());
+  if (result != wanted)
+    return emitOpError("C1: the result is ") << wanted << ", got " << result;
+  if (failed(verifyCompatibleShape(lhs.getShape().drop_back(),
+                                   rhs.getShape().drop_back())))
+    return emitOpError("C2: the rows of ")
+           << lhs << " and " << rhs << " do not match";
   return success();
 }
 

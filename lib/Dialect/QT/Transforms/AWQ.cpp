@@ -66,15 +66,15 @@ void AWQPass::runOnOperation() {
   RecipeSchemes rules;
   if (failed(rules.load(getOperation(), recipe)))
     return signalPassFailure();
-  StatisticsContent content;
-  content.range = content.histogram = false;
+  StatisticsContent content = StatisticsContent::none();
+  content.meanAbs = content.hessian = true;
   auto statistics = provider->create(getOperation(), content);
   if (!statistics) {
     emitError(getOperation().getLoc(), llvm::toString(statistics.takeError()));
     return signalPassFailure();
   }
   FailureOr<SmoothingCounts> counts = smoothActivations(
-      getOperation(), **statistics, weightsOut,
+      getOperation(), **statistics, weightsOut, /*multiply=*/false,
       [&](SmoothingInput &input) { return choose(input, rules); });
   if (failed(counts))
     return signalPassFailure();

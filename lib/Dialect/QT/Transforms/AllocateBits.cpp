@@ -249,12 +249,14 @@ AllocateBitsPass::measureWeight(Layer &layer,
     Rounding rounding = candidate.rule->rounding;
     if (measure == "nearest")
       rounding.method = Rounding::Method::Nearest;
+    // Each layer by itself: none before it is rounded.
+    rounding.correction = 0;
     // Where rows share scales, no row can be rounded without the others.
     bool sample = !some.empty() && !candidate.scheme.sharesScales();
     const std::vector<float> &original = sample ? some : all;
     int64_t rows = original.size() / k;
-    auto rounded =
-        roundWeight(candidate.scheme, rounding, original, rows, k, &statistics);
+    auto rounded = roundWeight(candidate.scheme, rounding, original, rows, k,
+                               LayerInput{&statistics});
     if (!rounded)
       return tensorError(weight.getFile(), weight.getTensorName(),
                          llvm::toString(rounded.takeError()));
@@ -286,8 +288,8 @@ LogicalResult AllocateBitsPass::measureAll() {
   for (ActivationSite &site : sites)
     byName.try_emplace(site.getName(), &site);
 
-  StatisticsContent content;
-  content.range = content.meanAbs = content.histogram = false;
+  StatisticsContent content = StatisticsContent::none();
+  content.hessian = true;
   auto statistics =
       makeFileCalibration(calibration)->create(getOperation(), content);
   llvm::Error error =

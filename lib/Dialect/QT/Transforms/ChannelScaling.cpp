@@ -2,6 +2,7 @@
 
 #include "ChannelScaling.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "quant-mlir/Export/SafetensorsWriter.h"
 
@@ -129,31 +130,62 @@ bool FoldFinder::follow(Value value) {
   return decline("'" + op->getName().getStringRef() + "' passes no factors on");
 }
 
-FailureOr<ChannelFold> quantmlir::qt::findChannelFold(ActivationSite &site,
-                                                      std::string &why) {
-  auto refuse = [&](const llvm::Twine &reason) -> FailureOr<ChannelFold> {
-    why = reason.str();
-    return failure();
-  };
-  if (ShapedType::isDynamic(site.getChannels()))
-    return refuse("its number of channels is dynamic");
+/// Finds a fold into what makes the activation.
+static FailureOr<ChannelFold> findProducer(ActivationSite &site,
+                                           std::string &why) {
   for (OpOperand &use : site.activation.getUses()) {
     auto reader = dyn_cast<QuantizableOpInterface>(use.getOwner());
     bool reads = reader && reader.getActivationOperand() == &use &&
                  llvm::is_contained(site.readers, reader);
-    if (!reads && !isShapeQuery(use.getOwner()))
-      return refuse("'" + use.getOwner()->getName().getStringRef() +
-                    "' reads it too");
+    if (!reads && !isShapeQuery(use.getOwner())) {
+      why = ("'" + use.getOwner()->getName().getStringRef() + "' reads it too")
+                .str();
+      return failure();
+    }
   }
-  for (WeightOp weight : site.weights)
-    if (!isLoadedOnce(weight))
-      return refuse("weight '" + weight.getSymName() + "' has other readers");
-
   FoldFinder finder;
   finder.fold.source = llvm::to_vector(llvm::seq(site.getChannels()));
-  if (!finder.follow(site.activation))
-    return refuse(finder.why);
-  return finder.fold;
+  if (finder.follow(site.activation))
+    return finder.fold;
+  why = finder.why;
+  return failure();
+}
+
+FailureOr<ChannelFold> quantmlir::qt::findChannelFold(ActivationSite &site,
+                                                      bool mayMultiply,
+                                                      std::string &why) {
+  if (ShapedType::isDynamic(site.getChannels())) {
+    why = "its number of channels is dynamic";
+    return failure();
+  }
+  for (WeightOp weight : site.weights)
+    if (!isLoadedOnce(weight)) {
+      why = ("weight '" + weight.getSymName() + "' has other readers").str();
+      return failure();
+    }
+  FailureOr<ChannelFold> fold = findProducer(site, why);
+  if (succeeded(fold) || !mayMultiply)
+    return fold;
+  ChannelFold product;
+  product.source = llvm::to_vector(llvm::seq(site.getChannels()));
+  return product;
+}
+
+std::optional<MultipliedActivation>
+quantmlir::qt::findMultiplier(Value activation) {
+  auto product = activation.getDefiningOp<arith::MulFOp>();
+  if (!product)
+    return std::nullopt;
+  auto broadcast = product.getRhs().getDefiningOp<linalg::BroadcastOp>();
+  auto load =
+      broadcast ? broadcast.getInput().getDefiningOp<LoadOp>() : LoadOp();
+  auto type =
+      load ? dyn_cast<RankedTensorType>(load.getType()) : RankedTensorType();
+  int64_t rank = cast<RankedTensorType>(activation.getType()).getRank();
+  if (!type || type.getRank() != 1 ||
+      llvm::is_contained(broadcast.getDimensions(), rank - 1))
+    return std::nullopt;
+  return MultipliedActivation{product.getLhs(), load};
 }
 
 //===----------------------------------------------------------------------===//
@@ -180,6 +212,8 @@ void ChannelScaler::scale(ActivationSite &site, const ChannelFold &fold,
     for (auto [row, factor] : llvm::enumerate(inverse))
       multiply(changes[weight].rows, row, rows, factor);
   }
+  if (!fold.producer)
+    multiplied.push_back(site);
   std::vector<float> &total = sites[site.getName()];
   for (auto [k, factor] : llvm::enumerate(factors))
     multiply(total, k, factors.size(), factor);
@@ -227,6 +261,11 @@ LogicalResult ChannelScaler::write(StringRef file) {
                        "F32",
                        {int64_t(factors.size())},
                        factors.size() * 4});
+  for (ActivationSite &site : multiplied)
+    entries.push_back({(site.getName() + multiplierSuffix).str(),
+                       "F32",
+                       {site.getChannels()},
+                       uint64_t(site.getChannels()) * 4});
   auto writer = SafetensorsWriter::create(file, entries);
   if (!writer)
     return fail(writer.takeError());
@@ -240,9 +279,17 @@ LogicalResult ChannelScaler::write(StringRef file) {
   for (auto &[name, factors] : sites)
     if (llvm::Error error = (*writer)->append(bytesOf(factors)))
       return fail(std::move(error));
+  for (ActivationSite &site : multiplied) {
+    std::vector<float> inverse;
+    for (float factor : sites[site.getName()])
+      inverse.push_back(1.0f / factor);
+    if (llvm::Error error = (*writer)->append(bytesOf(inverse)))
+      return fail(std::move(error));
+  }
   if (llvm::Error error = (*writer)->finish())
     return fail(std::move(error));
   redirect(file);
+  insertMultipliers(file);
   return success();
 }
 
@@ -269,5 +316,31 @@ void ChannelScaler::redirect(StringRef file) {
     dequantize.replaceAllUsesWith(plain);
     dequantize.erase();
     load.erase();
+  }
+}
+
+/// Declares the vectors and lets the readers of their sites read the product.
+void ChannelScaler::insertMultipliers(StringRef file) {
+  for (ActivationSite &site : multiplied) {
+    Location loc = site.activation.getLoc();
+    auto type = cast<RankedTensorType>(site.activation.getType());
+    auto vectorType =
+        RankedTensorType::get(site.getChannels(), type.getElementType());
+    std::string name = (site.getName() + multiplierSuffix).str();
+    auto declaration = OpBuilder(site.weights.front());
+    WeightOp::create(declaration, loc, name, vectorType, file);
+
+    OpBuilder builder(module.getContext());
+    builder.setInsertionPointAfterValue(site.activation);
+    auto load = LoadOp::create(builder, loc, vectorType, name);
+    Value empty = tensor::EmptyOp::create(
+        builder, loc, tensor::getMixedSizes(builder, loc, site.activation),
+        type.getElementType());
+    auto leading = llvm::to_vector(llvm::seq<int64_t>(0, type.getRank() - 1));
+    Value wide = linalg::BroadcastOp::create(builder, loc, load, empty, leading)
+                     ->getResult(0);
+    Value product = arith::MulFOp::create(builder, loc, site.activation, wide);
+    for (QuantizableOpInterface reader : site.readers)
+      reader.getActivationOperand()->set(product);
   }
 }

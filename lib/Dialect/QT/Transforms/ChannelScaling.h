@@ -17,7 +17,11 @@
 //                            head share their factors
 //   y = linear(x, W)         columns of W multiplied by s
 //
-// Found from the graph; no name of a model or a layer is known here.
+// Found from the graph; no name of a model or a layer is known here. Where
+// nothing can take the division, the readers can get x times a vector of 1/s, a
+// weight of its own:
+//
+//   x' = x · broadcast(1/s)    qt-quantize fuses it (findMultiplier)
 
 #include "WeightValues.h"
 #include "llvm/ADT/MapVector.h"
@@ -48,9 +52,13 @@ struct ActivationSite {
 /// weight is not in a file are left out.
 llvm::SmallVector<ActivationSite> findActivationSites(mlir::ModuleOp module);
 
+/// What the vector that an activation is multiplied with is called in a file.
+constexpr llvm::StringLiteral multiplierSuffix = ".multiplier";
+
 /// How an activation's channels can be divided.
 struct ChannelFold {
-  /// The op whose parameters are divided.
+  /// The op whose parameters are divided; null if there is none and the
+  /// activation is multiplied.
   ChannelScalableOpInterface producer;
   /// Its parameters, in files.
   llvm::SmallVector<WeightOp> parameters;
@@ -60,8 +68,17 @@ struct ChannelFold {
 };
 
 /// Finds where factors can go, or says in `why` what is in the way.
-mlir::FailureOr<ChannelFold> findChannelFold(ActivationSite &site,
-                                             std::string &why);
+/// `mayMultiply`: if nowhere else, into a product.
+mlir::FailureOr<ChannelFold>
+findChannelFold(ActivationSite &site, bool mayMultiply, std::string &why);
+
+/// An activation that is the product of another and a vector over its last
+/// dimension, a weight.
+struct MultipliedActivation {
+  mlir::Value activation;
+  LoadOp multiplier;
+};
+std::optional<MultipliedActivation> findMultiplier(mlir::Value activation);
 
 /// Collects factors and writes the weights that they change.
 class ChannelScaler {
@@ -90,11 +107,14 @@ private:
   void multiply(std::vector<float> &factors, size_t index, size_t size,
                 float factor);
   void redirect(llvm::StringRef file);
+  void insertMultipliers(llvm::StringRef file);
 
   mlir::ModuleOp module;
   WeightSource source;
   llvm::MapVector<mlir::Operation *, Change> changes;
   llvm::MapVector<llvm::StringRef, std::vector<float>> sites;
+  /// Sites whose activation is multiplied.
+  llvm::SmallVector<ActivationSite> multiplied;
 };
 
 } // namespace quantmlir::qt

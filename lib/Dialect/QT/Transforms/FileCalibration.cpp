@@ -56,9 +56,14 @@ public:
       return fingerprint.takeError();
     if (llvm::Error error = (*file)->checkModel(*fingerprint))
       return std::move(error);
+    if (wanted.drift)
+      return fileError(path, "has no statistics of the model while it is "
+                             "quantized, which are needed: calibrate with "
+                             "tokens");
     const StatisticsContent &has = (*file)->content();
     for (auto [needed, there, what] :
          {std::tuple(wanted.range, has.range, "ranges"),
+          std::tuple(wanted.mean, has.mean, "means"),
           std::tuple(wanted.meanAbs, has.meanAbs, "mean magnitudes"),
           std::tuple(wanted.hessian, has.hessian, "Hessians"),
           std::tuple(wanted.histogram, has.histogram, "histograms")})
@@ -90,7 +95,8 @@ llvm::Error FileCalibration::applySmoothing(ActivationStatistics &site) {
   std::vector<float> inverse;
   for (float factor : *factors)
     inverse.push_back(1.0f / factor);
-  for (std::vector<float> *vector : {&site.min, &site.max, &site.meanAbs})
+  for (std::vector<float> *vector :
+       {&site.min, &site.max, &site.mean, &site.meanAbs})
     for (size_t i = 0; i < vector->size() && i < k; ++i)
       (*vector)[i] *= inverse[i];
   if (site.hessian.size() == k * k)

@@ -286,6 +286,12 @@ public:
     switch (statistic) {
     case Statistics::Range:
       return range(type);
+    case Statistics::Sum:
+      return perChannel(0,
+                        [](OpBuilder &b, Location loc, Value sum,
+                           ValueRange element) -> Value {
+                          return arith::AddFOp::create(b, loc, sum, element[0]);
+                        });
     case Statistics::SumAbs:
       return perChannel(0,
                         [](OpBuilder &b, Location loc, Value sum,
@@ -419,11 +425,41 @@ struct LowerObserve : OpConversionPattern<ObserveOp> {
   }
 };
 
+struct LowerCrossGram : OpConversionPattern<CrossGramOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult
+  matchAndRewrite(CrossGramOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Value lhs = adaptor.getLhs().front(), rhs = adaptor.getRhs().front();
+    LinalgEmitter emit(rewriter, op.getLoc(), rewriter.getF32Type());
+    SmallVector<OpFoldResult> rows = emit.sizes(lhs);
+    // Loops: i, j, then the rows.
+    SmallVector<OpFoldResult> sizes = {rows.pop_back_val(),
+                                       emit.sizes(rhs).back()};
+    llvm::append_range(sizes, rows);
+    auto operand = [&](Value value, unsigned channel) {
+      SmallVector<unsigned> which =
+          llvm::to_vector(llvm::seq<unsigned>(2, sizes.size()));
+      which.push_back(channel);
+      return LinalgEmitter::Operand{value, emit.dims(sizes.size(), which)};
+    };
+    rewriter.replaceOp(
+        op, emit.reduce(sizes, 2, 0, {operand(lhs, 0), operand(rhs, 1)},
+                        [](OpBuilder &b, Location loc, Value sum,
+                           ValueRange elements) -> Value {
+                          Value product = arith::MulFOp::create(
+                              b, loc, elements[0], elements[1]);
+                          return arith::AddFOp::create(b, loc, sum, product);
+                        }));
+    return success();
+  }
+};
+
 } // namespace
 
 void quantmlir::qt::populateLowerToLinalgPatterns(
     RewritePatternSet &patterns, const TypeConverter &converter) {
   patterns.add<LowerAssemble, LowerParts, LowerQuantize, LowerSplitOutliers,
-               LowerDequantize, LowerMatmul, LowerGather, LowerObserve>(
-      converter, patterns.getContext());
+               LowerDequantize, LowerMatmul, LowerGather, LowerObserve,
+               LowerCrossGram>(converter, patterns.getContext());
 }

@@ -46,14 +46,14 @@ FailureOr<Statistics> ObservePass::parseWanted() {
     std::optional<Statistics> one = symbolizeStatistics(word);
     if (!one || word.empty()) {
       getOperation().emitError("unknown statistic '")
-          << word << "'; known are range, sum_abs, gram, histogram";
+          << word << "'; known are range, sum, sum_abs, gram, histogram";
       return failure();
     }
     wanted = wanted | *one;
   }
   if (statistics.empty())
-    wanted = Statistics::Range | Statistics::SumAbs | Statistics::Gram |
-             Statistics::Histogram;
+    wanted = Statistics::Range | Statistics::Sum | Statistics::SumAbs |
+             Statistics::Gram | Statistics::Histogram;
   return wanted;
 }
 

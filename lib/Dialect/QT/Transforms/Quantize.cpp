@@ -6,6 +6,7 @@
 
 #include "ChannelScaling.h"
 #include "QuantizeActivations.h"
+#include "StaticScales.h"
 #include "WeightRounding.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -14,7 +15,6 @@
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Export/SafetensorsWriter.h"
 #include "llvm/ADT/MapVector.h"
-#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 
 namespace quantmlir::qt {
@@ -26,9 +26,6 @@ using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::qt;
 
-/// What the scale of a site is called in the file.
-static constexpr StringLiteral inputScaleSuffix = ".input_scale";
-
 namespace {
 
 /// What happens to one weight.
@@ -38,19 +35,13 @@ struct Decision {
   QuantSchemeInterface scheme; ///< the new one, or the stored one if kept
   const RecipeRule *rule = nullptr;
   bool changed = false;
+  /// The bias that makes up for the rounding; null if there is none that can.
+  WeightOp bias;
   SmallVector<LoadOp> newLoads;
 
   QuantTensorType newType() {
     return QuantTensorType::get(getLogicalType(weight), scheme);
   }
-};
-
-/// An activation that is to have one scale, which calibration finds.
-struct StaticSite {
-  QuantSchemeInterface scheme;
-  const StaticActivations *how = nullptr;
-  bool seen = false;
-  std::optional<float> scale; ///< none if it needs one for each token
 };
 
 struct QuantizePass : qt::impl::QuantizePassBase<QuantizePass> {
@@ -69,19 +60,20 @@ struct QuantizePass : qt::impl::QuantizePassBase<QuantizePass> {
 private:
   LogicalResult decide();
   LogicalResult decide(Decision &decision);
+  WeightOp findBias(Decision &decision);
   void warnAboutIdleTargets();
   LogicalResult chooseFile();
   LogicalResult writeChanged();
   llvm::Error writeOne(Decision &decision, SafetensorsWriter &writer,
                        const ActivationStatistics *statistics,
                        Calibration *calibration);
-  llvm::Error chooseScale(const ActivationStatistics &statistics);
+  llvm::Error writeBias(WeightOp bias, ArrayRef<float> change,
+                        SafetensorsWriter &writer, Calibration &calibration);
   llvm::Error writeCalibrated(ArrayRef<Decision *> calibrated,
                               SafetensorsWriter &writer);
   void replace(QuantizableOpInterface op, Decision &decision,
                ActivationQuantizer &activations);
   void redeclare(Decision &decision, ArrayRef<LoadOp> loads);
-  void declareScales();
 
   std::shared_ptr<CalibrationProvider> provider;
   RecipeSchemes rules;
@@ -92,7 +84,7 @@ private:
   SmallVector<std::pair<QuantizableOpInterface, Operation *>> ops;
   /// The name of the activation that an op reads.
   llvm::DenseMap<Operation *, StringRef> siteOf;
-  llvm::MapVector<StringRef, StaticSite> staticSites; ///< by name
+  StaticScales scales;
 };
 
 } // namespace
@@ -159,8 +151,8 @@ LogicalResult QuantizePass::decide() {
       siteOf[reader] = site.getName();
       const RecipeRule &rule = *decisions[weight].rule;
       if (rule.staticActivations)
-        staticSites[site.getName()] = {rules.parse(rule.activations),
-                                       &*rule.staticActivations};
+        scales.add(site.getName(), rules.parse(rule.activations),
+                   *rule.staticActivations);
     }
   return success();
 }
@@ -210,7 +202,25 @@ static StringRef storageName(const StoragePart &part) {
   return part.isSigned ? "I8" : "U8";
 }
 
-/// Rounds one weight and writes its parts.
+/// The bias of the only op that reads a weight, if nothing else reads it.
+WeightOp QuantizePass::findBias(Decision &decision) {
+  const Rounding &rounding = decision.rule->rounding;
+  if (!decision.changed || decision.readers.size() != 1 ||
+      rounding.method != Rounding::Method::GPTQ || !rounding.biasCorrection)
+    return WeightOp();
+  OpOperand *operand = decision.readers.front().getBiasOperand();
+  LoadOp load = operand ? operand->get().getDefiningOp<LoadOp>() : LoadOp();
+  if (!load || !load->hasOneUse())
+    return WeightOp();
+  auto bias = SymbolTable::lookupNearestSymbolFrom<WeightOp>(
+      load, load.getWeightAttr());
+  auto type = dyn_cast<RankedTensorType>(bias.getType());
+  auto uses = SymbolTable::getSymbolUses(bias, getOperation());
+  bool alone = uses && llvm::range_size(*uses) == 1;
+  return type && type.getElementType().isF32() && alone ? bias : WeightOp();
+}
+
+/// Rounds one weight and writes its parts, and its bias if that changes.
 llvm::Error QuantizePass::writeOne(Decision &decision,
                                    SafetensorsWriter &writer,
                                    const ActivationStatistics *statistics,
@@ -222,7 +232,8 @@ llvm::Error QuantizePass::writeOne(Decision &decision,
   QuantTensorType type = decision.newType();
   llvm::Expected<RoundedWeight> rounded =
       roundWeight(decision.scheme, decision.rule->rounding, std::move(*values),
-                  type.getNumRows(), type.getRowLength(), statistics);
+                  type.getNumRows(), type.getRowLength(),
+                  {statistics, weight.getSymName(), bool(decision.bias)});
   if (!rounded)
     return tensorError(weight.getFile(), weight.getTensorName(),
                        llvm::toString(rounded.takeError()));
@@ -235,45 +246,47 @@ llvm::Error QuantizePass::writeOne(Decision &decision,
   weight->setDiscardableAttr(
       QTDialect::errorAttrName,
       Builder(&getContext()).getF64FloatAttr(rounded->error));
-  return calibration ? calibration->replaceWeight(weight.getSymName(),
-                                                  std::move(rounded->values))
-                     : llvm::Error::success();
+  if (calibration)
+    if (llvm::Error error = calibration->replaceWeight(
+            weight.getSymName(), std::move(rounded->values)))
+      return error;
+  return decision.bias ? writeBias(decision.bias, rounded->biasChange, writer,
+                                   *calibration)
+                       : llvm::Error::success();
 }
 
-/// Finds the scale of an activation if it is to have one for all tokens.
-llvm::Error QuantizePass::chooseScale(const ActivationStatistics &statistics) {
-  auto *found = staticSites.find(statistics.site);
-  if (found == staticSites.end())
-    return llvm::Error::success();
-  StaticSite &site = found->second;
-  auto scale = chooseStaticScale(site.scheme, *site.how, statistics);
-  if (!scale)
-    return scale.takeError();
-  site.seen = true;
-  site.scale = *scale;
-  if (!site.scale)
-    emitRemark(getOperation().getLoc(), "the input of '")
-        << found->first << "' has a scale for each token: its crest is "
-        << llvm::formatv("{0:f1}", statistics.crest()).str();
-  return llvm::Error::success();
+llvm::Error QuantizePass::writeBias(WeightOp bias, ArrayRef<float> change,
+                                    SafetensorsWriter &writer,
+                                    Calibration &calibration) {
+  llvm::Expected<std::vector<float>> values = readFloats(bias, source);
+  if (!values)
+    return values.takeError();
+  for (auto [value, more] : llvm::zip_equal(*values, change))
+    value += more;
+  if (llvm::Error error =
+          writer.append({reinterpret_cast<const uint8_t *>(values->data()),
+                         values->size() * sizeof(float)}))
+    return error;
+  return calibration.replaceWeight(bias.getSymName(), std::move(*values));
 }
 
 /// Rounds weights as the statistics of their activations come in.
 llvm::Error QuantizePass::writeCalibrated(ArrayRef<Decision *> calibrated,
                                           SafetensorsWriter &writer) {
-  StatisticsContent content;
-  content.meanAbs = content.histogram = false;
-  // Of the range only static scales are made.
-  content.range = !staticSites.empty();
-  for (auto &[name, site] : staticSites)
-    content.histogram |= site.how->range != StaticActivations::Range::Extremes;
+  StatisticsContent content = StatisticsContent::none();
+  content.hessian = true;
+  for (Decision *decision : calibrated) {
+    content.mean |= bool(decision->bias);
+    content.drift |= decision->rule->rounding.correction > 0;
+  }
+  scales.request(content);
   auto calibration = provider->create(getOperation(), content);
   if (!calibration)
     return calibration.takeError();
   size_t next = 0;
   llvm::Error error =
       (*calibration)->run([&](ActivationStatistics &site) -> llvm::Error {
-        if (llvm::Error error = chooseScale(site))
+        if (llvm::Error error = scales.choose(site, getOperation().getLoc()))
           return error;
         // In the order in which the file announces them, which is the
         // program's.
@@ -287,17 +300,8 @@ llvm::Error QuantizePass::writeCalibrated(ArrayRef<Decision *> calibrated,
       });
   if (error)
     return error;
-  for (auto &[name, site] : staticSites) {
-    if (!site.seen)
-      return llvm::createStringError("calibration has no statistics of the "
-                                     "activation that weight '" +
-                                     name + "' reads");
-    // The file has been announced with a scale for each of them.
-    float scale = site.scale.value_or(0);
-    if (llvm::Error error =
-            writer.append({reinterpret_cast<const uint8_t *>(&scale), 4}))
-      return error;
-  }
+  if (llvm::Error error = scales.write(writer))
+    return error;
   if (next == calibrated.size())
     return llvm::Error::success();
   WeightOp weight = calibrated[next]->weight;
@@ -318,8 +322,10 @@ LogicalResult QuantizePass::writeChanged() {
     bool waits = rules.getRecipe().needsCalibration() && provider &&
                  siteOf.contains(decision.readers.front());
     (waits ? calibrated : changed).push_back(&decision);
+    if (waits)
+      decision.bias = findBias(decision);
   }
-  if (changed.empty() && calibrated.empty() && staticSites.empty())
+  if (changed.empty() && calibrated.empty() && scales.empty())
     return success();
   auto fail = [&](llvm::Error error) {
     return emitError(getOperation().getLoc(), llvm::toString(std::move(error)));
@@ -342,11 +348,14 @@ LogicalResult QuantizePass::writeChanged() {
       entries.push_back({(decision->weight.getSymName() + part.suffix).str(),
                          storageName(part).str(), part.shape, bytes});
     }
+    if (WeightOp bias = decision->bias)
+      entries.push_back({bias.getSymName().str(), "F32",
+                         llvm::to_vector(getLogicalType(bias).getShape()),
+                         uint64_t(getLogicalType(bias).getNumElements()) * 4});
   };
   llvm::for_each(changed, announce);
   llvm::for_each(calibrated, announce);
-  for (auto &[site, how] : staticSites)
-    entries.push_back({(site + inputScaleSuffix).str(), "F32", {1}, 4});
+  scales.announce(entries);
   auto writer = SafetensorsWriter::create(file, entries,
                                           {{"recipe", rules.getRecipe().name}});
   if (!writer)
@@ -355,7 +364,7 @@ LogicalResult QuantizePass::writeChanged() {
     if (llvm::Error error = writeOne(*decision, **writer, nullptr, nullptr))
       return emitError(decision->weight.getLoc(),
                        llvm::toString(std::move(error)));
-  if (!calibrated.empty() || !staticSites.empty())
+  if (!calibrated.empty() || !scales.empty())
     if (llvm::Error error = writeCalibrated(calibrated, **writer))
       return fail(std::move(error));
   if (llvm::Error error = (*writer)->finish())
@@ -370,10 +379,8 @@ LogicalResult QuantizePass::writeChanged() {
 void QuantizePass::replace(QuantizableOpInterface op, Decision &decision,
                            ActivationQuantizer &activations) {
   OpBuilder builder(op);
-  StringRef site = siteOf.lookup(op);
-  bool isStatic = decision.rule->staticActivations &&
-                  staticSites.lookup(site).scale.has_value();
-  std::string scale = isStatic ? (site + inputScaleSuffix).str() : "";
+  std::string scale =
+      decision.rule->staticActivations ? scales.getName(siteOf.lookup(op)) : "";
   Value activation =
       activations.quantize(builder, op, decision.scheme, *decision.rule, scale);
   auto load = LoadOp::create(builder, op.getLoc(), decision.newType(),
@@ -417,15 +424,10 @@ void QuantizePass::redeclare(Decision &decision, ArrayRef<LoadOp> loads) {
   weight.setType(decision.newType());
   if (decision.changed)
     weight.setFile(file);
-}
-
-void QuantizePass::declareScales() {
-  auto builder = OpBuilder::atBlockBegin(getOperation().getBody());
-  for (auto &[name, site] : staticSites)
-    if (site.scale)
-      WeightOp::create(builder, getOperation().getLoc(),
-                       (name + inputScaleSuffix).str(),
-                       RankedTensorType::get(1, builder.getF32Type()), file);
+  if (decision.bias) {
+    decision.bias.removeTensorAttr();
+    decision.bias.setFile(file);
+  }
 }
 
 void QuantizePass::runOnOperation() {
@@ -433,7 +435,7 @@ void QuantizePass::runOnOperation() {
   decisions.clear();
   ops.clear();
   siteOf.clear();
-  staticSites.clear();
+  scales.clear();
   if (!calibration.empty())
     provider = makeFileCalibration(calibration);
   if (failed(rules.load(getOperation(), recipe)) || failed(decide()) ||
@@ -445,11 +447,12 @@ void QuantizePass::runOnOperation() {
   ActivationQuantizer activations(rules);
   for (auto [op, weight] : ops)
     replace(op, decisions[weight], activations);
+  activations.eraseFusedProducts();
   SmallVector<LoadOp> loads;
   getOperation().walk([&](LoadOp load) { loads.push_back(load); });
   for (auto &[op, decision] : decisions)
     redeclare(decision, loads);
-  declareScales();
+  scales.declare(getOperation(), file);
   getOperation()->setAttr(
       "qt.recipe", StringAttr::get(&getContext(), rules.getRecipe().name));
 

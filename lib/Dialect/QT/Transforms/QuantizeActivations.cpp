@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "QuantizeActivations.h"
+#include "ChannelScaling.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Builders.h"
-#include "quant-mlir/Quantize/Ranges.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -48,15 +49,34 @@ Value ActivationQuantizer::quantize(OpBuilder &builder,
     return known;
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointAfterValue(x);
+  Value multiplier;
+  if (auto multiplied = findMultiplier(x)) {
+    fusedProducts.push_back(x.getDefiningOp());
+    x = multiplied->activation;
+    multiplier = multiplied->multiplier;
+  }
   Value reach;
   if (!scale.empty())
     reach =
         LoadOp::create(builder, op.getLoc(),
                        RankedTensorType::get(1, builder.getF32Type()), scale);
   known = QuantizeOp::create(builder, op.getLoc(),
-                             QuantTensorType::get(type, scheme), x,
-                             /*multiplier=*/Value(), reach);
+                             QuantTensorType::get(type, scheme), x, multiplier,
+                             reach);
   return known;
+}
+
+void ActivationQuantizer::eraseFusedProducts() {
+  while (!fusedProducts.empty()) {
+    Operation *op = fusedProducts.pop_back_val();
+    if (!isOpTriviallyDead(op))
+      continue;
+    for (Value operand : op->getOperands())
+      if (Operation *producer = operand.getDefiningOp();
+          producer && producer->hasOneUse())
+        fusedProducts.push_back(producer);
+    op->erase();
+  }
 }
 
 /// The activation without its outliers.
@@ -85,50 +105,4 @@ Value ActivationQuantizer::addOutliers(OpBuilder &builder, MatmulOp matmul) {
       MatmulOp::create(builder, matmul.getLoc(), matmul.getType(),
                        split.getOutliers(), matmul.getW(), /*bias=*/Value());
   return arith::AddFOp::create(builder, matmul.getLoc(), matmul, outlying);
-}
-
-/// The scale with which a scheme with one scale for all just holds `reach`.
-static llvm::Expected<float> scaleFor(QuantSchemeInterface scheme,
-                                      float reach) {
-  std::vector<std::vector<uint8_t>> parts(
-      scheme.getStorageParts({1, 1}).size());
-  if (llvm::Error error = scheme.quantizeMatrix(reach, 1, 1, parts))
-    return std::move(error);
-  SmallVector<ArrayRef<uint8_t>> bytes(parts.begin(), parts.end());
-  UnpackedRows rows;
-  if (llvm::Error error = scheme.unpackRows(bytes, 1, 1, 0, 1, rows))
-    return std::move(error);
-  return rows.scales.front();
-}
-
-llvm::Expected<std::optional<float>>
-quantmlir::qt::chooseStaticScale(QuantSchemeInterface scheme,
-                                 const StaticActivations &how,
-                                 const ActivationStatistics &seen) {
-  using Range = StaticActivations::Range;
-  if (how.maxCrest && seen.crest() > *how.maxCrest)
-    return std::nullopt;
-  if (how.range != Range::Extremes && seen.histogram.empty())
-    return llvm::createStringError(
-        "statistics that were collected before '" + seen.site +
-        "' was smoothed have no histogram of it; ranges other than extremes "
-        "need tokens");
-  llvm::Expected<float> unit = scaleFor(scheme, 1);
-  if (!unit)
-    return unit.takeError();
-  double reach = seen.absMax();
-  switch (how.range) {
-  case Range::Extremes:
-    break;
-  case Range::MSE:
-    reach = mseRange(seen.histogram, reach, 1 / *unit);
-    break;
-  case Range::KL:
-    reach = klRange(seen.histogram, reach, 1 / *unit);
-    break;
-  case Range::Percentile:
-    reach = percentileRange(seen.histogram, reach, how.percentile / 100);
-    break;
-  }
-  return scaleFor(scheme, float(reach));
 }

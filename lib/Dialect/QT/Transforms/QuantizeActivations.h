@@ -3,7 +3,6 @@
 #define QUANT_MLIR_LIB_DIALECT_QT_TRANSFORMS_QUANTIZEACTIVATIONS_H
 
 #include "RecipeSchemes.h"
-#include "quant-mlir/Quantize/Statistics.h"
 #include "llvm/ADT/DenseMap.h"
 
 namespace quantmlir::qt {
@@ -25,6 +24,9 @@ public:
   /// have been taken apart; else it is the result.
   mlir::Value addOutliers(mlir::OpBuilder &builder, MatmulOp matmul);
 
+  /// Erases products that no op needs because quantization multiplies.
+  void eraseFusedProducts();
+
 private:
   mlir::Value inliersOf(mlir::OpBuilder &builder, mlir::Value x,
                         double threshold);
@@ -32,13 +34,8 @@ private:
   RecipeSchemes &rules;
   llvm::DenseMap<std::pair<mlir::Value, mlir::Attribute>, mlir::Value>
       quantized, inliers;
+  llvm::SmallVector<mlir::Operation *> fusedProducts;
 };
-
-/// The one scale of a scheme for all of an activation, as `how` says; none if
-/// the activation needs a scale for each token.
-llvm::Expected<std::optional<float>>
-chooseStaticScale(QuantSchemeInterface scheme, const StaticActivations &how,
-                  const ActivationStatistics &seen);
 
 } // namespace quantmlir::qt
 

@@ -6,6 +6,9 @@
 
 #include "quant-mlir/Quantize/Smooth.h"
 #include "Smoothing.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Quantize/Hessian.h"
 #include <cmath>
@@ -90,8 +93,8 @@ void SmoothPass::runOnOperation() {
   }
   if (failed(rules.load(getOperation(), recipe)))
     return signalPassFailure();
-  StatisticsContent content;
-  content.meanAbs = content.histogram = false;
+  StatisticsContent content = StatisticsContent::none();
+  content.range = true;
   content.hessian = strength < 0 || measure == "rms";
   auto statistics = provider->create(getOperation(), content);
   if (!statistics) {
@@ -99,7 +102,7 @@ void SmoothPass::runOnOperation() {
     return signalPassFailure();
   }
   FailureOr<SmoothingCounts> counts =
-      smoothActivations(getOperation(), **statistics, weightsOut,
+      smoothActivations(getOperation(), **statistics, weightsOut, multiply,
                         [&](SmoothingInput &input) { return choose(input); });
   if (failed(counts))
     return signalPassFailure();

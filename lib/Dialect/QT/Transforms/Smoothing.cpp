@@ -60,7 +60,8 @@ static llvm::Error checkFactors(StringRef site, ArrayRef<float> factors,
 
 FailureOr<SmoothingCounts>
 quantmlir::qt::smoothActivations(ModuleOp module, Calibration &calibration,
-                                 StringRef file, ChooseFactors choose) {
+                                 StringRef file, bool multiply,
+                                 ChooseFactors choose) {
   SmallVector<ActivationSite> sites = findActivationSites(module);
   llvm::StringMap<ActivationSite *> byName;
   for (ActivationSite &site : sites)
@@ -73,7 +74,7 @@ quantmlir::qt::smoothActivations(ModuleOp module, Calibration &calibration,
     if (!site)
       return llvm::Error::success();
     std::string why;
-    FailureOr<ChannelFold> fold = findChannelFold(*site, why);
+    FailureOr<ChannelFold> fold = findChannelFold(*site, multiply, why);
     if (failed(fold)) {
       ++counts.declined;
       emitRemark(site->activation.getLoc(), "the input of '")

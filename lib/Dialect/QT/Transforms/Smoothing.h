@@ -47,11 +47,10 @@ struct SmoothingCounts {
 
 /// Asks for the factors of every site that can take some, moves them and
 /// writes the changed weights to `file`. Sites that cannot are left alone, with
-/// a remark that says why.
-mlir::FailureOr<SmoothingCounts> smoothActivations(mlir::ModuleOp module,
-                                                   Calibration &calibration,
-                                                   llvm::StringRef file,
-                                                   ChooseFactors choose);
+/// a remark that says why; with `multiply` the program divides them.
+mlir::FailureOr<SmoothingCounts>
+smoothActivations(mlir::ModuleOp module, Calibration &calibration,
+                  llvm::StringRef file, bool multiply, ChooseFactors choose);
 
 } // namespace quantmlir::qt
 

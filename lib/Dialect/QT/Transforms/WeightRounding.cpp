@@ -60,11 +60,108 @@ sharedParams(QuantSchemeInterface scheme, ArrayRef<float> values, int64_t n,
   return params;
 }
 
+//===----------------------------------------------------------------------===//
+// GPTQ
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Moments of a layer's input; central ones if a bias takes up the mean.
+struct InputMoments {
+  std::vector<float> hessian;
+  std::vector<float> cross, residual; ///< as in ActivationDrift
+};
+} // namespace
+
+static bool isResidualReader(const LayerInput &input) {
+  return input.statistics->drift &&
+         input.statistics->drift->residualReader == input.weight;
+}
+
+static InputMoments getMoments(const LayerInput &input, bool central) {
+  const ActivationStatistics &seen = *input.statistics;
+  InputMoments moments{seen.hessian, {}, {}};
+  if (central)
+    centre(moments.hessian, seen.mean, seen.mean);
+  if (!seen.drift)
+    return moments;
+  const ActivationDrift &drift = *seen.drift;
+  moments.cross = drift.cross;
+  if (central)
+    centre(moments.cross, drift.mean, seen.mean);
+  if (!isResidualReader(input))
+    return moments;
+  moments.residual = drift.residualCross;
+  if (central)
+    centre(moments.residual, drift.residualMean, seen.mean);
+  return moments;
+}
+
+/// What the rounded weight leaves to the bias: the mean of
+/// W x̂ + r̂ - (Ŵ x + r).
+static std::vector<float> getBiasChange(const LayerInput &input,
+                                        ArrayRef<float> original,
+                                        ArrayRef<float> rounded, int64_t n) {
+  const ActivationStatistics &seen = *input.statistics;
+  int64_t k = seen.mean.size();
+  std::vector<float> change(n);
+  for (int64_t row = 0; row < n; ++row) {
+    double sum = isResidualReader(input) ? seen.drift->residualMean[row] : 0;
+    for (int64_t column = 0; column < k; ++column) {
+      double mean = seen.mean[column];
+      double exact = mean + (seen.drift ? seen.drift->mean[column] : 0);
+      sum +=
+          original[row * k + column] * exact - rounded[row * k + column] * mean;
+    }
+    change[row] = float(sum);
+  }
+  return change;
+}
+
+static llvm::Expected<GridMatrix>
+roundByGptq(const Rounding &rounding, const Grid &grid, const FitOptions &fit,
+            ArrayRef<GroupParams> shared, MutableArrayRef<float> values,
+            int64_t n, int64_t k, const LayerInput &input, bool central,
+            std::vector<std::string> &warnings) {
+  if (!input.statistics || input.statistics->hessian.empty())
+    return llvm::createStringError(
+        "GPTQ needs the Hessian of the inputs, which calibration did not "
+        "collect");
+  InputMoments moments = getMoments(input, central);
+  if (rounding.correction > 0) {
+    if (moments.cross.empty())
+      return llvm::createStringError(
+          "correction needs to know what earlier layers have done to the "
+          "input: calibrate with tokens");
+    if (llvm::Error error = correctForDrift(
+            values, n, k, moments.hessian, moments.cross, moments.residual,
+            rounding.damping, rounding.correction))
+      return std::move(error);
+  }
+  GptqOptions options;
+  options.order = rounding.actOrder ? GptqOptions::Order::Activation
+                                    : GptqOptions::Order::Natural;
+  options.fit = fit;
+  options.importance = rounding.range == Rounding::Range::Calibrated
+                           ? GptqOptions::Importance::Hessian
+                           : GptqOptions::Importance::None;
+  options.params = shared;
+  options.damping = rounding.damping;
+  options.tokens = input.statistics->tokens;
+  auto done = gptq(values, n, k, moments.hessian, grid, options);
+  if (!done)
+    return done.takeError();
+  warnings = std::move(done->warnings);
+  return std::move(done->matrix);
+}
+
+//===----------------------------------------------------------------------===//
+// The interface
+//===----------------------------------------------------------------------===//
+
 llvm::Expected<RoundedWeight>
 quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
                            const Rounding &rounding, std::vector<float> values,
-                           int64_t n, int64_t k,
-                           const ActivationStatistics *statistics) {
+                           int64_t n, int64_t k, const LayerInput &input) {
   RoundedWeight result;
   result.parts.resize(scheme.getStorageParts({n, k}).size());
   bool plain = rounding.method == Rounding::Method::Nearest &&
@@ -76,12 +173,14 @@ quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
         "%s knows no other rounding than to nearest within the extremes",
         debugString(Attribute(scheme)).c_str());
 
+  bool correctsBias = rounding.method == Rounding::Method::GPTQ &&
+                      rounding.biasCorrection && input.hasBias &&
+                      input.statistics && !input.statistics->mean.empty();
   std::vector<float> original = values;
   if (plain) {
     if (llvm::Error error = scheme.quantizeMatrix(values, n, k, result.parts))
       return std::move(error);
   } else {
-    bool calibrated = rounding.range == Rounding::Range::Calibrated;
     FitOptions fit = rounding.range == Rounding::Range::Extremes
                          ? FitOptions()
                          : FitOptions::leastSquaresSearch();
@@ -94,32 +193,20 @@ quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
       shared = std::move(*params);
     }
     if (rounding.method == Rounding::Method::GPTQ) {
-      if (!statistics || statistics->hessian.empty())
-        return llvm::createStringError(
-            "GPTQ needs the Hessian of the inputs, which calibration did not "
-            "collect");
-      GptqOptions options;
-      options.order = rounding.actOrder ? GptqOptions::Order::Activation
-                                        : GptqOptions::Order::Natural;
-      options.fit = fit;
-      options.importance = calibrated ? GptqOptions::Importance::Hessian
-                                      : GptqOptions::Importance::None;
-      options.params = shared;
-      options.damping = rounding.damping;
-      options.tokens = statistics->tokens;
-      auto done = gptq(values, n, k, statistics->hessian, *grid, options);
+      auto done = roundByGptq(rounding, *grid, fit, shared, values, n, k, input,
+                              correctsBias, result.warnings);
       if (!done)
         return done.takeError();
-      matrix = std::move(done->matrix);
-      result.warnings = std::move(done->warnings);
+      matrix = std::move(*done);
     } else {
       if (shared.empty()) {
         // What GPTQ makes up for, the range has to weigh here: how errors
         // within a group add up.
-        bool clips = calibrated && statistics && !statistics->hessian.empty();
-        auto params = clips
-                          ? searchClip(values, n, k, statistics->hessian, *grid)
-                          : fitGroups(values, n, k, *grid, fit);
+        bool clips = rounding.range == Rounding::Range::Calibrated &&
+                     input.statistics && !input.statistics->hessian.empty();
+        auto params =
+            clips ? searchClip(values, n, k, input.statistics->hessian, *grid)
+                  : fitGroups(values, n, k, *grid, fit);
         if (!params)
           return params.takeError();
         shared = std::move(*params);
@@ -133,6 +220,8 @@ quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
   }
   if (llvm::Error error = readBack(scheme, n, k, result))
     return std::move(error);
+  if (correctsBias)
+    result.biasChange = getBiasChange(input, original, result.values, n);
   result.error = relativeError(result.values, original);
   return result;
 }

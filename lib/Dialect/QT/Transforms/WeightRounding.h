@@ -15,17 +15,28 @@ struct RoundedWeight {
   std::vector<float> values;
   /// |values - original| / |original|.
   double error = 0;
+  /// What to add to the bias, [n]; empty if nothing.
+  std::vector<float> biasChange;
   /// What the user should know, without the weight's name.
   std::vector<std::string> warnings;
 };
 
+/// What is known of the layer that a weight belongs to.
+struct LayerInput {
+  /// Of the activation that is multiplied with the weight; null if unknown.
+  const ActivationStatistics *statistics = nullptr;
+  /// What statistics call the weight.
+  llvm::StringRef weight;
+  /// The product gets a bias, which may change.
+  bool hasBias = false;
+};
+
 /// Puts `values`, [n, k] row-major, on the grid of a scheme in the way that a
-/// recipe asks for. `statistics`: of the activation that is multiplied with
-/// them, null if unknown (method Nearest alone). Errors do not name the weight.
-llvm::Expected<RoundedWeight>
-roundWeight(QuantSchemeInterface scheme, const Rounding &rounding,
-            std::vector<float> values, int64_t n, int64_t k,
-            const ActivationStatistics *statistics);
+/// recipe asks for. Errors do not name the weight.
+llvm::Expected<RoundedWeight> roundWeight(QuantSchemeInterface scheme,
+                                          const Rounding &rounding,
+                                          std::vector<float> values, int64_t n,
+                                          int64_t k, const LayerInput &input);
 
 } // namespace quantmlir::qt
 

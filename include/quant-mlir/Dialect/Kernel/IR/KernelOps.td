@@ -289,16 +289,17 @@ def Kernel_AttentionOp : Kernel_Op<"attention"> {
 //===----------------------------------------------------------------------===//
 
 def Kernel_ObserveChannelsOp : Kernel_Op<"observe_channels", [AttrSizedOperandSegments]> {
-  let summary = "Minimum, maximum and sum of magnitudes of each column";
+  let summary = "Minimum, maximum, sum and sum of magnitudes of each column";
   let description = [{
-    `range[0][k]`, `range[1][k]` and `sumAbs[k]` over the rows of `x`.
+    `range[0][k]`, `range[1][k]`, `sum[k]` and `sumAbs[k]` over the rows of `x`.
 
     Split over columns.
   }];
   let arguments = (ins Reads<F32Buffer>:$x, Writes<Optional<F32Buffer>>:$range,
+                       Writes<Optional<F32Buffer>>:$sum,
                        Writes<Optional<F32Buffer>>:$sumAbs);
   let assemblyFormat = [{
-    $x (`range` $range^)? (`sum_abs` $sumAbs^)? attr-dict `:` type(operands)
+    $x (`range` $range^)? (`sum` $sum^)? (`sum_abs` $sumAbs^)? attr-dict `:` type(operands)
   }];
 }
 
@@ -331,13 +332,18 @@ def Kernel_PackColumnsOp : Kernel_Op<"pack_columns"> {
 def Kernel_GramOp : Kernel_Op<"gram"> {
   let summary = "Products of columns with each other, summed over rows";
   let description = [{
-    `out[i][j] = sum_m x[m][i] * x[m][j]` for j <= i, with x as
-    `kernel.pack_columns` leaves it. Above the diagonal `out` is written in part.
+    `out[i][j] = sum_m left[m][i] * right[m][j]`, with both as
+    `kernel.pack_columns` leaves them. Without `right` it is `left`, too, and
+    only j <= i counts: above the diagonal `out` is written in part.
 
     Split over blocks of columns.
   }];
-  let arguments = (ins Reads<F32Buffer>:$packed, Writes<F32Buffer>:$out);
-  let assemblyFormat = "$packed `into` $out attr-dict `:` type($packed) `into` type($out)";
+  let arguments = (ins Reads<F32Buffer>:$left, Reads<Optional<F32Buffer>>:$right,
+                       Writes<F32Buffer>:$out);
+  let assemblyFormat = [{
+    $left (`by` $right^)? `into` $out attr-dict `:` type($left)
+    (`by` type($right)^)? `into` type($out)
+  }];
 }
 
 #endif // QUANT_MLIR_DIALECT_KERNEL_IR_KERNELOPS_TD

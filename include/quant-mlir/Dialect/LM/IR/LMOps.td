@@ -15,7 +15,8 @@ def LM_FloatTensor : RankedTensorOf<[AnyFloat]>;
 def LM_IdTensor : RankedTensorOf<[AnySignlessInteger]>;
 
 def LM_LinearOp : LM_Op<"linear",
-    [Pure, DeclareOpInterfaceMethods<QuantizableOpInterface>,
+    [Pure, DeclareOpInterfaceMethods<QuantizableOpInterface,
+                                     ["getBiasOperand"]>,
      DeclareOpInterfaceMethods<ChannelScalableOpInterface>]> {
   let summary = "y = x·Wᵀ + b";
   let description = [{

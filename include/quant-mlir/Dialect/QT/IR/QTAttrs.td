@@ -38,9 +38,10 @@ def QT_RowsAttr : QT_Attr<"Rows", "rows"> {
 
 def QT_StatisticsAttr : I32BitEnumAttr<"Statistics", "What qt.observe computes", [
     I32BitEnumAttrCaseBit<"Range", 0, "range">,
-    I32BitEnumAttrCaseBit<"SumAbs", 1, "sum_abs">,
-    I32BitEnumAttrCaseBit<"Gram", 2, "gram">,
-    I32BitEnumAttrCaseBit<"Histogram", 3, "histogram">]> {
+    I32BitEnumAttrCaseBit<"Sum", 1, "sum">,
+    I32BitEnumAttrCaseBit<"SumAbs", 2, "sum_abs">,
+    I32BitEnumAttrCaseBit<"Gram", 3, "gram">,
+    I32BitEnumAttrCaseBit<"Histogram", 4, "histogram">]> {
   let cppNamespace = "::quantmlir::qt";
 }
 

@@ -125,6 +125,9 @@ def QuantizableOpInterface : OpInterface<"QuantizableOpInterface"> {
         The activation that is multiplied with the weight along its last
         dimension, or null where nothing is multiplied (an embedding).
       }], "::mlir::OpOperand *", "getActivationOperand">,
+    InterfaceMethod<"The bias [N] that is added to the product, or null.",
+      "::mlir::OpOperand *", "getBiasOperand", (ins), /*methodBody=*/"",
+      /*defaultImplementation=*/"return nullptr;">,
     InterfaceMethod<[{
         Builds the op that computes the same from `weight`, a `!qt.tensor`, and
         `activation`: a float tensor, a `!qt.tensor`, or null where the op has

@@ -259,6 +259,7 @@ def QT_ObserveOp : QT_Op<"observe", [Pure]> {
     | statistic | result | |
     |---|---|---|
     | `range` | tensor<2xKxf32> | row 0: minimum, row 1: maximum of each channel |
+    | `sum` | tensor<Kxf32> | sum of each channel |
     | `sum_abs` | tensor<Kxf32> | sum of the magnitudes of each channel |
     | `gram` | tensor<KxKxf32> | sum over rows of x[i]·x[j] for j <= i; above the diagonal unspecified |
     | `histogram` | tensor<2048xi32> | counts of magnitudes, 32 bins to an octave from 2^-40 on: `Quantize/Histogram.h` |
@@ -297,6 +298,31 @@ def QT_ObserveOp : QT_Op<"observe", [Pure]> {
     /// The result of one statistic, null if it was not asked for.
     ::mlir::Value getResultOf(Statistics statistic);
   }];
+}
+
+def QT_CrossGramOp : QT_Op<"cross_gram", [Pure]> {
+  let summary = "Products of the channels of two activations, summed over rows";
+  let description = [{
+    `result[i, j] = sum over rows of lhs[i]·rhs[j]`, for lhs [..., N] and
+    rhs [..., K] with equal leading dimensions. Calibration compares the
+    activations of two models with it.
+
+    ```mlir
+    %g = qt.cross_gram %d, %x
+        : tensor<?x576xf32>, tensor<?x1536xf32> -> tensor<576x1536xf32>
+    ```
+
+    Numerics: sums in f32, in any order.
+
+    - C1: the last dimensions are static; the result is [N, K].
+    - C2: the leading dimensions are compatible.
+  }];
+  let arguments = (ins QT_FloatTensor:$lhs, QT_FloatTensor:$rhs);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = [{
+    $lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs) `->` type($result)
+  }];
+  let hasVerifier = 1;
 }
 
 #endif // QUANT_MLIR_DIALECT_QT_IR_QTOPS_TD

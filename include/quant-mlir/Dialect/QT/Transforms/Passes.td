@@ -91,8 +91,11 @@ def SmoothPass : Pass<"qt-smooth", "::mlir::ModuleOp"> {
     and the columns of all weights that read it multiplied by s. The division
     folds into whatever makes the activation: the gain and bias of a norm, the
     rows of the linear before a product, attention (heads that share a value
-    share factors) or a ReLU. It is found from the graph; where something else
-    reads the activation too, the site is left alone with a remark.
+    share factors) or a ReLU. It is found from the graph. Where there is no such
+    thing, or something else reads the activation too, the site is left alone
+    with a remark, or, with `multiply`, its readers get the product with a vector
+    of 1/s, which `--qt-quantize` makes part of the quantization (`qt.quantize
+    ... by`).
 
     `measure` says what |x[k]| and |w[:, k]| are. `max`, the largest magnitudes,
     is the paper's and right for one static scale. `rms`, root mean squares, is
@@ -124,6 +127,8 @@ def SmoothPass : Pass<"qt-smooth", "::mlir::ModuleOp"> {
            "searched if negative">,
     Option<"measure", "measure", "std::string", "\"rms\"",
            "How large a channel is: rms or max">,
+    Option<"multiply", "multiply", "bool", "false",
+           "Divide when the program runs what nothing folds into">,
   ];
   let statistics = [
     Statistic<"numSmoothed", "smoothed", "Activations whose channels were "
@@ -131,7 +136,10 @@ def SmoothPass : Pass<"qt-smooth", "::mlir::ModuleOp"> {
     Statistic<"numDeclined", "declined", "Activations that no factors fold "
                                          "into">,
   ];
-  let dependentDialects = ["::quantmlir::qt::QTDialect"];
+  let dependentDialects = [
+    "::quantmlir::qt::QTDialect", "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"
+  ];
 }
 
 def AWQPass : Pass<"qt-awq", "::mlir::ModuleOp"> {
@@ -300,8 +308,8 @@ def ObservePass : Pass<"qt-observe", "::mlir::ModuleOp"> {
   }];
   let options = [
     ListOption<"statistics", "statistics", "std::string",
-               "What to compute: range, sum_abs, gram, histogram; all unless "
-               "given">,
+               "What to compute: range, sum, sum_abs, gram, histogram; all "
+               "unless given">,
   ];
   let statistics = [
     Statistic<"numSites", "sites", "Activations observed">,
