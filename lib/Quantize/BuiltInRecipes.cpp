@@ -119,7 +119,8 @@ static std::optional<Recipe> formatRecipe(StringRef name, bool asymmetric) {
     if (name != format.name)
       continue;
     Recipe recipe = linearRecipe(format.weights, format.activations);
-    recipe.rules.front().staticActivations = name.ends_with("-static");
+    if (name.ends_with("-static"))
+      recipe.rules.front().staticActivations.emplace();
     recipe.rules.front().rounding.range = format.range;
     if (name == "int8-llm")
       recipe.rules.front().outlierThreshold = 6;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "quant-mlir/Quantize/Ranges.h"
+#include "quant-mlir/Quantize/Histogram.h"
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,40 +10,40 @@
 using namespace llvm;
 using namespace quantmlir;
 
-static double totalCount(const Histogram &histogram) {
+static double totalCount(ArrayRef<int64_t> counts) {
   double total = 0;
-  for (double count : histogram.counts)
-    total += count;
+  for (int64_t count : counts)
+    total += double(count);
   return total;
 }
 
-double quantmlir::percentileRange(const Histogram &histogram, double share) {
-  double wanted = totalCount(histogram) * share, seen = 0;
+double quantmlir::percentileRange(ArrayRef<int64_t> counts, double largest,
+                                  double share) {
+  double wanted = totalCount(counts) * share, seen = 0;
   if (wanted <= 0)
     return 0;
-  for (auto i = int64_t(0); i < int64_t(histogram.counts.size()); ++i) {
-    double count = histogram.counts[i];
+  for (auto i = int64_t(0); i < int64_t(counts.size()); ++i) {
+    auto count = double(counts[i]);
     if (count > 0 && seen + count >= wanted) {
-      double low = histogram.edge(i), high = histogram.edge(i + 1);
+      double low = histogramEdge(i), high = histogramEdge(i + 1);
       // Within a bin, as if its values were spread evenly.
-      return std::min(low + (high - low) * (wanted - seen) / count,
-                      histogram.largest);
+      return std::min(low + (high - low) * (wanted - seen) / count, largest);
     }
     seen += count;
   }
-  return histogram.largest;
+  return largest;
 }
 
-double quantmlir::rangeError(const Histogram &histogram, double range,
-                             int levels) {
-  double total = totalCount(histogram), sum = 0, step = range / levels;
+double quantmlir::rangeError(ArrayRef<int64_t> counts, double largest,
+                             double range, double levels) {
+  double total = totalCount(counts), sum = 0, step = range / levels;
   if (total == 0)
     return 0;
-  for (int64_t i = 0; i < int64_t(histogram.counts.size()); ++i) {
-    if (histogram.counts[i] == 0)
+  for (int64_t i = 0; i < int64_t(counts.size()); ++i) {
+    if (counts[i] == 0)
       continue;
-    double low = histogram.edge(i);
-    double width = std::min(histogram.edge(i + 1), histogram.largest) - low;
+    double low = histogramEdge(i);
+    double width = std::min(histogramEdge(i + 1), largest) - low;
     // Points of the bin, so many that they fall on all parts of a step; more
     // steps than that have its mean error.
     constexpr int points = 16;
@@ -57,19 +58,20 @@ double quantmlir::rangeError(const Histogram &histogram, double range,
         error = std::pow(x - step * std::nearbyint(x / step), 2);
       bin += error / points;
     }
-    sum += bin * histogram.counts[i];
+    sum += bin * double(counts[i]);
   }
   return sum / total;
 }
 
-double quantmlir::mseRange(const Histogram &histogram, int levels) {
+double quantmlir::mseRange(ArrayRef<int64_t> counts, double largest,
+                           double levels) {
   double best = 0, least = std::numeric_limits<double>::infinity();
-  if (totalCount(histogram) == 0 || histogram.largest <= 0)
+  if (totalCount(counts) == 0 || largest <= 0)
     return 0;
   // Down to a 60th in steps of 1 %.
-  double range = histogram.largest;
+  double range = largest;
   for (int trial = 0; trial < 410; ++trial, range *= 0.99) {
-    double error = rangeError(histogram, range, levels);
+    double error = rangeError(counts, largest, range, levels);
     if (error < least)
       least = error, best = range;
   }
@@ -77,23 +79,23 @@ double quantmlir::mseRange(const Histogram &histogram, int levels) {
 }
 
 /// The histogram on `bins` equal bins up to `largest`.
-static std::vector<double> toEqualBins(const Histogram &histogram,
+static std::vector<double> toEqualBins(ArrayRef<int64_t> counts, double largest,
                                        int64_t bins) {
   std::vector<double> equal(bins);
-  double width = histogram.largest / bins;
-  for (int64_t i = 0; i < int64_t(histogram.counts.size()); ++i) {
-    if (histogram.counts[i] == 0)
+  double width = largest / bins;
+  for (int64_t i = 0; i < int64_t(counts.size()); ++i) {
+    if (counts[i] == 0)
       continue;
-    double low = std::min(histogram.edge(i), histogram.largest);
-    double high = std::min(histogram.edge(i + 1), histogram.largest);
+    double low = std::min(histogramEdge(i), largest);
+    double high = std::min(histogramEdge(i + 1), largest);
+    auto count = double(counts[i]);
     int64_t first = std::min(bins - 1, int64_t(low / width));
     int64_t last = std::min(bins - 1, int64_t(high / width));
     for (int64_t bin = first; bin <= last; ++bin) {
       double overlap =
           std::min(high, (bin + 1) * width) - std::max(low, bin * width);
-      equal[bin] += high > low ? histogram.counts[i] * std::max(overlap, 0.0) /
-                                     (high - low)
-                               : histogram.counts[i] / (last - first + 1);
+      equal[bin] += high > low ? count * std::max(overlap, 0.0) / (high - low)
+                               : count / double(last - first + 1);
     }
   }
   return equal;
@@ -102,7 +104,7 @@ static std::vector<double> toEqualBins(const Histogram &histogram,
 /// KL divergence when `counts` are clipped to the first `kept` bins and those
 /// are merged into `levels` (+ half a step at zero) codes.
 static double clippedDivergence(ArrayRef<double> counts, int64_t kept,
-                                int levels) {
+                                double levels) {
   std::vector<double> p(counts.begin(), counts.begin() + kept);
   for (double outside : counts.drop_front(kept))
     p.back() += outside;
@@ -139,19 +141,20 @@ static double clippedDivergence(ArrayRef<double> counts, int64_t kept,
   return divergence;
 }
 
-double quantmlir::klRange(const Histogram &histogram, int levels) {
-  if (totalCount(histogram) == 0 || histogram.largest <= 0)
+double quantmlir::klRange(ArrayRef<int64_t> counts, double largest,
+                          double levels) {
+  if (totalCount(counts) == 0 || largest <= 0)
     return 0;
   constexpr int64_t bins = 2048;
-  std::vector<double> counts = toEqualBins(histogram, bins);
+  std::vector<double> equal = toEqualBins(counts, largest, bins);
   // Zeros are exact on any grid and would hide all else.
-  counts[0] = counts[1];
+  equal[0] = equal[1];
   int64_t best = bins;
   double least = std::numeric_limits<double>::infinity();
-  for (int64_t kept = levels + 1; kept <= bins; kept += 4) {
-    double divergence = clippedDivergence(counts, kept, levels);
+  for (auto kept = int64_t(levels) + 1; kept <= bins; kept += 4) {
+    double divergence = clippedDivergence(equal, kept, levels);
     if (divergence < least)
       least = divergence, best = kept;
   }
-  return histogram.largest * double(best) / bins;
+  return largest * double(best) / bins;
 }

@@ -46,7 +46,8 @@ const RecipeRule *Recipe::find(StringRef layerClass, StringRef weight) const {
 
 bool Recipe::needsCalibration() const {
   return smoothing || llvm::any_of(rules, [](const RecipeRule &rule) {
-           return rule.rounding.needsCalibration() || rule.staticActivations;
+           return rule.rounding.needsCalibration() ||
+                  rule.staticActivations.has_value();
          });
 }
 

@@ -5,8 +5,8 @@
 //   config_groups:
 //     group_0:
 //       targets: [Linear]
-//       weights: {num_bits: 4, strategy: group, group_size: 32, scale_dtype:
-//       float16} input_activations: {num_bits: 8, strategy: token}
+//       weights: {num_bits: 4, group_size: 32, scale_dtype: float16}
+//       input_activations: {num_bits: 8, strategy: token}
 //   ignore: [lm_head, "re:.*embed_tokens"]
 //
 // `weights` and `input_activations` may also be a scheme as in the IR, "keep"
@@ -15,16 +15,13 @@
 // silently dropped would only be noticed by the quality of the model.
 
 #include "RecipeFile.h"
-#include "llvm/ADT/SmallString.h"
+#include "YAMLReader.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/Errc.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Regex.h"
-#include "llvm/Support/SourceMgr.h"
-#include "llvm/Support/YAMLParser.h"
 
 using namespace quantmlir;
 using llvm::StringRef;
@@ -40,143 +37,28 @@ struct SchemeFields {
   std::vector<int64_t> block; ///< rows and columns
   bool symmetric = true;
   std::optional<bool> dynamic;
+  /// Of static activations; ours.
+  std::string range;
+  std::optional<double> percentile, maxCrest;
 };
 
-class RecipeReader {
+class RecipeReader : YAMLReader {
 public:
-  RecipeReader(StringRef path, StringRef text)
-      : path(path), stream(text, sources) {
-    sources.setDiagHandler(
-        [](const llvm::SMDiagnostic &diagnostic, void *reader) {
-          static_cast<RecipeReader *>(reader)->note(diagnostic.getLineNo(),
-                                                    diagnostic.getMessage());
-        },
-        this);
-  }
+  RecipeReader(StringRef path, StringRef text) : YAMLReader(path, text) {}
 
   llvm::Expected<Recipe> read();
 
 private:
-  using Entry = llvm::function_ref<bool(StringRef key, yaml::Node *value)>;
-
-  /// Remembers the first problem; always false.
-  bool note(int line, const Twine &message) {
-    if (problem.empty())
-      problem = (path + ":" + Twine(line) + ": " + message).str();
-    return false;
-  }
-  bool fail(yaml::Node *node, const Twine &message) {
-    return note(lineOf(node), message);
-  }
-  int lineOf(yaml::Node *node);
-  bool forEach(yaml::Node *node, const Twine &what, Entry entry);
-  bool word(yaml::Node *node, std::string &value);
-  bool number(yaml::Node *node, int64_t &value);
-  bool numbers(yaml::Node *node, std::vector<int64_t> &values);
-  bool positive(yaml::Node *node, double &value);
-  bool boolean(yaml::Node *node, bool &value);
-  bool share(yaml::Node *node, double &value);
   bool targets(yaml::Node *node, std::vector<RecipeText> &values);
   bool fields(yaml::Node *node, SchemeFields &fields);
   bool scheme(yaml::Node *node, bool isWeight, RecipeText &text,
-              bool &isStatic);
+              std::optional<StaticActivations> &fixed);
   bool rounding(yaml::Node *node, Rounding &rounding);
   bool smoothing(yaml::Node *node, Smoothing &smoothing);
   bool group(yaml::Node *node, RecipeRule &rule);
-
-  std::string path, problem;
-  llvm::SourceMgr sources;
-  yaml::Stream stream;
 };
 
 } // namespace
-
-int RecipeReader::lineOf(yaml::Node *node) {
-  llvm::SMLoc start = node ? node->getSourceRange().Start : llvm::SMLoc();
-  return start.isValid() ? sources.FindLineNumber(start) : 1;
-}
-
-/// True for what YAML calls nothing: such a setting is not made.
-static bool isNull(yaml::Node *node) {
-  if (!node || llvm::isa<yaml::NullNode>(node))
-    return true;
-  auto *text = llvm::dyn_cast<yaml::ScalarNode>(node);
-  return text && (text->getRawValue() == "null" || text->getRawValue() == "~");
-}
-
-/// Calls `entry` for every key whose value is not null.
-bool RecipeReader::forEach(yaml::Node *node, const Twine &what, Entry entry) {
-  auto *map = llvm::dyn_cast_or_null<yaml::MappingNode>(node);
-  if (!map)
-    return fail(node, what + " must be a mapping");
-  llvm::StringSet<> seen;
-  for (yaml::KeyValueNode &item : *map) {
-    std::string key;
-    if (!word(item.getKey(), key))
-      return false;
-    if (!seen.insert(key).second)
-      return fail(item.getKey(), "'" + key + "' is there twice");
-    if (!isNull(item.getValue()) && !entry(key, item.getValue()))
-      return false;
-  }
-  return problem.empty();
-}
-
-bool RecipeReader::word(yaml::Node *node, std::string &value) {
-  auto *text = llvm::dyn_cast_or_null<yaml::ScalarNode>(node);
-  if (!text)
-    return fail(node, "expected a word or a number");
-  llvm::SmallString<64> storage;
-  value = text->getValue(storage).str();
-  return problem.empty();
-}
-
-bool RecipeReader::number(yaml::Node *node, int64_t &value) {
-  std::string text;
-  if (!word(node, text))
-    return false;
-  if (StringRef(text).getAsInteger(10, value) || value < 1)
-    return fail(node, "expected a positive number, not '" + text + "'");
-  return true;
-}
-
-bool RecipeReader::numbers(yaml::Node *node, std::vector<int64_t> &values) {
-  auto *list = llvm::dyn_cast_or_null<yaml::SequenceNode>(node);
-  if (!list)
-    return fail(node, "expected a list of numbers");
-  for (yaml::Node &item : *list) {
-    values.push_back(0);
-    if (!number(&item, values.back()))
-      return false;
-  }
-  return problem.empty();
-}
-
-bool RecipeReader::positive(yaml::Node *node, double &value) {
-  std::string text;
-  if (!word(node, text))
-    return false;
-  return (!StringRef(text).getAsDouble(value) && value > 0 && value < 1e30) ||
-         fail(node, "expected a positive number, not '" + text + "'");
-}
-
-bool RecipeReader::boolean(yaml::Node *node, bool &value) {
-  std::string text;
-  if (!word(node, text))
-    return false;
-  value = StringRef(text).equals_insensitive("true");
-  return value || StringRef(text).equals_insensitive("false") ||
-         fail(node, "expected true or false, not '" + text + "'");
-}
-
-bool RecipeReader::share(yaml::Node *node, double &value) {
-  std::string text;
-  if (!word(node, text))
-    return false;
-  if (StringRef(text).getAsDouble(value) || !(value >= 0 && value <= 1))
-    return fail(node, "expected a number from 0 to 1, not '" + text + "'");
-  return true;
-}
 
 /// Says what is wrong with a POSIX regular expression, or nothing.
 static std::string regexProblem(StringRef pattern) {
@@ -232,8 +114,55 @@ bool RecipeReader::fields(yaml::Node *node, SchemeFields &fields) {
       fields.dynamic = flag;
       return ok;
     }
+    if (key == "range")
+      return word(value, fields.range);
+    if (key == "percentile")
+      return positive(value, fields.percentile.emplace());
+    if (key == "max_crest")
+      return positive(value, fields.maxCrest.emplace());
     return fail(value, "unknown key '" + key + "'");
   });
+}
+
+static bool isStatic(const SchemeFields &fields) {
+  return fields.dynamic == false && fields.strategy == "tensor" &&
+         fields.bits <= 8;
+}
+
+/// What cannot be asked of static activations, or nothing.
+static std::string staticProblem(const SchemeFields &fields, bool isWeight) {
+  if (fields.range.empty() && !fields.percentile && !fields.maxCrest)
+    return "";
+  if (isWeight)
+    return "range, percentile and max_crest are for activations; ranges of "
+           "weights belong to rounding";
+  if (!isStatic(fields))
+    return "range, percentile and max_crest go with dynamic: false";
+  StringRef range = fields.range;
+  if (fields.percentile && range != "percentile")
+    return "percentile goes with range: percentile";
+  if (fields.percentile && *fields.percentile > 100)
+    return "a percentile is at most 100";
+  if (fields.type == "float" && (range == "mse" || range == "kl"))
+    return "range " + fields.range + " is for integers";
+  if (!range.empty() && range != "extremes" && range != "mse" &&
+      range != "kl" && range != "percentile")
+    return "range '" + fields.range +
+           "' is none of extremes, mse, kl, percentile";
+  return "";
+}
+
+static StaticActivations makeStatic(const SchemeFields &fields) {
+  using Range = StaticActivations::Range;
+  StaticActivations result;
+  result.range = llvm::StringSwitch<Range>(fields.range)
+                     .Case("mse", Range::MSE)
+                     .Case("kl", Range::KL)
+                     .Case("percentile", Range::Percentile)
+                     .Default(Range::Extremes);
+  result.percentile = fields.percentile.value_or(result.percentile);
+  result.maxCrest = fields.maxCrest;
+  return result;
 }
 
 /// What a scheme cannot be, or nothing.
@@ -278,7 +207,7 @@ static std::string fieldsProblem(const SchemeFields &fields, bool isWeight) {
 
 /// A scheme as text, or the fields of QuantizationArgs.
 bool RecipeReader::scheme(yaml::Node *node, bool isWeight, RecipeText &text,
-                          bool &isStatic) {
+                          std::optional<StaticActivations> &fixed) {
   text.line = lineOf(node);
   if (llvm::isa_and_nonnull<yaml::ScalarNode>(node)) {
     if (!word(node, text.text))
@@ -298,10 +227,10 @@ bool RecipeReader::scheme(yaml::Node *node, bool isWeight, RecipeText &text,
                      : !given.block.empty() ? "block"
                      : isWeight             ? "channel"
                                             : "token";
-  if (std::string why = fieldsProblem(given, isWeight); !why.empty())
-    return fail(node, why);
+  for (auto *problem : {fieldsProblem, staticProblem})
+    if (std::string why = problem(given, isWeight); !why.empty())
+      return fail(node, why);
   bool isFloat = given.type == "float";
-  isStatic |= given.dynamic == false && !isWeight;
   if (isFloat && given.bits >= 16) {
     text.text = !isWeight          ? "float"
                 : given.bits == 16 ? "#qt.float<f16>"
@@ -326,13 +255,18 @@ bool RecipeReader::scheme(yaml::Node *node, bool isWeight, RecipeText &text,
   if (grain == "block")
     grain += " = " + std::to_string(given.block[0]) + "x" +
              std::to_string(given.block[1]);
-  text.text = !isFloat          ? "#qt.int<" + std::to_string(given.bits)
-              : given.bits == 8 ? "#qt.float<f8E4M3FN"
-                                : "#qt.float<f4E2M1FN";
-  text.text += ", " + grain + scale;
+  std::string format = !isFloat ? "#qt.int<" + std::to_string(given.bits)
+                       : given.bits == 8 ? "#qt.float<f8E4M3FN"
+                                         : "#qt.float<f4E2M1FN";
+  std::string rest = scale;
   if (!given.symmetric)
-    text.text += ", zero = i" + std::to_string(given.bits);
-  text.text += ">";
+    rest += ", zero = i" + std::to_string(given.bits);
+  rest += ">";
+  text.text = format + ", " + grain + rest;
+  if (!isWeight && isStatic(given)) {
+    fixed = makeStatic(given);
+    fixed->perToken = {format + ", token" + rest, text.line};
+  }
   return true;
 }
 

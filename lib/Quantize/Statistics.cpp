@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "quant-mlir/Quantize/Statistics.h"
+#include "quant-mlir/Quantize/Hessian.h"
 #include "llvm/ADT/STLExtras.h"
 #include <algorithm>
 #include <cmath>
@@ -19,33 +20,11 @@ float ActivationStatistics::absMax() const {
   return largest;
 }
 
-double ActivationStatistics::absPercentile(double share) const {
-  if (share >= 1 && !min.empty())
-    return absMax();
-  int64_t total = 0;
-  for (int64_t count : histogram)
-    total += count;
-  // What is in a bin lies below its upper edge.
-  double wanted = share * double(total), edge = 0;
-  int64_t seen = 0;
-  for (size_t bin = 0; bin < histogram.size(); ++bin) {
-    seen += histogram[bin];
-    edge = histogramEdge(bin + 1);
-    if (double(seen) >= wanted && seen > 0)
-      break;
-  }
-  return min.empty() ? edge : std::min<double>(edge, absMax());
-}
-
-double ActivationStatistics::outlierRatio() const {
-  std::vector<float> largest(min.size());
-  for (size_t channel = 0; channel < min.size(); ++channel)
-    largest[channel] = absMax(channel);
-  if (largest.empty())
-    return 1;
-  auto middle = largest.begin() + largest.size() / 2;
-  std::nth_element(largest.begin(), middle, largest.end());
-  return *middle > 0 ? absMax() / *middle : 1;
+double ActivationStatistics::crest() const {
+  double squares = 0;
+  for (float square : getDiagonal(hessian, int64_t(min.size())))
+    squares += square;
+  return squares > 0 ? absMax() / std::sqrt(squares / double(min.size())) : 1;
 }
 
 /// values = (values * own + others * other) / (own + other)

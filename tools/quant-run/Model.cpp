@@ -5,7 +5,6 @@
 #include "quant-mlir/Import/WeightFile.h"
 #include "llvm/Support/DynamicLibrary.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include <memory>
 
@@ -127,52 +126,4 @@ llvm::Error Model::rewind(int64_t position) {
   if (library->rewind(session, position) != QM_OK)
     return failure();
   return llvm::Error::success();
-}
-
-llvm::Expected<std::vector<int32_t>> quantmlir::readTokens(StringRef path) {
-  auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
-                                            /*RequiresNullTerminator=*/false);
-  if (!buffer)
-    return fileError(path, buffer.getError().message());
-  // Format: numpy's "NPY format", versions 1 to 3.
-  StringRef bytes = (*buffer)->getBuffer();
-  auto bad = [&](const llvm::Twine &why) {
-    return fileError(path, "is not a .npy file of tokens: " + why);
-  };
-  if (!bytes.consume_front("\x93NUMPY") || bytes.size() < 6)
-    return bad("wrong magic");
-  unsigned major = uint8_t(bytes[0]);
-  if (major < 1 || major > 3)
-    return bad("version " + llvm::Twine(major) + " is not known");
-  size_t width = major == 1 ? 2 : 4, length = 0;
-  for (size_t i = 0; i < width; ++i)
-    length |= size_t(uint8_t(bytes[2 + i])) << (8 * i);
-  bytes = bytes.drop_front(2 + width);
-  if (length > bytes.size())
-    return bad("the header is cut off");
-  StringRef header = bytes.take_front(length), data = bytes.drop_front(length);
-  bool wide = header.contains("'<i8'");
-  if (!wide && !header.contains("'<i4'"))
-    return bad("expected int32 or int64 numbers");
-  StringRef shape = header.split("'shape': (").second;
-  size_t size = wide ? 8 : 4, count = 0;
-  if (shape.consumeInteger(10, count) || !shape.starts_with(",)"))
-    return bad("expected one dimension");
-  if (data.size() % size != 0 || data.size() / size != count)
-    return bad("the data is cut off or too long");
-  std::vector<int32_t> tokens(data.size() / size);
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    int64_t value = 0;
-    if (wide) {
-      std::memcpy(&value, data.data() + i * 8, 8);
-    } else {
-      int32_t narrow;
-      std::memcpy(&narrow, data.data() + i * 4, 4);
-      value = narrow;
-    }
-    if (value < 0 || value > INT32_MAX)
-      return bad("a token is out of range");
-    tokens[i] = int32_t(value);
-  }
-  return tokens;
 }

@@ -40,9 +40,6 @@ private:
   std::string folder;
 };
 
-/// The integers of a one-dimensional .npy file (int32 or int64).
-llvm::Expected<std::vector<int32_t>> readTokens(llvm::StringRef path);
-
 } // namespace quantmlir
 
 #endif // QUANT_MLIR_TOOLS_QUANT_RUN_MODEL_H

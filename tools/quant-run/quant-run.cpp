@@ -2,6 +2,8 @@
 
 #include "Model.h"
 #include "Tool.h"
+#include "quant-mlir/Import/TokenArray.h"
+#include "quant-mlir/Import/WeightFile.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
@@ -132,13 +134,17 @@ static double surprise(llvm::ArrayRef<float> logits, int32_t token) {
 }
 
 static llvm::Error runPerplexity(Model &model) {
-  auto text = readTokens(options().perplexity);
+  llvm::Expected<TokenArray> text = readTokenArray(options().perplexity);
   if (!text)
     return text.takeError();
+  if (text->shape.size() != 1)
+    return fileError(options().perplexity, "expected one dimension");
+  if (llvm::is_contained(text->values, -1))
+    return fileError(options().perplexity, "has a negative token");
   int64_t vocabulary = model.descriptor().vocab_size;
   double total = 0;
   int64_t scored = 0;
-  llvm::ArrayRef<int32_t> rest(*text);
+  llvm::ArrayRef<int32_t> rest(text->values);
   while (rest.size() >= size_t(options().window)) {
     llvm::ArrayRef<int32_t> part = rest.take_front(options().window);
     rest = rest.drop_front(options().window);

@@ -2,6 +2,7 @@
 
 #include "FirstError.h"
 #include "ReadModel.h"
+#include "Summary.h"
 #include "Tool.h"
 #include "mlir/Pass/PassManager.h"
 #include "quant-mlir/Calibrate/ModelCalibration.h"
@@ -140,6 +141,7 @@ static llvm::Error run(const char *program) {
     return diagnostics.explain(module.takeError());
   if (llvm::Error error = quantize(**module, scratch->path()))
     return diagnostics.explain(std::move(error));
+  std::string summary = summarizeWeights(**module);
 
   CompileOptions options;
   options.folder = output->path().str();
@@ -150,7 +152,10 @@ static llvm::Error run(const char *program) {
   options.runtimeFolder = findRuntime(program);
   if (llvm::Error error = compileModel(**module, options))
     return diagnostics.explain(std::move(error));
-  return diagnostics.explain(output->commit());
+  llvm::Error error = diagnostics.explain(output->commit());
+  if (!error)
+    llvm::errs() << summary;
+  return error;
 }
 
 static bool isIdentifier(StringRef text) {

@@ -65,8 +65,8 @@ void multiplyColumns(llvm::MutableArrayRef<float> w, llvm::ArrayRef<float> s);
 
 struct ClipOptions {
   /// Ranges shrunk by 0, step, 2 * step, ... up to maxShrink are tried.
-  double maxShrink = 0.45;
-  double step = 0.05;
+  double maxShrink = 0.5;
+  double step = 0.02;
   /// The ends of an asymmetric range shrink independently.
   bool bothEnds = false;
 };

@@ -31,7 +31,7 @@ struct Rounding {
   enum class Range {
     Extremes,  ///< its largest and smallest value
     MSE,       ///< the range with the least squared error
-    Calibrated ///< the same, columns weighed by the mean square of their input
+    Calibrated ///< the one with the least error of the output
   };
   Method method = Method::Nearest;
   Range range = Range::Extremes;
@@ -76,6 +76,24 @@ struct Smoothing {
   bool multiply = false;
 };
 
+/// How calibration finds the one scale that an activation has.
+struct StaticActivations {
+  /// The largest magnitude that is not clipped.
+  enum class Range {
+    Extremes,  ///< the largest that was seen
+    MSE,       ///< the one with the least squared error
+    KL,        ///< the one that keeps the distribution most alike
+    Percentile ///< what a share of the values do not exceed
+  };
+  Range range = Range::Extremes;
+  /// Range::Percentile: the share, in percent.
+  double percentile = 99.99;
+  /// An activation whose largest magnitude is more than so many times its root
+  /// mean square is left with a scale for each token, `perToken`.
+  std::optional<double> maxCrest;
+  RecipeText perToken;
+};
+
 /// How some layers are quantized.
 struct RecipeRule {
   /// Which layers: "Linear" or "Embedding", a weight's name with or without
@@ -93,7 +111,7 @@ struct RecipeRule {
   /// floats (LLM.int8); 0 for none.
   double outlierThreshold = 0;
   /// The scale of an activation is found by calibration, not at run time.
-  bool staticActivations = false;
+  std::optional<StaticActivations> staticActivations;
 };
 
 struct Recipe {

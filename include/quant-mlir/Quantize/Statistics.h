@@ -86,13 +86,9 @@ struct ActivationStatistics {
   /// The largest magnitude, of one channel and of all. Needs min and max.
   float absMax(int64_t channel) const;
   float absMax() const;
-  /// The smallest magnitude that at least `share` (0 to 1) of all values do not
-  /// exceed, up to the width of a bin; exact for 1. Needs the histogram, and
-  /// min and max for `share` = 1.
-  double absPercentile(double share) const;
-  /// How much the loudest channel sticks out: absMax / median over channels of
-  /// their absMax. 1 for a silent site.
-  double outlierRatio() const;
+  /// How far the loudest value sticks out: absMax / root mean square of all; 1
+  /// for a silent site. Needs min, max and the Hessian.
+  double crest() const;
   /// Adds the statistics of other tokens at the same site.
   void merge(const ActivationStatistics &other);
 };

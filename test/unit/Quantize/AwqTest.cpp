@@ -128,6 +128,8 @@ TEST(Clip, FindsTheBestShare) {
     for (bool bothEnds : {false, true}) {
       IntGrid grid(3, group, asymmetric);
       ClipOptions options;
+      options.maxShrink = 0.45;
+      options.step = 0.05;
       options.bothEnds = bothEnds;
       auto params = cantFail(searchClip(w, n, k, h, grid, options));
       std::vector<float> q(n * k);

@@ -65,6 +65,10 @@ std::string activations(llvm::StringRef fields) {
                               : result.error;
 }
 
+std::string fixed(const std::string &fields) {
+  return activations("{strategy: tensor, dynamic: false, " + fields + "}");
+}
+
 } // namespace
 
 TEST(Recipe, BuiltInNames) {
@@ -124,9 +128,29 @@ TEST(Recipe, StaticActivations) {
                     .str())
         .recipe.rules.at(0);
   };
-  EXPECT_TRUE(rule("{strategy: tensor, dynamic: false}").staticActivations);
+  using Range = StaticActivations::Range;
+  auto plain = rule("{strategy: tensor, dynamic: false}").staticActivations;
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->range, Range::Extremes);
+  EXPECT_FALSE(plain->maxCrest);
   EXPECT_FALSE(rule("{strategy: tensor}").staticActivations);
   EXPECT_FALSE(rule("{strategy: token}").staticActivations);
+
+  auto with = [&](const char *fields) {
+    return *rule(("{strategy: tensor, dynamic: false, " + std::string(fields) +
+                  "}")
+                     .c_str())
+                .staticActivations;
+  };
+  EXPECT_EQ(with("range: extremes").range, Range::Extremes);
+  EXPECT_EQ(with("range: mse").range, Range::MSE);
+  EXPECT_EQ(with("range: kl").range, Range::KL);
+  EXPECT_EQ(with("range: percentile").percentile, 99.99);
+  EXPECT_EQ(with("range: percentile, percentile: 99").percentile, 99);
+  EXPECT_EQ(with("range: percentile, percentile: 99").range, Range::Percentile);
+  StaticActivations spiky = with("type: float, num_bits: 8, max_crest: 25");
+  EXPECT_EQ(spiky.maxCrest, 25);
+  EXPECT_EQ(spiky.perToken.text, "#qt.float<f8E4M3FN, token>");
 }
 
 TEST(Recipe, MethodsBehindFormats) {
@@ -199,7 +223,7 @@ TEST(Recipe, RoundingAndSmoothing) {
       {"{method: gptq, damping: 2}", "{}",
        "FILE:2: expected a number from 0 to 1, not '2'"},
       {"{}", "{method: awq, strength: 0.5}",
-       "FILE:1: measure and strength belong to method: smoothquant"},
+       "FILE:1: measure, strength and multiply belong to method: smoothquant"},
       {"{}", "{strength: search}",
        "FILE:1: strength: search goes with measure: max"},
       {"{}", "{alpha: 0.5}", "FILE:1: unknown key 'alpha'"},
@@ -341,6 +365,14 @@ TEST(Recipe, BadFields) {
       {weights("float"), "nor keep"},
       {weights("[4]"), "a scheme must be a mapping"},
       {activations("{dynamic: false}"), "only strategy tensor has scales from"},
+      {activations("{strategy: tensor, range: mse}"), "go with dynamic: false"},
+      {fixed("range: widest"), "none of extremes, mse, kl, percentile"},
+      {fixed("percentile: 99"), "percentile goes with range: percentile"},
+      {fixed("range: percentile, percentile: 101"), "is at most 100"},
+      {fixed("range: percentile, percentile: 0"), "expected a positive number"},
+      {fixed("max_crest: few"), "expected a positive number, not 'few'"},
+      {fixed("type: float, range: kl"), "range kl is for integers"},
+      {weights("{range: mse}"), "ranges of weights belong to rounding"},
       {activations("{symmetric: false}"), "quantized symmetrically"},
       {activations("{strategy: channel}"), "none of token, group, tensor"},
       {activations("keep"), "nor float"},

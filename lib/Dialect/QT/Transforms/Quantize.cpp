@@ -6,6 +6,7 @@
 
 #include "ChannelScaling.h"
 #include "QuantizeActivations.h"
+#include "StaticScales.h"
 #include "WeightRounding.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -24,9 +25,6 @@ namespace quantmlir::qt {
 using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::qt;
-
-/// What the scale of a site is called in the file.
-static constexpr StringLiteral inputScaleSuffix = ".input_scale";
 
 namespace {
 
@@ -77,7 +75,6 @@ private:
   void replace(QuantizableOpInterface op, Decision &decision,
                ActivationQuantizer &activations);
   void redeclare(Decision &decision, ArrayRef<LoadOp> loads);
-  void declareScales();
 
   std::shared_ptr<CalibrationProvider> provider;
   RecipeSchemes rules;
@@ -88,9 +85,7 @@ private:
   SmallVector<std::pair<QuantizableOpInterface, Operation *>> ops;
   /// The name of the activation that an op reads.
   llvm::DenseMap<Operation *, StringRef> siteOf;
-  /// Of activations whose scale calibration finds: their scheme, the scale.
-  llvm::MapVector<StringRef, std::pair<QuantSchemeInterface, float>>
-      staticScales;
+  StaticScales scales;
 };
 
 } // namespace
@@ -157,7 +152,8 @@ LogicalResult QuantizePass::decide() {
       siteOf[reader] = site.getName();
       const RecipeRule &rule = *decisions[weight].rule;
       if (rule.staticActivations)
-        staticScales[site.getName()].first = rules.parse(rule.activations);
+        scales.add(site.getName(), rules.parse(rule.activations),
+                   *rule.staticActivations);
     }
   return success();
 }
@@ -175,12 +171,13 @@ void QuantizePass::warnAboutIdleTargets() {
 // Write
 //===----------------------------------------------------------------------===//
 
-/// Names the file of changed weights, and refuses one that is still needed.
+/// Names the file of changed weights and scales of activations, and refuses one
+/// that is still needed.
 LogicalResult QuantizePass::chooseFile() {
   file = weightsOut;
   if (file.empty())
     for (auto &[op, decision] : decisions)
-      if (decision.changed) {
+      if (decision.changed || decision.rule->staticActivations) {
         StringRef source = llvm::sys::path::stem(decision.weight.getFile());
         file = (source + "." + rules.getRecipe().name + ".safetensors").str();
         break;
@@ -304,8 +301,7 @@ llvm::Error QuantizePass::writeCalibrated(ArrayRef<Decision *> calibrated,
     content.mean |= bool(decision->bias);
     content.drift |= decision->rule->rounding.correction > 0;
   }
-  // Of the range only static scales are made.
-  content.range = !staticScales.empty();
+  scales.request(content);
   // The error that is corrected is also that of rounding activations.
   OwningOpRef<ModuleOp> rounding;
   if (content.drift)
@@ -314,17 +310,11 @@ llvm::Error QuantizePass::writeCalibrated(ArrayRef<Decision *> calibrated,
       provider->create(rounding ? *rounding : getOperation(), content);
   if (!calibration)
     return calibration.takeError();
-  size_t next = 0, scales = 0;
+  size_t next = 0;
   llvm::Error error =
       (*calibration)->run([&](ActivationStatistics &site) -> llvm::Error {
-        if (auto *found = staticScales.find(site.site);
-            found != staticScales.end()) {
-          auto scale = getStaticScale(found->second.first, site.absMax());
-          if (!scale)
-            return scale.takeError();
-          found->second.second = *scale;
-          ++scales;
-        }
+        if (llvm::Error error = scales.choose(site, getOperation().getLoc()))
+          return error;
         // In the order in which the file announces them, which is the
         // program's.
         while (next < calibrated.size() &&
@@ -337,13 +327,8 @@ llvm::Error QuantizePass::writeCalibrated(ArrayRef<Decision *> calibrated,
       });
   if (error)
     return error;
-  for (auto &[site, scale] : staticScales)
-    if (llvm::Error error = writer.append(
-            {reinterpret_cast<const uint8_t *>(&scale.second), 4}))
-      return error;
-  if (scales < staticScales.size())
-    return llvm::createStringError(
-        "calibration has no statistics of some activations");
+  if (llvm::Error error = scales.write(writer))
+    return error;
   if (next == calibrated.size())
     return llvm::Error::success();
   WeightOp weight = calibrated[next]->weight;
@@ -367,7 +352,7 @@ LogicalResult QuantizePass::writeChanged() {
     if (waits)
       decision.bias = findBias(decision);
   }
-  if (changed.empty() && calibrated.empty())
+  if (changed.empty() && calibrated.empty() && scales.empty())
     return success();
   auto fail = [&](llvm::Error error) {
     return emitError(getOperation().getLoc(), llvm::toString(std::move(error)));
@@ -397,8 +382,7 @@ LogicalResult QuantizePass::writeChanged() {
   };
   llvm::for_each(changed, announce);
   llvm::for_each(calibrated, announce);
-  for (auto &[site, scale] : staticScales)
-    entries.push_back({(site + inputScaleSuffix).str(), "F32", {1}, 4});
+  scales.announce(entries);
   auto writer = SafetensorsWriter::create(file, entries,
                                           {{"recipe", rules.getRecipe().name}});
   if (!writer)
@@ -407,7 +391,7 @@ LogicalResult QuantizePass::writeChanged() {
     if (llvm::Error error = writeOne(*decision, **writer, nullptr, nullptr))
       return emitError(decision->weight.getLoc(),
                        llvm::toString(std::move(error)));
-  if (!calibrated.empty())
+  if (!calibrated.empty() || !scales.empty())
     if (llvm::Error error = writeCalibrated(calibrated, **writer))
       return fail(std::move(error));
   if (llvm::Error error = (*writer)->finish())
@@ -422,9 +406,8 @@ LogicalResult QuantizePass::writeChanged() {
 void QuantizePass::replace(QuantizableOpInterface op, Decision &decision,
                            ActivationQuantizer &activations) {
   OpBuilder builder(op);
-  StringRef site = siteOf.lookup(op);
   std::string scale =
-      staticScales.contains(site) ? (site + inputScaleSuffix).str() : "";
+      decision.rule->staticActivations ? scales.getName(siteOf.lookup(op)) : "";
   Value activation =
       activations.quantize(builder, op, decision.scheme, *decision.rule, scale);
   auto load = LoadOp::create(builder, op.getLoc(), decision.newType(),
@@ -474,20 +457,12 @@ void QuantizePass::redeclare(Decision &decision, ArrayRef<LoadOp> loads) {
   }
 }
 
-void QuantizePass::declareScales() {
-  auto builder = OpBuilder::atBlockBegin(getOperation().getBody());
-  for (auto &[site, scale] : staticScales)
-    WeightOp::create(builder, getOperation().getLoc(),
-                     (site + inputScaleSuffix).str(),
-                     RankedTensorType::get(1, builder.getF32Type()), file);
-}
-
 void QuantizePass::runOnOperation() {
   source = WeightSource();
   decisions.clear();
   ops.clear();
   siteOf.clear();
-  staticScales.clear();
+  scales.clear();
   if (!calibration.empty())
     provider = makeFileCalibration(calibration);
   if (failed(rules.load(getOperation(), recipe)) || failed(decide()) ||
@@ -504,7 +479,7 @@ void QuantizePass::runOnOperation() {
   getOperation().walk([&](LoadOp load) { loads.push_back(load); });
   for (auto &[op, decision] : decisions)
     redeclare(decision, loads);
-  declareScales();
+  scales.declare(getOperation(), file);
   getOperation()->setAttr(
       "qt.recipe", StringAttr::get(&getContext(), rules.getRecipe().name));
 

@@ -39,6 +39,8 @@ Value ActivationQuantizer::quantize(OpBuilder &builder,
     return x;
   if (text.text == "auto")
     text.text = groupedScheme(form, k);
+  if (rule.staticActivations && scale.empty())
+    text = rule.staticActivations->perToken;
   QuantSchemeInterface scheme = rules.parse(text);
   if (rule.outlierThreshold)
     x = inliersOf(builder, x, rule.outlierThreshold);
@@ -124,17 +126,4 @@ Value ActivationQuantizer::addOutliers(OpBuilder &builder, MatmulOp matmul) {
       MatmulOp::create(builder, matmul.getLoc(), matmul.getType(),
                        split.getOutliers(), matmul.getW(), /*bias=*/Value());
   return arith::AddFOp::create(builder, matmul.getLoc(), matmul, outlying);
-}
-
-llvm::Expected<float> quantmlir::qt::getStaticScale(QuantSchemeInterface scheme,
-                                                    float reach) {
-  std::vector<std::vector<uint8_t>> parts(
-      scheme.getStorageParts({1, 1}).size());
-  if (llvm::Error error = scheme.quantizeMatrix(reach, 1, 1, parts))
-    return std::move(error);
-  SmallVector<ArrayRef<uint8_t>> bytes(parts.begin(), parts.end());
-  UnpackedRows rows;
-  if (llvm::Error error = scheme.unpackRows(bytes, 1, 1, 0, 1, rows))
-    return std::move(error);
-  return rows.scales.front();
 }

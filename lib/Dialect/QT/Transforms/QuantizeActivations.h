@@ -17,7 +17,7 @@ public:
 
   /// The activation of `op` as `rule` wants it beside a weight of the scheme
   /// `weights`; null if the op has none. `scale` names the weight that holds
-  /// the scale, if calibration has found it.
+  /// the scale, if calibration has found one.
   mlir::Value quantize(mlir::OpBuilder &builder, QuantizableOpInterface op,
                        QuantSchemeInterface weights, const RecipeRule &rule,
                        llvm::StringRef scale);
@@ -45,9 +45,6 @@ private:
   llvm::DenseMap<mlir::Value, mlir::Value> rounded;
   llvm::SmallVector<mlir::Operation *> fusedProducts;
 };
-
-/// The scale with which a scheme with one scale for all just holds `reach`.
-llvm::Expected<float> getStaticScale(QuantSchemeInterface scheme, float reach);
 
 } // namespace quantmlir::qt
 

@@ -2,6 +2,7 @@
 
 #include "WeightRounding.h"
 #include "mlir/Support/DebugStringHelper.h"
+#include "quant-mlir/Quantize/Awq.h"
 #include "quant-mlir/Quantize/Gptq.h"
 #include "quant-mlir/Quantize/Hessian.h"
 #include <cmath>
@@ -202,12 +203,14 @@ quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
         return done.takeError();
       matrix = std::move(*done);
     } else {
-      std::vector<float> importance;
-      if (rounding.range == Rounding::Range::Calibrated && input.statistics &&
-          !input.statistics->hessian.empty())
-        importance = getDiagonal(input.statistics->hessian, k);
       if (shared.empty()) {
-        auto params = fitGroups(values, n, k, *grid, fit, importance);
+        // What GPTQ makes up for, the range has to weigh here: how errors
+        // within a group add up.
+        bool clips = rounding.range == Rounding::Range::Calibrated &&
+                     input.statistics && !input.statistics->hessian.empty();
+        auto params =
+            clips ? searchClip(values, n, k, input.statistics->hessian, *grid)
+                  : fitGroups(values, n, k, *grid, fit);
         if (!params)
           return params.takeError();
         shared = std::move(*params);

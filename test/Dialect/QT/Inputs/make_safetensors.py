@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Writes a safetensors file of what is given as NAME:TYPE:ROWSxCOLUMNS:NUMBER,NUMBER,...
 
-Numbers are repeated until the tensor is full. KEY=VALUE goes to the metadata.
+NUMBER*COUNT is that number so many times. Numbers are repeated until the tensor is full. KEY=VALUE
+goes to the metadata.
 """
 
 import itertools
@@ -20,7 +21,11 @@ for argument in sys.argv[2:]:
     shape = [int(size) for size in shape.split("x")]
     code = {"F32": "f", "F16": "e", "I8": "b", "I64": "q"}[dtype]
     convert = int if code in "bq" else float
-    values = itertools.cycle(map(convert, numbers.split(",")))
+    values = []
+    for number in numbers.split(","):
+        number, _, count = number.partition("*")
+        values += [convert(number)] * int(count or 1)
+    values = itertools.cycle(values)
     raw = b"".join(struct.pack(f"<{code}", next(values)) for _ in range(math.prod(shape)))
     header[name] = {
         "dtype": dtype,

@@ -259,6 +259,9 @@ def QuantizePass : Pass<"qt-quantize", "::mlir::ModuleOp"> {
     from a statistics file (`calibration`, see `--qt-calibrate`), or, in the stage
     `--quantize` with `tokens`, from the model itself, run layer by layer so that
     each layer is rounded for inputs that the rounded layers before it make.
+    Static scales of activations come from there, too: `NAME.input_scale` beside
+    the weights. A remark names each activation that the recipe's `max_crest`
+    leaves with a scale a token instead.
 
     Before:   weights are `qt.load`, or `qt.dequantize` of one. Other ops are
               left alone, with a warning.
