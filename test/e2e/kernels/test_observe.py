@@ -16,10 +16,12 @@ PAIRS = ((5, 80), (33, 32), (64, 7), (96, 40), (96, 192))
 def module() -> str:
     functions = []
     for k in WIDTHS:
-        types = f"tensor<2x{k}xf32>, tensor<{k}xf32>, tensor<{k}xf32>, tensor<{k}x{k}xf32>, tensor<2048xi32>"
+        types = f"tensor<2x{k}xf32>, tensor<{k}xf32>, tensor<{k}xf32>, tensor<{k}x{k}xf32>"
+        types += ", tensor<2048xi32>"
         functions.append(f"""
 func.func @observe_{k}(%x: tensor<?x{k}xf32>) -> ({types}) {{
-  %0:5 = qt.observe %x [range, sum, sum_abs, gram, histogram] site "w" : tensor<?x{k}xf32> -> {types}
+  %0:5 = qt.observe %x [range, sum, sum_abs, gram, histogram] site "w"
+      : tensor<?x{k}xf32> -> {types}
   return %0#0, %0#1, %0#2, %0#3, %0#4 : {types}
 }}""")
     for n, k in PAIRS:

@@ -200,14 +200,18 @@ TEST(Recipe, RoundingAndSmoothing) {
   Result full = with("{method: gptq, range: mse, damping: 0.05, act_order: no}",
                      "{measure: max, strength: search}");
   EXPECT_EQ(full.error, "FILE:2: expected true or false, not 'no'");
-  full = with("{method: gptq, range: mse, damping: 0.05, act_order: false}",
-              "{measure: max, strength: search}");
+  full = with("{method: gptq, range: mse, damping: 0.05, act_order: false, "
+              "correction: 0.25, bias_correction: false}",
+              "{measure: max, strength: search, multiply: true}");
   ASSERT_EQ(full.error, "");
   const Rounding &rounding = full.recipe.rules[0].rounding;
   EXPECT_EQ(rounding.method, Rounding::Method::GPTQ);
   EXPECT_EQ(rounding.range, Rounding::Range::MSE);
   EXPECT_EQ(rounding.damping, 0.05);
   EXPECT_FALSE(rounding.actOrder);
+  EXPECT_EQ(rounding.correction, 0.25);
+  EXPECT_FALSE(rounding.biasCorrection);
+  EXPECT_TRUE(full.recipe.smoothing->multiply);
   EXPECT_FALSE(full.recipe.smoothing->strength);
 
   struct {

@@ -136,9 +136,9 @@ roundByGptq(const Rounding &rounding, const Grid &grid, const FitOptions &fit,
           "input: calibrate with tokens");
     // Few tokens for each weight of a row: what they say is partly chance.
     damping = std::max(damping, double(k) / double(input.statistics->tokens));
-    if (llvm::Error error = correctForDrift(
-            values, n, k, moments.hessian, moments.cross, moments.residual,
-            damping, rounding.correction))
+    if (llvm::Error error =
+            correctForDrift(values, n, k, moments.hessian, moments.cross,
+                            moments.residual, damping, rounding.correction))
       return std::move(error);
   }
   GptqOptions options;
