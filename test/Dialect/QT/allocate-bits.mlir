@@ -7,7 +7,7 @@
 // RUN: %python %S/Inputs/make_safetensors.py s.safetensors "format=quant-mlir statistics 1" model=test tokens=none "weights={\"rough\": \"rough\", \"fine\": \"fine\"}" rough.tokens:I64:1:8 rough.min:F32:4:-1 rough.max:F32:4:1 rough.mean_abs:F32:4:1 rough.hessian:F32:4x4:1,0,0,0,0,1,0,0,0,0,1,0,0,0,0,1 fine.tokens:I64:1:8 fine.min:F32:4:-1 fine.max:F32:4:1 fine.mean_abs:F32:4:1 fine.hessian:F32:4x4:1,0,0,0,0,1,0,0,0,0,1,0,0,0,0,1
 // RUN: %python %S/Inputs/make_safetensors.py part.safetensors "format=quant-mlir statistics 1" model=test tokens=none "weights={\"rough\": \"rough\"}" rough.tokens:I64:1:8 rough.min:F32:4:-1 rough.max:F32:4:1 rough.mean_abs:F32:4:1 rough.hessian:F32:4x4:1,0,0,0,0,1,0,0,0,0,1,0,0,0,0,1
 
-// RUN: quant-opt model.mlir --qt-allocate-bits="recipes=int2-g4-asym,int4-g4-asym-gptq,int6-g4-asym-gptq budget=10 calibration=s.safetensors out=r.yaml" | FileCheck model.mlir
+// RUN: quant-opt model.mlir --qt-allocate-bits="recipes=int2-g4-asym,int4-g4-asym-gptq,int6-g4-asym-gptaq budget=10 calibration=s.safetensors out=r.yaml" | FileCheck model.mlir
 // RUN: FileCheck model.mlir --check-prefix=RECIPE < r.yaml
 // The recipe is one that the quantizer takes.
 // RUN: quant-opt model.mlir --qt-quantize="recipe=r.yaml calibration=s.safetensors weights-out=q.safetensors" | FileCheck model.mlir --check-prefix=QUANTIZED
@@ -53,9 +53,9 @@
 // RECIPE-NEXT:     rounding: {method: nearest, range: extremes}
 // RECIPE-NEXT:     targets:
 // RECIPE-NEXT:       - 'rough'
-// RECIPE-NEXT:   'int6-g4-asym-gptq': # 1 weights, 12.0000 bits per weight, loss
+// RECIPE-NEXT:   'int6-g4-asym-gptaq': # 1 weights, 12.0000 bits per weight, loss
 // RECIPE-NEXT:     weights: '#qt.int<6, group = 4, scale = f16, zero = i6>'
-// RECIPE-NEXT:     rounding: {method: gptq, range: calibrated, damping: 0.01, act_order: true}
+// RECIPE-NEXT:     rounding: {method: gptq, range: calibrated, damping: 0.01, act_order: true, correction: 0.5}
 // RECIPE-NEXT:     targets:
 // RECIPE-NEXT:       - 'fine'
 // RECIPE-NEXT: ignore:

@@ -344,6 +344,10 @@ static void printRounding(const Rounding &rounding, raw_ostream &out) {
   if (gptq)
     out << llvm::format(", damping: %g, act_order: ", rounding.damping)
         << (rounding.actOrder ? "true" : "false");
+  if (gptq && rounding.correction > 0)
+    out << llvm::format(", correction: %g", rounding.correction);
+  if (gptq && !rounding.biasCorrection)
+    out << ", bias_correction: false";
   out << "}\n";
 }
 
