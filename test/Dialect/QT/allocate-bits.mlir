@@ -7,12 +7,14 @@
 // RUN: %python %S/Inputs/make_safetensors.py s.safetensors "format=quant-mlir statistics 1" model=test tokens=none "weights={\"rough\": \"rough\", \"fine\": \"fine\"}" rough.tokens:I64:1:8 rough.min:F32:4:-1 rough.max:F32:4:1 rough.mean_abs:F32:4:1 rough.hessian:F32:4x4:1,0,0,0,0,1,0,0,0,0,1,0,0,0,0,1 fine.tokens:I64:1:8 fine.min:F32:4:-1 fine.max:F32:4:1 fine.mean_abs:F32:4:1 fine.hessian:F32:4x4:1,0,0,0,0,1,0,0,0,0,1,0,0,0,0,1
 // RUN: %python %S/Inputs/make_safetensors.py part.safetensors "format=quant-mlir statistics 1" model=test tokens=none "weights={\"rough\": \"rough\"}" rough.tokens:I64:1:8 rough.min:F32:4:-1 rough.max:F32:4:1 rough.mean_abs:F32:4:1 rough.hessian:F32:4x4:1,0,0,0,0,1,0,0,0,0,1,0,0,0,0,1
 
-// RUN: quant-opt model.mlir --qt-allocate-bits="recipes=int2-g4-asym,int4-g4-asym-gptq,int6-g4-asym-gptaq budget=10 calibration=s.safetensors out=r.yaml" | FileCheck model.mlir
+// RUN: quant-opt model.mlir --qt-allocate-bits="recipes=int2-g4-asym,int4-g4-asym-gptq,int6-g4-asym-gptq budget=10 calibration=s.safetensors out=r.yaml" | FileCheck model.mlir
 // RUN: FileCheck model.mlir --check-prefix=RECIPE < r.yaml
 // The recipe is one that the quantizer takes.
 // RUN: quant-opt model.mlir --qt-quantize="recipe=r.yaml calibration=s.safetensors weights-out=q.safetensors" | FileCheck model.mlir --check-prefix=QUANTIZED
 
 // A recipe that keeps a weight costs its stored bits and loses nothing.
+// RUN: quant-opt model.mlir --qt-allocate-bits="recipes=int2-g4-asym-gptaq budget=24 calibration=s.safetensors out=corrected.yaml" -o model.out
+// RUN: FileCheck model.mlir --check-prefix=CORRECTED --input-file=corrected.yaml
 // RUN: quant-opt model.mlir --qt-allocate-bits="recipes=as-stored,int2-g4-asym budget=24 calibration=s.safetensors out=kept.yaml measure=gptq" -o model.out
 // RUN: FileCheck %s --check-prefix=KEPT < kept.yaml
 // KEPT: # kept as stored: 1 weights, 32.0000 bits per weight
@@ -53,9 +55,9 @@
 // RECIPE-NEXT:     rounding: {method: nearest, range: extremes}
 // RECIPE-NEXT:     targets:
 // RECIPE-NEXT:       - 'rough'
-// RECIPE-NEXT:   'int6-g4-asym-gptaq': # 1 weights, 12.0000 bits per weight, loss
+// RECIPE-NEXT:   'int6-g4-asym-gptq': # 1 weights, 12.0000 bits per weight, loss
 // RECIPE-NEXT:     weights: '#qt.int<6, group = 4, scale = f16, zero = i6>'
-// RECIPE-NEXT:     rounding: {method: gptq, range: calibrated, damping: 0.01, act_order: true, correction: 0.5}
+// RECIPE-NEXT:     rounding: {method: gptq, range: calibrated, damping: 0.01, act_order: true}
 // RECIPE-NEXT:     targets:
 // RECIPE-NEXT:       - 'fine'
 // RECIPE-NEXT: ignore:
@@ -80,3 +82,5 @@ module attributes {qt.fingerprint = "test"} {
     return %a, %b : tensor<?x2xf32>, tensor<?x2xf32>
   }
 }
+
+// CORRECTED: rounding: {method: gptq, range: calibrated, damping: 0.01, act_order: true, correction: 0.5}
