@@ -70,10 +70,3 @@ void quantmlir::kernels::subtractProduct(const float *x, const float *y,
                                          float *out) {
   allColumns<float>(x, y, stride, begin, end, count, out);
 }
-
-QUANT_CLONES
-void quantmlir::kernels::addScaled(float factor, const float *x, int64_t count,
-                                   float *out) {
-  for (int64_t i = 0; i < count; ++i)
-    out[i] += factor * x[i];
-}

@@ -35,9 +35,6 @@ void subtractProduct(const double *x, const double *y, ptrdiff_t stride,
 void subtractProduct(const float *x, const float *y, ptrdiff_t stride,
                      int64_t begin, int64_t end, int64_t count, float *out);
 
-/// out += factor * x.
-void addScaled(float factor, const float *x, int64_t count, float *out);
-
 } // namespace quantmlir::kernels
 
 #endif // QUANT_MLIR_LIB_QUANTIZE_KERNELS_H
