@@ -140,7 +140,8 @@ static void findDrift(func::FuncOp function, func::FuncOp next, Stage &stage) {
                               load.getWeight()))
         return;
       stage.residual = findResidual(next, linear);
-      stage.residualReader = load.getWeight().str();
+      if (stage.residual)
+        stage.residualReader = load.getWeight().str();
     });
   });
 }

@@ -162,11 +162,9 @@ LogicalResult AllocateBitsPass::collect() {
   values = 0;
   ignored.clear();
   getOperation().walk([&](QuantizableOpInterface op) {
-    LoadOp load = getWeightSource(op.getWeightOperand().get());
-    if (!load)
+    WeightOp weight = findWeight(op.getWeightOperand().get());
+    if (!weight)
       return;
-    auto weight = SymbolTable::lookupNearestSymbolFrom<WeightOp>(
-        load, load.getWeightAttr());
     Layer &layer = layers[weight];
     layer.weight = weight;
     layer.readers.push_back(op);

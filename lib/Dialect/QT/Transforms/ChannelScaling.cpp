@@ -14,19 +14,12 @@ using namespace quantmlir::qt;
 // Sites
 //===----------------------------------------------------------------------===//
 
-static WeightOp getWeight(Value value) {
-  LoadOp load = getWeightSource(value);
-  return load ? SymbolTable::lookupNearestSymbolFrom<WeightOp>(
-                    load, load.getWeightAttr())
-              : WeightOp();
-}
-
 SmallVector<ActivationSite>
 quantmlir::qt::findActivationSites(ModuleOp module) {
   llvm::MapVector<Value, ActivationSite> sites;
   module.walk([&](QuantizableOpInterface op) {
     OpOperand *operand = op.getActivationOperand();
-    WeightOp weight = getWeight(op.getWeightOperand().get());
+    WeightOp weight = findWeight(op.getWeightOperand().get());
     if (!operand || !weight)
       return;
     ActivationSite &site = sites[operand->get()];
@@ -82,7 +75,7 @@ bool FoldFinder::through(OpOperand &operand) {
 bool FoldFinder::take(ChannelScalableOpInterface producer) {
   fold.parameters.clear();
   for (OpOperand *operand : producer.getChannelOperands()) {
-    WeightOp weight = getWeight(operand->get());
+    WeightOp weight = findWeight(operand->get());
     if (!weight)
       return decline("a parameter of '" + producer->getName().getStringRef() +
                      "' is not in a file");

@@ -126,15 +126,13 @@ LogicalResult QuantizePass::decide(Decision &decision) {
 LogicalResult QuantizePass::decide() {
   QuantizableOpInterface first;
   getOperation().walk([&](QuantizableOpInterface op) {
-    LoadOp load = getWeightSource(op.getWeightOperand().get());
-    if (!load) {
+    WeightOp weight = findWeight(op.getWeightOperand().get());
+    if (!weight) {
       ++numFloat;
       if (!first)
         first = op;
       return;
     }
-    auto weight = SymbolTable::lookupNearestSymbolFrom<WeightOp>(
-        load, load.getWeightAttr());
     Decision &decision = decisions[weight];
     decision.weight = weight;
     decision.readers.push_back(op);
@@ -296,8 +294,8 @@ OwningOpRef<ModuleOp> QuantizePass::roundActivations() {
 llvm::Error QuantizePass::writeCalibrated(ArrayRef<Decision *> calibrated,
                                           SafetensorsWriter &writer) {
   StatisticsContent content = StatisticsContent::none();
-  content.hessian = true;
   for (Decision *decision : calibrated) {
+    content.hessian |= decision->rule->rounding.needsCalibration();
     content.mean |= bool(decision->bias);
     content.drift |= decision->rule->rounding.correction > 0;
   }

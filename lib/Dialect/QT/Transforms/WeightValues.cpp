@@ -15,6 +15,13 @@ RankedTensorType quantmlir::qt::getLogicalType(WeightOp weight) {
   return cast<RankedTensorType>(weight.getType());
 }
 
+WeightOp quantmlir::qt::findWeight(Value value) {
+  LoadOp load = getWeightSource(value);
+  return load ? SymbolTable::lookupNearestSymbolFrom<WeightOp>(
+                    load, load.getWeightAttr())
+              : WeightOp();
+}
+
 llvm::Expected<std::vector<float>>
 quantmlir::qt::readFloats(WeightOp weight, WeightSource &source) {
   llvm::Expected<WeightData> data = source.read(weight);

@@ -11,6 +11,10 @@ namespace quantmlir::qt {
 /// The type of the numbers that a weight stands for.
 mlir::RankedTensorType getLogicalType(WeightOp weight);
 
+/// The weight that a value is loaded from, as it is or dequantized; null if it
+/// is no such value.
+WeightOp findWeight(mlir::Value value);
+
 /// The numbers of a weight, row-major, all of them finite. The error names
 /// file, tensor and place of the first that is not.
 llvm::Expected<std::vector<float>> readFloats(WeightOp weight,
