@@ -11,7 +11,7 @@ not know is listed as not available.
 SMOLLM2_FLOAT = 30.41  # the perplexity that all of them start from
 
 SMOLLM2 = [
-    ("int8", "W8 channel sym RTN (weight only)", 30.45, 0.0031, 96.6),
+    ("int8-a32", "W8 channel sym RTN (weight only)", 30.45, 0.0031, 96.6),
     ("w8a8", "W8A8 int8 channel x token dynamic", 31.29, 0.0305, 89.9),
     ("w8a8-static", "W8A8 int8 channel x tensor static, naive", 71.37, 0.9124, 51.2),
     ("w8a8-smoothquant", "SmoothQuant a=0.5 channel x token dynamic", 30.78, 0.0161, 92.8),
@@ -73,7 +73,7 @@ SMOLLM2 = [
     ("w8a8", "torchao int8 dynamic activation, int8 weight", 31.42, 0.0299, 90.1),
 ]
 MINILM = [
-    ("int8", "W8 channel sym RTN (weight only)", 0.00042, 99.0),
+    ("int8-a32", "W8 channel sym RTN (weight only)", 0.00042, 99.0),
     ("w8a8", "W8A8 int8 channel x token dynamic", 0.00201, 96.2),
     ("w8a8-static", "W8A8 int8 channel x tensor static, naive", 0.01601, 81.5),
     ("w8a8-smoothquant", "SmoothQuant a=0.5 channel x token dynamic", 0.00096, 97.8),
@@ -122,7 +122,12 @@ MINILM = [
     ("int3-asym", "W3 channel asym RTN", 0.2908, 50.5),
     ("int3", "W3 channel sym RTN", 0.34778, 46.8),
     ("q8_0", "ggml Q8_0 (ggml_quantize_chunk)", 0.00014, 99.3),
-    ("int8", "bitsandbytes Linear8bitLt left in training mode (weight-only path)", 0.00043, 98.8),
+    (
+        "int8-a32",
+        "bitsandbytes Linear8bitLt left in training mode (weight-only path)",
+        0.00043,
+        98.8,
+    ),
     ("q6_K", "ggml Q6_K (ggml_quantize_chunk)", 0.00167, 96.5),
     ("q5_K", "ggml Q5_K (ggml_quantize_chunk)", 0.00606, 93.5),
     ("q5_1", "ggml Q5_1 (ggml_quantize_chunk)", 0.00654, 91.0),

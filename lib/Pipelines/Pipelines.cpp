@@ -36,13 +36,12 @@ void quantmlir::buildQuantizePipeline(
       pm.addPass(qt::createAWQPass(
           {options.recipe, options.calibration, smoothed}, provider));
     else
-      pm.addPass(qt::createSmoothPass(
-          {options.recipe, options.calibration, smoothed,
-           recipe->smoothing->strength.value_or(-1.0),
-           recipe->smoothing->measure == Smoothing::Measure::Max ? "max"
-                                                                 : "rms",
-           recipe->smoothing->multiply},
-          provider));
+      pm.addPass(
+          qt::createSmoothPass({options.recipe, options.calibration, smoothed,
+                                recipe->smoothing->strength.value_or(-1.0),
+                                toString(recipe->smoothing->measure).str(),
+                                recipe->smoothing->multiply},
+                               provider));
   }
   // After smoothing, which changes what there is to round.
   pm.addPass(qt::createQuantizePass(

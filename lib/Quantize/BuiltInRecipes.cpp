@@ -75,8 +75,9 @@ static const Format formats[] = {
     {"q8_0", "#qt.q8_0", "auto"},
 };
 
-/// intB and wBa16, with -gN (for wBa16 it is 128 unless given) and -asym. What
-/// neither says -asym nor -sym is asymmetric if `asymmetric`.
+/// intB and wBa16, with -gN (for wBa16 it is 128 unless given), -asym and -a32
+/// for activations that stay floats. What says neither -asym nor -sym is
+/// asymmetric if `asymmetric`.
 static std::optional<Recipe> integerRecipe(StringRef name, bool asymmetric) {
   StringRef rest = name;
   unsigned bits = 0, group = 0;
@@ -87,6 +88,7 @@ static std::optional<Recipe> integerRecipe(StringRef name, bool asymmetric) {
     return std::nullopt;
   if (prefixed)
     group = 128;
+  bool floats = rest.consume_back("-a32");
   if (rest.consume_front("-g") && (rest.consumeInteger(10, group) || group < 1))
     return std::nullopt;
   if (rest.consume_front("-asym"))
@@ -100,7 +102,7 @@ static std::optional<Recipe> integerRecipe(StringRef name, bool asymmetric) {
                   : std::string(", channel");
   if (asymmetric)
     scheme += ", zero = i" + std::to_string(bits);
-  return linearRecipe(scheme + ">");
+  return linearRecipe(scheme + ">", floats ? "float" : "auto");
 }
 
 static std::optional<Recipe> formatRecipe(StringRef name, bool asymmetric) {
@@ -187,7 +189,7 @@ llvm::Expected<Recipe> Recipe::load(StringRef nameOrFile) {
     return readRecipeFile(nameOrFile);
   std::string known = "as-stored, f32, f16, bf16, int2 to int8, int4-g32 (any "
                       "bits, any group), w4a16 (the same with groups of 128), "
-                      "each of these with -asym";
+                      "each of these with -asym and -a32";
   for (const Format &format : formats)
     known += std::string(", ") + format.name;
   return llvm::createStringError(

@@ -207,7 +207,8 @@ Error quantmlir::checkFinite(ArrayRef<float> values, int64_t n, int64_t k) {
 
 Expected<std::vector<GroupParams>>
 quantmlir::fitGroups(ArrayRef<float> w, int64_t n, int64_t k, const Grid &grid,
-                     const FitOptions &options, ArrayRef<float> importance) {
+                     const FitOptions &options, ArrayRef<float> importance,
+                     int64_t rowsPerScale) {
   assert(int64_t(w.size()) == n * k && "sizes do not match");
   assert((importance.empty() || int64_t(importance.size()) == k) &&
          "one importance per column");
@@ -215,14 +216,25 @@ quantmlir::fitGroups(ArrayRef<float> w, int64_t n, int64_t k, const Grid &grid,
     return std::move(error);
   int64_t groups = grid.groupsPerRow(k), length = grid.groupLength(k);
   std::vector<GroupParams> params(n * groups);
-  parallelFor(0, n, [&](size_t row) {
-    for (int64_t group = 0; group < groups; ++group) {
-      int64_t begin = group * length, count = std::min(length, k - begin);
-      params[row * groups + group] = grid.fit(
-          w.slice(row * k + begin, count),
-          importance.empty() ? importance : importance.slice(begin, count),
-          options);
+  int64_t bands = divideCeil(n, rowsPerScale);
+  parallelFor(0, bands * groups, [&](size_t index) {
+    int64_t first = index / groups * rowsPerScale, group = index % groups;
+    int64_t last = std::min(first + rowsPerScale, n);
+    int64_t begin = group * length, count = std::min(length, k - begin);
+    ArrayRef<float> values = w.slice(first * k + begin, count);
+    ArrayRef<float> weights =
+        importance.empty() ? importance : importance.slice(begin, count);
+    std::vector<float> allValues, allWeights;
+    if (last - first > 1) {
+      for (int64_t row = first; row < last; ++row) {
+        append_range(allValues, w.slice(row * k + begin, count));
+        append_range(allWeights, weights);
+      }
+      values = allValues, weights = allWeights;
     }
+    GroupParams fitted = grid.fit(values, weights, options);
+    for (int64_t row = first; row < last; ++row)
+      params[row * groups + group] = fitted;
   });
   for (int64_t i = 0; i < n * groups; ++i)
     if (!std::isfinite(params[i].scale))

@@ -7,6 +7,26 @@ using namespace quantmlir;
 using llvm::StringRef;
 using llvm::Twine;
 
+std::optional<Smoothing::Measure> quantmlir::parseMeasure(StringRef text) {
+  for (auto measure : {Smoothing::Measure::Both, Smoothing::Measure::RMS,
+                       Smoothing::Measure::Max})
+    if (text == toString(measure))
+      return measure;
+  return std::nullopt;
+}
+
+StringRef quantmlir::toString(Smoothing::Measure measure) {
+  switch (measure) {
+  case Smoothing::Measure::Both:
+    return "both";
+  case Smoothing::Measure::RMS:
+    return "rms";
+  case Smoothing::Measure::Max:
+    return "max";
+  }
+  llvm_unreachable("unknown measure");
+}
+
 TargetMatch quantmlir::matchTarget(StringRef target, StringRef layerClass,
                                    StringRef weight) {
   // What PyTorch calls a layer has its weight as "LAYER.weight".

@@ -330,10 +330,10 @@ bool RecipeReader::smoothing(yaml::Node *node, Smoothing &smoothing) {
       tuned = true;
       if (!word(value, text))
         return false;
-      smoothing.measure =
-          text == "max" ? Smoothing::Measure::Max : Smoothing::Measure::RMS;
-      return text == "max" || text == "rms" ||
-             fail(value, "measure '" + text + "' is neither rms nor max");
+      auto measure = parseMeasure(text);
+      smoothing.measure = measure.value_or(smoothing.measure);
+      return measure ||
+             fail(value, "measure '" + text + "' is none of both, rms, max");
     }
     if (key == "strength") {
       tuned = true;

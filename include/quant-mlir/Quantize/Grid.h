@@ -261,12 +261,13 @@ struct GridMatrix {
 };
 
 /// The parameters [n, G] of all groups of `w`, [n, k] row-major. `importance`
-/// weighs the columns, [k] or empty. Fails if a value is not finite (the
+/// weighs the columns, [k] or empty. So many rows share their parameters; the
+/// last ones may be fewer. Fails if a value is not finite (the
 /// message names row and column) or a scale does not fit its type.
 llvm::Expected<std::vector<GroupParams>>
 fitGroups(llvm::ArrayRef<float> w, int64_t n, int64_t k, const Grid &grid,
-          const FitOptions &options = {},
-          llvm::ArrayRef<float> importance = {});
+          const FitOptions &options = {}, llvm::ArrayRef<float> importance = {},
+          int64_t rowsPerScale = 1);
 
 /// Rounds every value to the nearest of its group. `w` may be overwritten by
 /// its dequantized self: `decoded` is empty or as long as `w`.

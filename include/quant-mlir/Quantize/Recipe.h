@@ -64,10 +64,12 @@ struct Smoothing {
   /// SmoothQuant: how large a channel is.
   enum class Measure {
     RMS, ///< its root mean square: for scales that each token has of its own
-    Max  ///< its largest magnitude: for one scale that has to hold all tokens
+    Max, ///< its largest magnitude: for one scale that has to hold all tokens
+    Both ///< activations: the geometric mean of both; weights: root mean
+         ///< squares
   };
   Method method = Method::SmoothQuant;
-  Measure measure = Measure::RMS;
+  Measure measure = Measure::Both;
   /// SmoothQuant: the migration strength, 0 to 1; if there is none, the best
   /// one for each activation is searched (by Measure::Max).
   std::optional<double> strength = 0.5;
@@ -75,6 +77,10 @@ struct Smoothing {
   /// model runs, while it is quantized; else it is left alone.
   bool multiply = false;
 };
+
+/// As recipes and the pass's option spell it: both, rms, max.
+std::optional<Smoothing::Measure> parseMeasure(llvm::StringRef text);
+llvm::StringRef toString(Smoothing::Measure measure);
 
 /// How calibration finds the one scale that an activation has.
 struct StaticActivations {

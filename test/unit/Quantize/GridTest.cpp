@@ -89,6 +89,29 @@ TEST(Grid, MseSearchIsLLMCompressors) {
     EXPECT_EQ(params[i].scale, scales[i]) << i;
 }
 
+TEST(Grid, RowsShareParameters) {
+  constexpr int64_t n = 5, k = 12, rows = 2;
+  auto w = randomNormal(n * k, 7);
+  auto importance = randomNormal(k, 8);
+  for (float &value : importance)
+    value = std::exp(value);
+  IntGrid grid(4, 8);
+  FitOptions options = FitOptions::leastSquaresSearch();
+  auto params = cantFail(fitGroups(w, n, k, grid, options, importance, rows));
+  for (int64_t row = 0; row < n; ++row)
+    for (int64_t group = 0; group < 2; ++group) {
+      std::vector<float> values, weights;
+      for (int64_t r = row / rows * rows;
+           r < std::min(n, row / rows * rows + rows); ++r)
+        for (int64_t i = group * 8; i < std::min(k, group * 8 + 8); ++i) {
+          values.push_back(w[r * k + i]);
+          weights.push_back(importance[i]);
+        }
+      EXPECT_EQ(params[row * 2 + group].scale,
+                grid.fit(values, weights, options).scale);
+    }
+}
+
 // The search against trying far more parameters than it does.
 TEST(Grid, ThoroughSearchIsNearTheBest) {
   FitOptions options = FitOptions::leastSquaresSearch();

@@ -81,6 +81,9 @@ TEST(Recipe, BuiltInNames) {
       {"w8a8", "#qt.int<8, channel> with #qt.int<8, token>"},
       {"int8", "#qt.int<8, channel> with auto"},
       {"int2", "#qt.int<2, channel> with auto"},
+      {"int8-a32", "#qt.int<8, channel> with float"},
+      {"w4a16-g32-asym-a32",
+       "#qt.int<4, group = 32, scale = f16, zero = i4> with float"},
       {"int4-g32", "#qt.int<4, group = 32, scale = f16> with auto"},
       {"int3-g128-asym",
        "#qt.int<3, group = 128, scale = f16, zero = i3> with auto"},
@@ -177,7 +180,7 @@ TEST(Recipe, MethodsBehindFormats) {
             "#qt.int<4, group = 128, scale = f16>");
   // Eight bits have room for the extremes.
   Recipe smooth = load("w8a8-smoothquant-gptq");
-  EXPECT_EQ(smooth.smoothing->measure, Smoothing::Measure::RMS);
+  EXPECT_EQ(smooth.smoothing->measure, Smoothing::Measure::Both);
   EXPECT_EQ(smooth.smoothing->strength, 0.5);
   EXPECT_EQ(smooth.rules[0].rounding.range, Rounding::Range::Extremes);
   Recipe fixed = load("w8a8-static-smoothquant");
@@ -230,6 +233,8 @@ TEST(Recipe, RoundingAndSmoothing) {
        "FILE:1: measure, strength and multiply belong to method: smoothquant"},
       {"{}", "{strength: search}",
        "FILE:1: strength: search goes with measure: max"},
+      {"{}", "{measure: mean}",
+       "FILE:1: measure 'mean' is none of both, rms, max"},
       {"{}", "{alpha: 0.5}", "FILE:1: unknown key 'alpha'"},
   };
   for (auto &[rounding, smoothing, error] : bad)

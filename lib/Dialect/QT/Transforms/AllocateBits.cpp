@@ -262,7 +262,7 @@ AllocateBitsPass::measureWeight(Layer &layer,
     // Each layer by itself: none before it is rounded.
     rounding.correction = 0;
     // Where rows share scales, no row can be rounded without the others.
-    bool sample = !some.empty() && !candidate.scheme.sharesScales();
+    bool sample = !some.empty() && candidate.scheme.getRowsPerScale(n) == 1;
     const std::vector<float> &original = sample ? some : all;
     int64_t rows = original.size() / k;
     auto rounded = roundWeight(candidate.scheme, rounding, original, rows, k,

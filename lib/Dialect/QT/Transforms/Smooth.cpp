@@ -43,6 +43,7 @@ private:
 
   std::shared_ptr<CalibrationProvider> provider;
   RecipeSchemes rules;
+  Smoothing::Measure kind = Smoothing::Measure::Both;
 };
 
 } // namespace
@@ -54,13 +55,16 @@ llvm::Expected<std::vector<float>> SmoothPass::choose(SmoothingInput &input) {
   const ActivationStatistics &seen = input.statistics;
   int64_t k = input.site.getChannels();
   std::vector<float> reach;
-  if (measure == "rms") {
-    for (float square : getDiagonal(seen.hessian, k))
-      reach.push_back(std::sqrt(square));
-    return smoothFactors(reach, columnRms(grids.weights, k), strength);
-  }
   for (int64_t channel = 0; channel < k; ++channel)
     reach.push_back(seen.absMax(channel));
+  if (kind != Smoothing::Measure::Max) {
+    for (auto [size, square] :
+         llvm::zip_equal(reach, getDiagonal(seen.hessian, k))) {
+      float rms = std::sqrt(square);
+      size = kind == Smoothing::Measure::RMS ? rms : std::sqrt(rms * size);
+    }
+    return smoothFactors(reach, columnRms(grids.weights, k), strength);
+  }
   if (strength >= 0)
     return smoothFactors(reach, columnAbsmax(grids.weights, k), strength);
 
@@ -86,16 +90,23 @@ void SmoothPass::runOnOperation() {
               "qt-smooth needs statistics of activations: calibration=FILE");
     return signalPassFailure();
   }
-  if (measure != "rms" && measure != "max") {
+  if (auto parsed = parseMeasure(measure)) {
+    kind = *parsed;
+  } else {
     emitError(getOperation().getLoc(), "measure '")
-        << measure << "' is neither rms nor max";
+        << measure << "' is none of both, rms, max";
+    return signalPassFailure();
+  }
+  if (strength < 0 && kind != Smoothing::Measure::Max) {
+    emitError(getOperation().getLoc(),
+              "a strength is searched by measure=max only");
     return signalPassFailure();
   }
   if (failed(rules.load(getOperation(), recipe)))
     return signalPassFailure();
   StatisticsContent content = StatisticsContent::none();
   content.range = true;
-  content.hessian = strength < 0 || measure == "rms";
+  content.hessian = strength < 0 || kind != Smoothing::Measure::Max;
   auto statistics = provider->create(getOperation(), content);
   if (!statistics) {
     emitError(getOperation().getLoc(), llvm::toString(statistics.takeError()));

@@ -40,27 +40,6 @@ static llvm::Error readBack(QuantSchemeInterface scheme, int64_t n, int64_t k,
   return llvm::Error::success();
 }
 
-/// The scales that a scheme whose rows share them chooses itself.
-static llvm::Expected<std::vector<GroupParams>>
-sharedParams(QuantSchemeInterface scheme, ArrayRef<float> values, int64_t n,
-             int64_t k) {
-  if (scheme.getLaneForm(k).hasMinimum)
-    return llvm::createStringError(
-        "zero points that rows share can only be rounded to");
-  std::vector<std::vector<uint8_t>> parts(
-      scheme.getStorageParts({n, k}).size());
-  if (llvm::Error error = scheme.quantizeMatrix(values, n, k, parts))
-    return std::move(error);
-  SmallVector<ArrayRef<uint8_t>> bytes(parts.begin(), parts.end());
-  UnpackedRows rows;
-  if (llvm::Error error = scheme.unpackRows(bytes, n, k, 0, n, rows))
-    return std::move(error);
-  std::vector<GroupParams> params;
-  for (float scale : rows.scales)
-    params.push_back({scale, 0});
-  return params;
-}
-
 //===----------------------------------------------------------------------===//
 // GPTQ
 //===----------------------------------------------------------------------===//
@@ -190,8 +169,8 @@ quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
                          : FitOptions::leastSquaresSearch();
     GridMatrix matrix;
     std::vector<GroupParams> shared;
-    if (scheme.sharesScales()) {
-      auto params = sharedParams(scheme, values, n, k);
+    if (int64_t rows = scheme.getRowsPerScale(n); rows > 1) {
+      auto params = fitGroups(values, n, k, *grid, fit, {}, rows);
       if (!params)
         return params.takeError();
       shared = std::move(*params);

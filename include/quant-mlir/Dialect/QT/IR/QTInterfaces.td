@@ -66,10 +66,9 @@ def QuantSchemeInterface : AttrInterface<"QuantSchemeInterface"> {
       (ins "int64_t":$k), /*methodBody=*/"",
       /*defaultImplementation=*/"return nullptr;">,
     InterfaceMethod<[{
-        True if rows share scales. Such scales are those that `quantizeMatrix`
-        chooses; an algorithm takes them as they are.
-      }], "bool", "sharesScales", (ins), /*methodBody=*/"",
-      /*defaultImplementation=*/"return false;">,
+        How many rows of `n` share their scales; the last ones may be fewer.
+      }], "int64_t", "getRowsPerScale", (ins "int64_t":$n), /*methodBody=*/"",
+      /*defaultImplementation=*/"return 1;">,
     InterfaceMethod<[{
         Stores codes that something else has chosen (GPTQ) into the storage
         parts, which are resized by the callee: the inverse of `unpackRows`. A

@@ -99,9 +99,11 @@ def SmoothPass : Pass<"qt-smooth", "::mlir::ModuleOp"> {
 
     `measure` says what |x[k]| and |w[:, k]| are. `max`, the largest magnitudes,
     is the paper's and right for one static scale. `rms`, root mean squares, is
-    better where each token has a scale of its own: with strength 0.5 it is the s
-    that makes the product of both norms, and with it the expected error of the
-    results, least.
+    better where each token has a scale of its own and outliers stay in their
+    channels: with strength 0.5 it is the s that makes the product of both norms,
+    and with it the expected error of the results, least. `both`, for |x[k]| the
+    geometric mean of the two and for |w[:, k]| root mean squares, is as good for
+    those and better where outliers come and go (encoders).
 
     With a negative strength, the one of 0, 0.05, ..., 1 is taken that rounds
     weights and activations to the recipe's formats with the least error of the
@@ -125,8 +127,8 @@ def SmoothPass : Pass<"qt-smooth", "::mlir::ModuleOp"> {
     Option<"strength", "strength", "double", "0.5",
            "0: outliers stay in the activations, 1: all go to the weights; "
            "searched if negative">,
-    Option<"measure", "measure", "std::string", "\"rms\"",
-           "How large a channel is: rms or max">,
+    Option<"measure", "measure", "std::string", "\"both\"",
+           "How large a channel is: both, rms or max">,
     Option<"multiply", "multiply", "bool", "false",
            "Divide when the program runs what nothing folds into">,
   ];

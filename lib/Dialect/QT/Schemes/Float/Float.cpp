@@ -333,9 +333,8 @@ llvm::Error FloatSchemeAttr::quantizeMatrix(
   return llvm::Error::success();
 }
 
-bool FloatSchemeAttr::sharesScales() const {
-  return getGranularity() == Granularity::Tensor ||
-         getGranularity() == Granularity::Block;
+int64_t FloatSchemeAttr::getRowsPerScale(int64_t n) const {
+  return isPlain(*this) ? 1 : formatOf(*this).rows(n);
 }
 
 std::unique_ptr<Grid> FloatSchemeAttr::makeGrid(int64_t) const {

@@ -3,7 +3,7 @@ include "quant-mlir/Dialect/QT/IR/QTAttrBase.td"
 
 def QT_FloatSchemeAttr : QT_SchemeAttr<"FloatScheme", "float",
                                        ["decodeLane", "emitQuantize", "makeGrid",
-                                        "sharesScales", "storeCodes"]> {
+                                        "getRowsPerScale", "storeCodes"]> {
   let summary = "Floats: plain ones of 16 and 32 bits, scaled ones of 8 and 4";
   let description = [{
     `#qt.float<f32>`, `#qt.float<f16>`, `#qt.float<bf16>`: every value rounded to

@@ -222,8 +222,8 @@ IntAttr::quantizeMatrix(ArrayRef<float> values, int64_t n, int64_t k,
   return llvm::Error::success();
 }
 
-bool IntAttr::sharesScales() const {
-  return getGranularity() == Granularity::Tensor;
+int64_t IntAttr::getRowsPerScale(int64_t n) const {
+  return getGranularity() == Granularity::Tensor ? n : 1;
 }
 
 std::unique_ptr<Grid> IntAttr::makeGrid(int64_t) const {

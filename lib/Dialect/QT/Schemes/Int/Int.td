@@ -2,7 +2,7 @@
 include "quant-mlir/Dialect/QT/IR/QTAttrBase.td"
 
 def QT_IntAttr : QT_SchemeAttr<"Int", "int", ["emitQuantize", "makeGrid",
-                                         "sharesScales", "storeCodes"]> {
+                                         "getRowsPerScale", "storeCodes"]> {
   let summary = "Uniform integers of 2 to 8 bits";
   let description = [{
     `#qt.int<BITS, GRANULARITY[, scale = TYPE][, zero = iBITS]>`
