@@ -72,6 +72,8 @@ void quantmlir::buildKernelPipeline(OpPassManager &pm,
   function.addPass(createCanonicalizerPass());
   pm.addPass(bufferization::createOneShotBufferizePass());
   pm.addNestedPass<func::FuncOp>(createCanonicalizerPass());
+  if (options.resultsToArguments)
+    pm.addNestedPass<func::FuncOp>(cpu::createKernelResultsToArgumentsPass());
   pm.addNestedPass<func::FuncOp>(cpu::createKernelPlanWorkspacePass());
   pm.addPass(cpu::createKernelDistributePass());
 }

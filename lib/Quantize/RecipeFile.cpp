@@ -15,7 +15,7 @@
 // silently dropped would only be noticed by the quality of the model.
 
 #include "RecipeFile.h"
-#include "YAMLReader.h"
+#include "quant-mlir/Quantize/YAMLReader.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/Errc.h"

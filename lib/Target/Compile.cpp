@@ -80,10 +80,10 @@ static void dropOwnAttributes(ModuleOp module) {
           function.removeArgAttr(i, attr.getName());
 }
 
-llvm::Expected<std::string>
-quantmlir::compileToObject(ModuleOp module, ModelInfo &model,
-                           const CodegenCPUOptions &codegen,
-                           const cpu::CPUTarget &target) {
+llvm::Expected<std::unique_ptr<llvm::Module>>
+quantmlir::lowerToLLVM(ModuleOp module, ModelInfo &model,
+                       const CodegenCPUOptions &codegen,
+                       llvm::LLVMContext &context) {
   if (llvm::Error error = runPipeline(
           module, [&](PassManager &pm) { buildKernelPipeline(pm, codegen); },
           "codegen-cpu"))
@@ -95,13 +95,23 @@ quantmlir::compileToObject(ModuleOp module, ModelInfo &model,
     return std::move(error);
 
   dropOwnAttributes(module);
-  llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> translated =
       translateModuleToLLVMIR(module, context, model.name);
   if (!translated)
     return llvm::createStringError("translation to LLVM IR failed");
-  emitDescriptor(*translated, model);
-  return emitObject(*translated, target);
+  return std::move(translated);
+}
+
+llvm::Expected<std::string>
+quantmlir::compileToObject(ModuleOp module, ModelInfo &model,
+                           const CodegenCPUOptions &codegen,
+                           const cpu::CPUTarget &target) {
+  llvm::LLVMContext context;
+  auto lowered = lowerToLLVM(module, model, codegen, context);
+  if (!lowered)
+    return lowered.takeError();
+  emitDescriptor(**lowered, model);
+  return emitObject(**lowered, target);
 }
 
 llvm::Error quantmlir::compileModel(ModuleOp module,

@@ -10,6 +10,7 @@
 #include "llvm/Support/JSON.h"
 
 namespace llvm {
+class LLVMContext;
 class Module;
 } // namespace llvm
 
@@ -19,7 +20,9 @@ struct CodegenCPUOptions;
 
 /// An argument or result of a function that the runtime calls.
 struct FunctionValue {
-  std::string role; ///< "result", "input", or the argument's kernel.role
+  /// "result", "input", the argument's kernel.role, or in a library of kernels
+  /// "unused".
+  std::string role;
   std::string name;
   mlir::Type type; ///< a MemRefType, index, or LLVM pointer
 };
@@ -69,6 +72,15 @@ void emitDescriptor(llvm::Module &module, const ModelInfo &model);
 llvm::Expected<std::string> emitObject(llvm::Module &module,
                                        const cpu::CPUTarget &target);
 
+/// Adds for each function what C calls: NAME_function with a pointer for each
+/// buffer, numbers by value, and a qm_team. Nothing else stays visible.
+void emitKernelEntries(llvm::Module &module, const ModelInfo &library);
+
+/// Stage "codegen-cpu". Fills in `model.functions`. The module is changed.
+llvm::Expected<std::unique_ptr<llvm::Module>>
+lowerToLLVM(mlir::ModuleOp module, ModelInfo &model,
+            const CodegenCPUOptions &codegen, llvm::LLVMContext &context);
+
 /// Stage "codegen-cpu" and everything after it, up to the bytes of an object
 /// file. Fills in `model.functions`. The module is changed.
 llvm::Expected<std::string> compileToObject(mlir::ModuleOp module,
@@ -78,6 +90,21 @@ llvm::Expected<std::string> compileToObject(mlir::ModuleOp module,
 
 /// The text of NAME.h.
 std::string makeHeader(const ModelInfo &model, llvm::StringRef target);
+
+/// A kernel of a library, for its header.
+struct KernelInfo {
+  FunctionInfo function;
+  /// The packed weight; no type if there is none.
+  mlir::Type weight;
+};
+
+/// The text of NAME.h for a library of kernels.
+std::string makeKernelHeader(llvm::StringRef name, llvm::StringRef target,
+                             int64_t rows, llvm::ArrayRef<KernelInfo> kernels);
+
+/// The C parameters of a function of kernels, in order: `type name`.
+llvm::SmallVector<std::pair<std::string, std::string>>
+kernelParameters(const FunctionInfo &function);
 
 /// The content of NAME.json.
 llvm::json::Object makeManifest(const ModelInfo &model,

@@ -12,6 +12,7 @@
 #include "quant-mlir/Pipelines/Pipelines.h"
 #include "quant-mlir/Quantize/Recipe.h"
 #include "quant-mlir/Target/Compile.h"
+#include "quant-mlir/Target/KernelLibrary.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
@@ -27,6 +28,10 @@ static cl::opt<std::string>
     input(cl::Positional, cl::value_desc("MODEL"),
           cl::desc("a .gguf file, a Hugging Face folder or an .mlir file"),
           cl::cat(category));
+static cl::opt<std::string>
+    kernelList("kernels", cl::value_desc("LIST.yaml"),
+               cl::desc("instead of a MODEL: kernels to compile by themselves"),
+               cl::cat(category));
 static cl::opt<std::string> folder("o", cl::value_desc("DIR"),
                                    cl::desc("folder to write"),
                                    cl::cat(category));
@@ -121,6 +126,31 @@ static llvm::Error quantize(ModuleOp module, StringRef weightsFolder) {
   return llvm::Error::success();
 }
 
+/// The kernels of a list instead of a model.
+static llvm::Error runKernels(const char *program) {
+  if (llvm::Error error = cpu::parseCPUTarget(target).takeError())
+    return error;
+  llvm::Expected<OutputFolder> output = OutputFolder::create(folder);
+  if (!output)
+    return output.takeError();
+  DialectRegistry registry;
+  registerAllDialects(registry);
+  MLIRContext context(registry);
+  FirstError diagnostics(&context, kernelList);
+  CompileOptions options;
+  options.folder = output->path().str();
+  options.target = target;
+  options.batch = batch;
+  options.name = name.empty() ? "kernels" : name.getValue();
+  options.runtimeFolder = findRuntime(program);
+  auto module = readKernelList(kernelList, &context, options.batch);
+  if (!module)
+    return diagnostics.explain(module.takeError());
+  if (llvm::Error error = compileKernels(**module, options))
+    return diagnostics.explain(std::move(error));
+  return diagnostics.explain(output->commit());
+}
+
 static llvm::Error run(const char *program) {
   if (llvm::Error error = checkOptions())
     return error;
@@ -171,8 +201,9 @@ int main(int argc, char **argv) {
                     "quant-mlir compiler: a model becomes an object, a header "
                     "and packed weights\n"))
     return 2;
-  if (input.empty() || folder.empty())
-    return usageError("quantc", "a MODEL and -o DIR are needed");
+  if (input.empty() == kernelList.empty() || folder.empty())
+    return usageError("quantc",
+                      "a MODEL or --kernels LIST, and -o DIR are needed");
   if (!name.empty() && !isIdentifier(name))
     return usageError("quantc", "--name '" + name + "' is not an identifier");
   if (!tokens.empty() && !calibration.empty())
@@ -183,5 +214,6 @@ int main(int argc, char **argv) {
   if (batch < 16 || batch > 4096 || batch % 16 != 0)
     return usageError("quantc", "--batch " + llvm::Twine(batch) +
                                     " is not a multiple of 16 up to 4096");
-  return finish("quantc", run(argv[0]));
+  return finish("quantc",
+                kernelList.empty() ? run(argv[0]) : runKernels(argv[0]));
 }

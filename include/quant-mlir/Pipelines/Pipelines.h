@@ -79,6 +79,10 @@ struct CodegenCPUOptions : mlir::PassPipelineOptions<CodegenCPUOptions> {
       llvm::cl::desc("Bound of dynamic dimensions: tokens per call, a multiple "
                      "of 16"),
       llvm::cl::init(128)};
+  Option<bool> resultsToArguments{
+      *this, "results-to-arguments",
+      llvm::cl::desc("The caller says where results go"),
+      llvm::cl::init(false)};
 };
 void buildCodegenCPUPipeline(mlir::OpPassManager &pm,
                              const CodegenCPUOptions &options);

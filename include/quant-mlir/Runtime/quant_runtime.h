@@ -209,6 +209,64 @@ qm_status qm_session_run(qm_session *session, const char *function,
                          qm_tensor *results, uint32_t num_results);
 
 /*===----------------------------------------------------------------------===*
+ * Kernels without a model: quantc --kernels
+ *===----------------------------------------------------------------------===*/
+
+/* A kernel is run by a team: each of `threads` threads calls it with the same
+ * arguments, a qm_team that says which of them it is, and one barrier for all.
+ * A kernel waits inside where it has to, and returns when this thread's part is
+ * done: only after qm_barrier(team.barrier, team.threads) may a thread read
+ * what others have written. NULL instead of a team: one thread does all. */
+typedef struct {
+#ifdef __cplusplus
+  alignas(64) uint32_t words[32];
+#else
+  _Alignas(64) uint32_t words[32];
+#endif
+} qm_barrier_memory; /* zero before its first use */
+
+typedef struct {
+  int64_t thread;  /* 0 to threads - 1 */
+  int64_t threads; /* 1 or more */
+  void *barrier;   /* a qm_barrier_memory */
+} qm_team;
+
+/* How a packed weight [n][k] lies in memory. quantc writes one for each kernel;
+ * what it means in detail is a matter between the compiler and this runtime. */
+typedef struct {
+  int64_t n, k;
+  int64_t lanes, vectors; /* their product: rows of a panel */
+  int64_t group;          /* values of a row whose codes lie together */
+  int64_t scale_group;    /* values of a row that share a scale */
+  int64_t group_bytes, panel_bytes;
+  int64_t scale_offset, minimum_offset; /* 0: the format has none */
+  uint32_t code_bits;   /* of an integer code; 0: numbers are stored as given */
+  uint32_t code_bytes;  /* of a number in `codes`; 1 for integer codes */
+  uint32_t scale_dtype; /* a qm_dtype */
+  uint32_t minimum_dtype;
+  float scale_factor; /* scales are multiplied by it as they are packed */
+} qm_panels;
+
+/* Bytes of a packed weight. */
+static inline int64_t qm_packed_bytes(const qm_panels *layout) {
+  int64_t rows = layout->lanes * layout->vectors;
+  return (layout->n + rows - 1) / rows * layout->panel_bytes;
+}
+
+/* Packs a weight for a kernel: w[n][k] = scale * (code - offset) + minimum,
+ * offset as the kernel's header says, or scale * number for floats.
+ * codes: [n][k], a byte each, or floats in their type; scales and minimums:
+ * [n][ceil(k / scale_group)], NULL if the format has none. */
+qm_status qm_pack_weight(const qm_panels *layout, const void *codes,
+                         const float *scales, const float *minimums,
+                         void *packed);
+
+/* The same for one panel, of which `count` rows exist. Cannot fail. */
+void qm_pack_panel(const qm_panels *layout, const void *codes,
+                   const float *scales, const float *minimums, int64_t count,
+                   void *packed);
+
+/*===----------------------------------------------------------------------===*
  * Called by generated code
  *===----------------------------------------------------------------------===*/
 

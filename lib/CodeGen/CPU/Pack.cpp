@@ -208,6 +208,10 @@ LogicalResult PackPass::layOutActivations() {
           group = llvm::alignTo(k, sums);
         stride = llvm::alignTo(llvm::alignTo(k, std::max(group, sums)),
                                rowAlignment);
+        // The rows of a tile would share the few lines that a cache has for
+        // addresses a multiple of 4 KiB apart.
+        if (stride % 1024 == 0)
+          stride += rowAlignment;
       }
       auto packed =
           type.withLayout(RowsAttr::get(&getContext(), stride, group, sums));

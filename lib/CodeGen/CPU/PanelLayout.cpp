@@ -75,6 +75,7 @@ PanelLayout::Position PanelLayout::position(int64_t row, int64_t col,
           unsigned(word % wordsPerRegister(width)) * width};
 }
 
+/// The bits of a float of type `type`, which holds it.
 static void storeFloat(uint8_t *target, float value, FloatType type) {
   if (std::optional<SmallFloat> small = getSmallFloat(type)) {
     *target = f32ToSmallFloat(*small, value);
@@ -88,44 +89,44 @@ static void storeFloat(uint8_t *target, float value, FloatType type) {
   std::memcpy(target, &half, 2);
 }
 
+static qm_dtype runtimeType(FloatType type) {
+  return !type || type.isF32() ? QM_F32 : type.isF16() ? QM_F16 : QM_BF16;
+}
+
+qm_panels PanelLayout::forRuntime() const {
+  qm_panels panels = {};
+  panels.n = n;
+  panels.k = k;
+  panels.lanes = lanes;
+  panels.vectors = vectors;
+  panels.group = group;
+  panels.scale_group = form.group;
+  panels.group_bytes = groupBytes;
+  panels.panel_bytes = panelBytes;
+  panels.scale_offset = form.scaleType ? scaleOffset() : 0;
+  panels.minimum_offset = form.hasMinimum ? minimumOffset() : 0;
+  bool isFloat = form.kind == LaneForm::Kind::Float;
+  panels.code_bits = isFloat ? 0 : form.codeBits;
+  panels.code_bytes = isFloat ? form.floatType.getIntOrFloatBitWidth() / 8 : 1;
+  panels.scale_dtype = runtimeType(form.scaleType);
+  panels.minimum_dtype = runtimeType(form.minimumType);
+  panels.scale_factor = scaleFactor;
+  return panels;
+}
+
 void PanelLayout::packPanel(int64_t panel, const UnpackedRows &rows,
                             MutableArrayRef<uint8_t> target) const {
-  std::fill(target.begin(), target.end(), 0);
-  int64_t first = panel * panelRows;
-  int64_t count = std::min(panelRows, n - first);
-
-  if (form.kind == LaneForm::Kind::Float) {
-    int64_t bytes = form.floatType.getIntOrFloatBitWidth() / 8;
-    for (int64_t row = 0; row < count; ++row)
-      for (int64_t col = 0; col < k; ++col)
-        storeFloat(target.data() + col / group * groupBytes +
-                       (col % group * panelRows + row) * bytes,
-                   rows.values[row * k + col], form.floatType);
-    if (!form.scaleType)
-      return;
+  qm_panels panels = forRuntime();
+  int64_t count = std::min(panelRows, n - panel * panelRows);
+  std::vector<uint8_t> floats;
+  if (!panels.code_bits) {
+    floats.resize(count * k * panels.code_bytes);
+    for (int64_t i = 0; i < count * k; ++i)
+      storeFloat(floats.data() + i * panels.code_bytes, rows.values[i],
+                 form.floatType);
   }
-
-  for (auto [plane, width] : llvm::enumerate(planes)) {
-    unsigned shift = planeShift(plane), mask = (1u << width) - 1;
-    for (int64_t row = 0; row < count; ++row)
-      for (int64_t col = 0; col < k; ++col) {
-        Position at = position(row, col, plane);
-        unsigned bits = rows.codes[row * k + col] >> shift & mask;
-        target[at.byte] |= bits << at.shift;
-      }
-  }
-  int64_t scaleGroups = llvm::divideCeil(k, form.group);
-  int64_t scaleWidth = form.scaleType.getIntOrFloatBitWidth() / 8;
-  for (int64_t g = 0; g < (groupScales ? numGroups : 1); ++g)
-    for (int64_t row = 0; row < count; ++row) {
-      // Several groups may share a scale of the scheme.
-      int64_t stored = row * scaleGroups + g * group / form.group;
-      uint8_t *base = target.data() + g * groupBytes;
-      storeFloat(base + scaleOffset() + row * scaleWidth,
-                 rows.scales[stored] * scaleFactor, form.scaleType);
-      if (form.hasMinimum)
-        storeFloat(base + minimumOffset() +
-                       row * form.minimumType.getIntOrFloatBitWidth() / 8,
-                   rows.minimums[stored], form.minimumType);
-    }
+  qm_pack_panel(&panels, panels.code_bits ? rows.codes.data() : floats.data(),
+                form.scaleType ? rows.scales.data() : nullptr,
+                form.hasMinimum ? rows.minimums.data() : nullptr, count,
+                target.data());
 }

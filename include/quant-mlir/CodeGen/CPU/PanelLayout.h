@@ -30,6 +30,7 @@
 // codes if the floats have some.
 
 #include "quant-mlir/Dialect/QT/IR/QT.h"
+#include "quant-mlir/Runtime/quant_runtime.h"
 
 namespace quantmlir::cpu {
 
@@ -83,6 +84,8 @@ struct PanelLayout {
   };
   Position position(int64_t row, int64_t col, unsigned plane) const;
 
+  /// The same for the runtime, which packs.
+  qm_panels forRuntime() const;
   /// Packs rows `panel * panelRows` and on, of which `rows` holds those that
   /// exist, into `target` (panelBytes long).
   void packPanel(int64_t panel, const qt::UnpackedRows &rows,

@@ -55,6 +55,21 @@ def ConvertToKernelPass : Pass<"convert-to-kernel", "::mlir::ModuleOp"> {
   ];
 }
 
+def KernelResultsToArgumentsPass
+    : Pass<"kernel-results-to-arguments", "::mlir::func::FuncOp"> {
+  let summary = "Let the caller say where results go";
+  let description = [{
+    Each result becomes an argument (`kernel.role = "output"`) in front of the
+    weights, and what was allocated for it is gone: for kernels that an
+    application calls by themselves.
+
+    Before:   every result is a buffer that the function allocates.
+    After:    no results.
+    Numerics: unchanged.
+    Example:  test/CodeGen/CPU/results-to-arguments.mlir
+  }];
+}
+
 def KernelPlanWorkspacePass : Pass<"kernel-plan-workspace", "::mlir::func::FuncOp"> {
   let summary = "Give every buffer a place in one workspace";
   let description = [{

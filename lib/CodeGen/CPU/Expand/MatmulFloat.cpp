@@ -240,6 +240,7 @@ MatmulTiling::Tile MatmulFloatEmitter::tile(int64_t rows, Value row,
                                             Value panel) {
   // Enough additions under way to hide that each takes four cycles.
   constexpr int64_t underWay = 8;
+  reader.setPrefetching(rows > 1);
   accumulators = rows * layout.vectors;
   chains = 1;
   while (chains < 4 && accumulators * chains < underWay)

@@ -129,6 +129,7 @@ MatmulTiling::Tile MatmulIntEmitter::integerSums(int64_t rows, Value row,
 MatmulTiling::Tile MatmulIntEmitter::tile(int64_t rows, Value row,
                                           Value panel) {
   const qt::LaneForm &form = layout.form;
+  reader.setPrefetching(rows > 1);
   // Activation scales may be shared by several of the panel's groups, or the
   // other way round; the panel's groups are the smaller.
   int64_t perScale = rowScales ? 1 : int64_t(op.getGroup()) / layout.group;

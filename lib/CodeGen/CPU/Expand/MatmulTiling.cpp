@@ -10,10 +10,14 @@ void MatmulTiling::emit(int64_t tileRows, TileBody body) {
   b.splitLoop(b.index(layout.numPanels), [&](Value panel) {
     Value n = b.mul(panel, layout.panelRows);
     Value bytes = b.add(offset, b.mul(panel, layout.panelBytes));
-    // Full tiles first, then what is left in tiles of half the size and so on
+    // Full tiles first, then what is left in tiles of a power of two and so on
     // down to single rows, which is all there is when one token is decoded.
+    SmallVector<int64_t> counts = {tileRows};
+    for (int64_t count = int64_t(llvm::PowerOf2Ceil(tileRows)) / 2; count >= 1;
+         count /= 2)
+      counts.push_back(count);
     Value done = b.index(0);
-    for (int64_t count = tileRows; count >= 1; count /= 2) {
+    for (int64_t count : counts) {
       Value left = b.sub(rows, done);
       Value end = b.add(done, b.mul(b.div(left, count), count));
       b.loop(done, end, count,

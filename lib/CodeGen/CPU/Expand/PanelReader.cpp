@@ -120,6 +120,12 @@ qt::Lane RegisterEvaluator::lookup(ArrayRef<uint8_t> table, qt::Lane code) {
 //===----------------------------------------------------------------------===//
 
 Value PanelReader::load(VectorType type, Value at, int64_t plus) {
+  if (prefetches) {
+    // Into the second level: the first has no room for what comes so late.
+    Value ahead = b.add(at, plus + prefetchDistance);
+    memref::PrefetchOp::create(b, weights, ValueRange(ahead), /*isWrite=*/false,
+                               /*localityHint=*/2, /*isDataCache=*/true);
+  }
   return b.load(type, weights, b.add(at, plus));
 }
 

@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "quant-mlir/Dialect/QT/Transforms/ActivationScheme.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -13,8 +14,10 @@ using namespace quantmlir::qt;
 /// Values per scale of an activation, where the recipe leaves it to us.
 static constexpr int64_t activationGroup = 32;
 
-/// What "auto" means beside integer weights.
-static std::string groupedScheme(const LaneForm &weights, int64_t k) {
+std::string quantmlir::qt::chooseActivationScheme(const LaneForm &weights,
+                                                  int64_t k) {
+  if (weights.kind == LaneForm::Kind::Float)
+    return "float";
   // Kernels sum up to the smaller group, which must divide the larger one.
   bool divides = weights.group == k || weights.group % activationGroup == 0 ||
                  activationGroup % weights.group == 0;
@@ -34,11 +37,10 @@ Value ActivationQuantizer::quantize(OpBuilder &builder,
   int64_t k = type.getShape().back();
   LaneForm form = weights.getLaneForm(k);
   RecipeText text = rule.activations;
-  if (text.text == "float" ||
-      (text.text == "auto" && form.kind == LaneForm::Kind::Float))
-    return x;
   if (text.text == "auto")
-    text.text = groupedScheme(form, k);
+    text.text = chooseActivationScheme(form, k);
+  if (text.text == "float")
+    return x;
   if (rule.staticActivations && scale.empty())
     text = rule.staticActivations->perToken;
   QuantSchemeInterface scheme = rules.parse(text);

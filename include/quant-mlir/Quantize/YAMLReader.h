@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef QUANT_MLIR_LIB_QUANTIZE_YAMLREADER_H
-#define QUANT_MLIR_LIB_QUANTIZE_YAMLREADER_H
+#ifndef QUANT_MLIR_QUANTIZE_YAMLREADER_H
+#define QUANT_MLIR_QUANTIZE_YAMLREADER_H
 
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringRef.h"
@@ -45,4 +45,4 @@ bool isNull(llvm::yaml::Node *node);
 
 } // namespace quantmlir
 
-#endif // QUANT_MLIR_LIB_QUANTIZE_YAMLREADER_H
+#endif // QUANT_MLIR_QUANTIZE_YAMLREADER_H

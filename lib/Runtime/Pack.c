@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+
+/* Numbers of a weight into the panels that kernels read: see PanelLayout.h for
+ * a picture. The compiler packs with this, too. */
+
+#include "Internal.h"
+
+#include <string.h>
+
+static uint16_t f16_of(float value) {
+  uint32_t bits, sign;
+  memcpy(&bits, &value, 4);
+  sign = bits >> 16 & 0x8000;
+  bits &= 0x7fffffff;
+  if (bits > 0x7f800000)
+    return (uint16_t)(sign | 0x7e00 | (bits >> 13 & 0x1ff)); /* NaN */
+  if (bits >= 0x47800000)
+    return (uint16_t)(sign | 0x7c00);
+  if (bits < 0x38800000) { /* subnormal: in units of 2^-24 */
+    float magnitude;
+    memcpy(&magnitude, &bits, 4);
+    magnitude += 0.5f; /* 2^-1 has its last bit at 2^-24: rounds to even */
+    memcpy(&bits, &magnitude, 4);
+    return (uint16_t)(sign | (bits - 0x3f000000));
+  }
+  bits += 0xfff + (bits >> 13 & 1); /* to nearest, ties to even */
+  return (uint16_t)(sign | (bits - 0x38000000) >> 13);
+}
+
+static uint16_t bf16_of(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, 4);
+  if ((bits & 0x7fffffff) > 0x7f800000)
+    return (uint16_t)(bits >> 16 | 0x40);
+  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static void store_number(uint8_t *target, float value, uint32_t dtype) {
+  uint16_t half;
+  if (dtype == QM_F32) {
+    memcpy(target, &value, 4);
+    return;
+  }
+  half = dtype == QM_F16 ? f16_of(value) : bf16_of(value);
+  memcpy(target, &half, 2);
+}
+
+static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static int64_t width_of(uint32_t dtype) { return dtype == QM_F32 ? 4 : 2; }
+
+/* The codes of a group of one row; the group's codes start at `group`. */
+static void pack_codes(const qm_panels *layout, const uint8_t *codes,
+                       int64_t count, int64_t row, uint8_t *group) {
+  int64_t rows = layout->lanes * layout->vectors;
+  int64_t register_bytes = layout->lanes * 4;
+  int64_t words = layout->group / 4;
+  unsigned shift = 0;
+  /* Planes of 8, 4, 2 and 1 bits, lowest bits first. */
+  for (unsigned width = 8; width; width /= 2) {
+    if (!(layout->code_bits & width))
+      continue;
+    int64_t per_register = 8 / width;
+    unsigned mask = (1u << width) - 1;
+    for (int64_t k = 0; k < count; ++k) {
+      int64_t word = k / 4;
+      uint8_t *byte =
+          group +
+          (word / per_register * layout->vectors + row / layout->lanes) *
+              register_bytes +
+          row % layout->lanes * 4 + k % 4;
+      *byte |=
+          (uint8_t)((codes[k] >> shift & mask) << word % per_register * width);
+    }
+    shift += width;
+    group += divide_up(words, per_register) * rows * 4;
+  }
+}
+
+void qm_pack_panel(const qm_panels *layout, const void *codes,
+                   const float *scales, const float *minimums, int64_t count,
+                   void *packed) {
+  int64_t rows = layout->lanes * layout->vectors, k = layout->k;
+  int64_t groups = divide_up(k, layout->group);
+  int64_t scale_groups = divide_up(k, layout->scale_group);
+  int64_t width = layout->code_bytes;
+  uint8_t *panel = packed;
+  memset(panel, 0, layout->panel_bytes);
+  for (int64_t g = 0; g < groups; ++g) {
+    uint8_t *group = panel + g * layout->group_bytes;
+    int64_t first = g * layout->group;
+    int64_t length = k - first < layout->group ? k - first : layout->group;
+    for (int64_t row = 0; row < count; ++row) {
+      const uint8_t *from = (const uint8_t *)codes + (row * k + first) * width;
+      if (layout->code_bits) {
+        pack_codes(layout, from, length, row, group);
+        continue;
+      }
+      for (int64_t i = 0; i < length; ++i)
+        memcpy(group + (i * rows + row) * width, from + i * width, width);
+    }
+  }
+  if (!scales)
+    return;
+  /* Scales of its own in each group, or behind all of them. */
+  int per_group = layout->scale_group < k;
+  for (int64_t g = 0; g < (per_group ? groups : 1); ++g) {
+    uint8_t *base = panel + (per_group ? g * layout->group_bytes : 0);
+    /* Several groups may share a scale. */
+    int64_t from = g * layout->group / layout->scale_group;
+    for (int64_t row = 0; row < count; ++row) {
+      int64_t at = row * scale_groups + from;
+      store_number(base + layout->scale_offset +
+                       row * width_of(layout->scale_dtype),
+                   scales[at] * layout->scale_factor, layout->scale_dtype);
+      if (minimums)
+        store_number(base + layout->minimum_offset +
+                         row * width_of(layout->minimum_dtype),
+                     minimums[at], layout->minimum_dtype);
+    }
+  }
+}
+
+qm_status qm_pack_weight(const qm_panels *layout, const void *codes,
+                         const float *scales, const float *minimums,
+                         void *packed) {
+  if (!codes || !packed)
+    return qmi_fail(QM_INVALID, "no %s to pack", codes ? "memory" : "numbers");
+  if (!scales != !layout->scale_offset)
+    return qmi_fail(QM_INVALID, "the format has %sscales",
+                    layout->scale_offset ? "" : "no ");
+  if (!minimums != !layout->minimum_offset)
+    return qmi_fail(QM_INVALID, "the format has %sminimums",
+                    layout->minimum_offset ? "" : "no ");
+  int64_t rows = layout->lanes * layout->vectors;
+  int64_t scale_groups = divide_up(layout->k, layout->scale_group);
+  for (int64_t first = 0; first < layout->n; first += rows) {
+    int64_t left = layout->n - first;
+    qm_pack_panel(
+        layout, (const uint8_t *)codes + first * layout->k * layout->code_bytes,
+        scales ? scales + first * scale_groups : NULL,
+        minimums ? minimums + first * scale_groups : NULL,
+        left < rows ? left : rows,
+        (uint8_t *)packed + first / rows * layout->panel_bytes);
+  }
+  return QM_OK;
+}

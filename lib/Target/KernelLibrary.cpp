@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "quant-mlir/Target/KernelLibrary.h"
+#include "Target.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "quant-mlir/Dialect/QT/IR/QT.h"
+#include "quant-mlir/Import/WeightFile.h"
+#include "quant-mlir/Pipelines/Pipelines.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/Triple.h"
+
+using namespace mlir;
+using namespace quantmlir;
+
+/// The weight that each function reads. It is all that the function is given,
+/// so it lies at the front.
+static llvm::StringMap<Type> placeWeights(ModuleOp module) {
+  llvm::StringMap<Type> weights;
+  Builder builder(module.getContext());
+  for (auto weight : module.getOps<qt::WeightOp>())
+    weight.setOffsetAttr(builder.getI64IntegerAttr(0));
+  module.walk([&](qt::LoadOp load) {
+    auto function = load->getParentOfType<func::FuncOp>();
+    weights[function.getSymName()] = load.getType();
+  });
+  return weights;
+}
+
+/// Takes weights and workspaces that a function does not use from its C
+/// parameters.
+static void dropUnusedBytes(ModelInfo &library,
+                            const llvm::StringMap<Type> &weights) {
+  for (FunctionInfo &function : library.functions)
+    for (FunctionValue &value : function.values)
+      if ((value.role == "weights" && !weights.contains(function.name)) ||
+          (value.role == "workspace" && !function.workspaceBytes))
+        value.role = "unused";
+}
+
+llvm::Error quantmlir::compileKernels(ModuleOp module,
+                                      const CompileOptions &options) {
+  llvm::Expected<cpu::CPUTarget> target = cpu::parseCPUTarget(options.target);
+  if (!target)
+    return target.takeError();
+  if (std::error_code code = llvm::sys::fs::create_directories(options.folder))
+    return fileError(options.folder, "cannot be made: " + code.message());
+  PassManager pm(module.getContext());
+  PackOptions pack;
+  pack.target = options.target;
+  buildPackPipeline(pm, pack);
+  if (failed(pm.run(module)))
+    return llvm::createStringError("stage 'pack' failed");
+  llvm::StringMap<Type> weights = placeWeights(module);
+
+  CodegenCPUOptions codegen;
+  codegen.target = options.target;
+  codegen.batch = options.batch;
+  codegen.resultsToArguments = true;
+  ModelInfo library;
+  library.name = options.name;
+  llvm::LLVMContext context;
+  auto lowered = lowerToLLVM(module, library, codegen, context);
+  if (!lowered)
+    return lowered.takeError();
+  dropUnusedBytes(library, weights);
+  emitKernelEntries(**lowered, library);
+  llvm::Expected<std::string> object = emitObject(**lowered, *target);
+  if (!object)
+    return object.takeError();
+
+  auto runtimeHeader =
+      llvm::MemoryBuffer::getFile(options.runtimeFolder + "/quant_runtime.h");
+  if (!runtimeHeader)
+    return fileError(options.runtimeFolder + "/quant_runtime.h",
+                     runtimeHeader.getError().message());
+  SmallVector<KernelInfo> kernels;
+  for (const FunctionInfo &function : library.functions)
+    kernels.push_back({function, weights.lookup(function.name)});
+  std::string header =
+      makeKernelHeader(options.name, options.target, options.batch, kernels);
+  std::pair<std::string, StringRef> outputs[] = {
+      {options.name + ".o", *object},
+      {"quant_runtime.h", (*runtimeHeader)->getBuffer()},
+      {options.name + ".h", header}};
+  for (auto &[file, content] : outputs) {
+    llvm::SmallString<256> path(options.folder);
+    llvm::sys::path::append(path, file);
+    if (llvm::Error error = writeFile(path, content))
+      return error;
+  }
+  // Other architectures are for their own linkers.
+  llvm::Triple host(llvm::sys::getProcessTriple());
+  if (llvm::Triple(target->triple).getArch() != host.getArch())
+    return llvm::Error::success();
+  return linkLibraries(options);
+}
