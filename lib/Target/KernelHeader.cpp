@@ -16,7 +16,7 @@ static constexpr const char *opening =
  *
  * Matrices are row-major and without gaps, of at most @rows@ rows. Pointers are
  * aligned as their types ask, weights and workspaces to 64 bytes; a workspace
- * belongs to one call at a time. Nothing is allocated and nothing can fail.
+ * belongs to one call at a time, and may be NULL if it has 0 bytes. Nothing is allocated and nothing can fail.
  *
  * `team` says which thread of how many this is; all of them call. NULL: one
  * thread alone. See qm_team in quant_runtime.h.
@@ -100,9 +100,8 @@ static std::string describeKernel(StringRef library, const KernelInfo &kernel) {
   if (auto type = dyn_cast_or_null<qt::QuantTensorType>(kernel.weight))
     lines.push_back(describeWeight(cpu::PanelLayout(type)));
   text += llvm::join(lines, "\n * ") + " */\n";
-  if (function.workspaceBytes)
-    text += formatv("#define {0}_WORKSPACE_BYTES {1}\n", upper,
-                    function.workspaceBytes);
+  text += formatv("#define {0}_WORKSPACE_BYTES {1}\n", upper,
+                  function.workspaceBytes);
   if (auto type = dyn_cast_or_null<qt::QuantTensorType>(kernel.weight)) {
     cpu::PanelLayout layout(type);
     qm_panels panels = layout.forRuntime();

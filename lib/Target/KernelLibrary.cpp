@@ -32,14 +32,12 @@ static llvm::StringMap<Type> placeWeights(ModuleOp module) {
   return weights;
 }
 
-/// Takes weights and workspaces that a function does not use from its C
-/// parameters.
-static void dropUnusedBytes(ModelInfo &library,
-                            const llvm::StringMap<Type> &weights) {
+/// Takes the weights of a function that has none from its C parameters.
+static void dropUnusedWeights(ModelInfo &library,
+                              const llvm::StringMap<Type> &weights) {
   for (FunctionInfo &function : library.functions)
     for (FunctionValue &value : function.values)
-      if ((value.role == "weights" && !weights.contains(function.name)) ||
-          (value.role == "workspace" && !function.workspaceBytes))
+      if (value.role == "weights" && !weights.contains(function.name))
         value.role = "unused";
 }
 
@@ -68,7 +66,7 @@ llvm::Error quantmlir::compileKernels(ModuleOp module,
   auto lowered = lowerToLLVM(module, library, codegen, context);
   if (!lowered)
     return lowered.takeError();
-  dropUnusedBytes(library, weights);
+  dropUnusedWeights(library, weights);
   emitKernelEntries(**lowered, library);
   llvm::Expected<std::string> object = emitObject(**lowered, *target);
   if (!object)

@@ -85,10 +85,14 @@ class Library:
         return packed
 
     def call(self, kernel, *arguments, threads=1):
-        """Arrays by pointer, numbers as int64."""
+        """Arrays by pointer, numbers as int64, None as NULL."""
         function = self.c[f"lib_{kernel}"]
         values = [
-            ctypes.c_int64(a) if isinstance(a, int) else a.ctypes.data_as(ctypes.c_void_p)
+            a
+            if a is None
+            else ctypes.c_int64(a)
+            if isinstance(a, int)
+            else a.ctypes.data_as(ctypes.c_void_p)
             for a in arguments
         ]
         if threads == 1:
@@ -163,7 +167,7 @@ def test_attention_appends_and_attends(tmp_path):
         f" head_size: {size}, cache: float32}}}}\n",
         tmp_path,
     )
-    assert "workspace" not in library.header.split("lib_attend(")[1].split(")")[0]
+    assert "weights" not in library.header.split("lib_attend(")[1].split(")")[0]
     cache = aligned(2 * kv_heads * positions * size * 4)
     keys, values = np.zeros((2, 0, kv_heads, size), np.float32)
     for rows in (5, 1, 9):
@@ -172,7 +176,7 @@ def test_attention_appends_and_attends(tmp_path):
             for h in (heads, kv_heads, kv_heads)
         )
         out = np.empty((rows, heads * size), np.float32)
-        library.call("attend", rows, positions, q, k, v, out, cache, len(keys), threads=2)
+        library.call("attend", rows, positions, q, k, v, out, cache, len(keys), None, threads=2)
         first = len(keys)
         keys, values = np.concatenate([keys, k]), np.concatenate([values, v])
         for m in range(rows):

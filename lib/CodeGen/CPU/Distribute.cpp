@@ -314,6 +314,9 @@ func::FuncOp Distribute::kernelFunction(Operation *op) {
   known.setPrivate();
   // Each of a model's layers calls it: one copy is enough.
   known.setNoInline(true);
+  // Nor may LLVM make calls of memset and the like out of its loops: all that
+  // an object needs is qm_barrier.
+  known->setAttr("passthrough", builder.getStrArrayAttr({"no-builtins"}));
   Block *block = known.addEntryBlock();
   builder.setInsertionPointToStart(block);
   IRMapping mapping;

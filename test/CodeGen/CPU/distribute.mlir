@@ -16,7 +16,7 @@
 //  CHECK-NEXT: kernel.barrier
 //  CHECK-NEXT: call @[[OTHER:kernel_rms_norm_3]](%[[B]],
 //  CHECK-NEXT: return
-//       CHECK: func.func private @[[NORM]](%[[X:.+]]: memref<?x32xf32>, %[[GAIN:.+]]: memref<32xf32>, %[[A:.+]]: memref<?x32xf32>, %{{.*}}: index, %{{.*}}: index) attributes {no_inline}
+//       CHECK: func.func private @[[NORM]](%[[X:.+]]: memref<?x32xf32>, %[[GAIN:.+]]: memref<32xf32>, %[[A:.+]]: memref<?x32xf32>, %{{.*}}: index, %{{.*}}: index) attributes {no_inline, passthrough = ["no-builtins"]}
 //  CHECK-NEXT: kernel.rms_norm %[[X]], %[[GAIN]] into %[[A]] {eps = 1.000000e-05 : f64}
 //  CHECK-NEXT: return
 //       CHECK: func.func private @[[NEGATE]](

@@ -149,15 +149,25 @@ func.func @cache_write(%k: memref<?x32xf32>, %v: memref<?x32xf32>, %cache: memre
 // Causal: row r sees position + r + 1 keys. exp is a polynomial, not a call.
 // CHECK-LABEL: func.func @attention(
 //  CHECK-SAME: %{{[a-z0-9]+}}: memref<?x32xf32>, %{{[a-z0-9]+}}: memref<1x2x1x?x16xf16>, %{{[a-z0-9]+}}: index, %[[POSITION:[a-z0-9]+]]: index, %[[OUT:[a-z0-9]+]]: memref<?x32xf32>, %[[THREAD:[a-z0-9]+]]: index, %[[THREADS:[a-z0-9]+]]: index)
+//   CHECK-DAG: %[[C0:.+]] = arith.constant 0 : index
 //   CHECK-DAG: %[[C1:.+]] = arith.constant 1 : index
-//   CHECK-DAG: %[[C16:.+]] = arith.constant 16 : index
+//   CHECK-DAG: %[[C7:.+]] = arith.constant 7 : index
+//   CHECK-DAG: %[[C64:.+]] = arith.constant 64 : index
+//       CHECK: %[[SCORES:.+]] = memref.alloca() {alignment = 64 : i64} : memref<8x64xf32>
 //       CHECK: scf.for {{.*}} = %[[THREAD]] to %{{.*}} step %[[THREADS]]
+// Two heads read the same keys: rows of a tile are four tokens of both.
 //       CHECK: %[[OWN:.+]] = arith.addi %[[POSITION]],
-//       CHECK: %[[KEYS:.+]] = arith.addi %[[OWN]], %[[C1]]
-//       CHECK: scf.for %[[FIRST:.+]] = %{{.*}} to %[[KEYS]] step %[[C16]]
-//       CHECK: vector.fma
-//       CHECK: %[[LEFT:.+]] = arith.subi %[[KEYS]], %[[FIRST]]
+//       CHECK: %[[LIMIT:.+]] = arith.addi %[[OWN]], %[[C1]]
+//       CHECK: memref.store %[[LIMIT]], %[[LIMITS:.+]][%{{.*}}] : memref<8xindex>
+//       CHECK: %[[KEYS:.+]] = memref.load %[[LIMITS]][%[[C7]]]
+//       CHECK: scf.for %[[FIRST:.+]] = %{{.*}} to %[[KEYS]] step %[[C64]]
+// A vector of keys serves eight rows.
+//       CHECK: %[[KEY:.+]] = vector.load %{{.*}} : memref<1x2x1x?xf16>, vector<16xf16>
+//       CHECK: arith.extf %[[KEY]]
+// CHECK-COUNT-8: vector.fma
+//       CHECK: %[[LEFT:.+]] = arith.subi %{{.*}}, %{{.*}} : index
 //       CHECK: vector.create_mask %[[LEFT]] : vector<16xi1>
+//       CHECK: vector.store %{{.*}}, %[[SCORES]][%[[C0]],
 //       CHECK: vector.reduction <maximumf>
 //   CHECK-NOT: math.exp
 //       CHECK: vector.reduction <add>

@@ -1,27 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Our kernels as a worker of kernels.py: worker THREADS, requests on standard
-// input as lines of JSON, answers on standard output. `table.h` is generated: a
-// line KERNEL(name, variant, K, N, hasScales, hasMinimums) for each kernel of
-// the library.
+// Our kernels as a worker of kernels.py: ours THREADS. table.h is generated: a
+// line KERNEL(name, NAME, variant, K, N) for each kernel of the library.
 
-#include "bench_kernels.h"
-#include <algorithm>
+#include "bench.h"
+#include "protocol.h"
 #include <atomic>
-#include <chrono>
-#include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <iostream>
 #include <map>
 #include <memory>
-#include <random>
-#include <sched.h>
-#include <string>
 #include <sys/mman.h>
 #include <thread>
-#include <vector>
 
 namespace {
 
@@ -130,39 +118,24 @@ struct Prepared {
   std::vector<std::unique_ptr<Memory>> weights;
 };
 
-double now() {
-  return std::chrono::duration<double>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
-/// A field of a flat JSON object without escapes, as kernels.py writes them.
-std::string field(const std::string &request, const std::string &key) {
-  size_t at = request.find("\"" + key + "\":");
-  if (at == std::string::npos)
-    return "";
-  at = request.find_first_not_of(" ", at + key.size() + 3);
-  if (request[at] == '"')
-    return request.substr(at + 1, request.find('"', at + 1) - at - 1);
-  return request.substr(at, request.find_first_of(",}", at) - at);
-}
-
-class Worker {
+class Ours {
 public:
-  explicit Worker(int64_t threads) : team(threads) {}
+  explicit Ours(int64_t threads) : team(threads) {}
 
-  std::string prepare(const std::string &request) {
-    std::string variant = field(request, "variant");
-    int64_t k = std::atoll(field(request, "K").c_str());
-    int64_t n = std::atoll(field(request, "N").c_str());
+  static std::string version() { return "0.1.0"; }
+
+  std::string prepare(const Request &request) {
+    std::string variant = request.text("variant");
     for (const Kernel &kernel : kernels) {
-      if (kernel.variant != variant || kernel.k != k || kernel.n != n)
+      if (kernel.variant != variant ||
+          double(kernel.k) != request.number("K") ||
+          double(kernel.n) != request.number("N"))
         continue;
       int64_t bytes = qm_packed_bytes(kernel.panels);
-      double cold = std::atof(field(request, "cold_mb").c_str()) * 1e6;
-      auto copies = int64_t(std::max(1.0, std::ceil(cold / double(bytes))));
-      Prepared &made = prepared[variant];
-      made = {&kernel, {}};
+      int64_t copies = copiesFor(double(bytes), request.number("cold_mb"));
+      Prepared &made = ready[variant];
+      made.kernel = &kernel;
+      made.weights.clear();
       for (int64_t i = 0; i < copies; ++i) {
         made.weights.push_back(std::make_unique<Memory>(bytes));
         if (i)
@@ -170,56 +143,42 @@ public:
         else
           pack(kernel, made.weights[0]->data);
       }
-      return "{\"ok\":true,\"bytes\":" + std::to_string(bytes) +
-             ",\"R\":" + std::to_string(copies) + "}";
+      return prepared(double(bytes), copies);
     }
-    return "{\"error\":\"no such kernel\"}";
+    return failure("no such kernel");
   }
 
-  std::string run(const std::string &request) {
-    auto found = prepared.find(field(request, "variant"));
-    if (found == prepared.end())
-      return "{\"error\":\"not prepared\"}";
+  std::string run(const Request &request) {
+    auto found = ready.find(request.text("variant"));
+    if (found == ready.end())
+      return failure("not prepared");
     const Prepared &made = found->second;
     const Kernel &kernel = *made.kernel;
-    int64_t rows = std::atoll(field(request, "M").c_str());
-    size_t copies = rows > 32 ? 1 : made.weights.size();
+    auto rows = int64_t(request.number("M"));
+    int64_t copies = rows > 32 ? 1 : int64_t(made.weights.size());
     Memory x(rows * kernel.k * 4), out(rows * kernel.n * 4),
         workspace(kernel.workspaceBytes + 64);
-    std::mt19937 random(2);
-    std::normal_distribution<float> normal;
-    for (int64_t i = 0; i < rows * kernel.k; ++i)
-      reinterpret_cast<float *>(x.data)[i] = normal(random);
+    std::vector<float> values = normalNumbers(rows * kernel.k);
+    std::memcpy(x.data, values.data(), values.size() * 4);
     auto once = [&] {
-      for (size_t i = 0; i < copies; ++i)
+      for (int64_t i = 0; i < copies; ++i)
         team.run([&](const qm_team *self) {
           kernel.function(rows, reinterpret_cast<float *>(x.data),
                           reinterpret_cast<float *>(out.data),
                           made.weights[i]->data, workspace.data, self);
         });
     };
-    once();
-    std::string answer = "{\"t\":[";
-    double end = now() + std::atof(field(request, "seconds").c_str());
-    for (int count = 0; count < 200 && (count < 2 || now() < end); ++count) {
-      double start = now();
-      once();
-      char text[32];
-      std::snprintf(text, sizeof text, "%s%.9g", count ? "," : "",
-                    (now() - start) / double(copies));
-      answer += text;
-    }
-    return answer + "]}";
+    return timed(once, copies, request.number("seconds"));
   }
 
-  void release() { prepared.clear(); }
+  void release() { ready.clear(); }
 
 private:
   static void pack(const Kernel &kernel, void *target) {
     const qm_panels &panels = *kernel.panels;
     std::mt19937 random(1);
     std::vector<uint8_t> codes(kernel.n * kernel.k * panels.code_bytes);
-    // Numbers of floats that are not too large, of integers all.
+    // All integers; of floats those that are not too large.
     unsigned mask = panels.code_bits ? (1u << panels.code_bits) - 1 : 0x3f;
     for (uint8_t &code : codes)
       code = uint8_t(random() & mask);
@@ -231,34 +190,14 @@ private:
   }
 
   Team team;
-  std::map<std::string, Prepared> prepared;
+  std::map<std::string, Prepared> ready;
 };
 
 } // namespace
 
 int main(int argc, char **argv) {
   int64_t threads = argc > 1 ? std::atoll(argv[1]) : 1;
-  // One thread keeps to the second core: interrupts come to the first.
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
-  for (int64_t i = 0; i < threads; ++i)
-    CPU_SET(threads == 1 ? 1 : i, &cores);
-  sched_setaffinity(0, sizeof cores, &cores);
-  Worker worker(threads);
-  std::string line;
-  while (std::getline(std::cin, line)) {
-    std::string command = field(line, "cmd"), answer = "{\"ok\":true}";
-    if (command == "prep")
-      answer = worker.prepare(line);
-    else if (command == "run")
-      answer = worker.run(line);
-    else if (command == "free")
-      worker.release();
-    else if (command == "info")
-      answer = "{\"name\":\"quant-mlir\",\"version\":\"0.1.0\"}";
-    else
-      break;
-    std::puts(answer.c_str());
-    std::fflush(stdout);
-  }
+  keepToCores(threads);
+  Ours ours(threads);
+  serve(ours);
 }
