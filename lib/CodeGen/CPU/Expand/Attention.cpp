@@ -189,14 +189,15 @@ void AttentionEmitter::emitTile(int64_t rows, Value item, Value kvHead) {
     memref::StoreOp::create(b, b.constant(b.getF32Type(), 0), divisors, r);
   });
   // The last row of a causal tile sees the most keys, the first one the
-  // earliest.
+  // earliest. Chunks begin in the same places for all rows: what a row does not
+  // see has no weight, and is forgotten when it meets the first key that it does.
   Value keys = b.loadScalar(limits, b.index(rows - 1));
   first = b.index(0);
   if (auto window = op.getWindow()) {
     Value limit = b.add(b.add(op.getPosition(), token(item)), 1);
     Value start = arith::MaxSIOp::create(
         b, arith::SubIOp::create(b, limit, b.index(*window)), b.index(0));
-    first = b.mul(b.div(start, block), block);
+    first = b.mul(b.div(start, chunk), chunk);
   }
   b.loop(first, keys, chunk, [&](Value firstKey) {
     // What follows the last block of the cache may be anything.
@@ -220,9 +221,9 @@ void AttentionEmitter::emitTile(int64_t rows, Value item, Value kvHead) {
 /// scores = q . k for the keys of the chunk's blocks.
 void AttentionEmitter::emitScores(int64_t rows, Value kvHead, Value firstKey,
                                   Value blocks) {
-  // Few rows sum up in several chains, which hide the latency of the
-  // multiply-add.
-  int64_t chains = std::max<int64_t>(1, 4 / rows), step = 2 * chains;
+  // Two chains hide some of the multiply-add's latency for few rows. As many for
+  // all, so that a row's result does not depend on the tile that it is in.
+  constexpr int64_t chains = 2, step = 4;
   b.loop(b.index(0), blocks, 1, [&](Value number) {
     Value key = b.add(firstKey, b.mul(number, block));
     Value start = b.mul(key, size);
@@ -244,10 +245,7 @@ void AttentionEmitter::emitScores(int64_t rows, Value kvHead, Value firstKey,
                  return next;
                });
     for (int64_t r = 0; r < rows; ++r) {
-      Value sum = acc[r];
-      for (int64_t chain = 1; chain < chains; ++chain)
-        sum = b.addF(sum, acc[chain * rows + r]);
-      Value row = b.index(r);
+      Value sum = b.addF(acc[r], acc[rows + r]), row = b.index(r);
       b.store(finishScore(sum, b.loadScalar(tokens, row), key,
                           b.loadScalar(limits, row)),
               scores, {row, b.mul(number, block)});
