@@ -51,7 +51,11 @@ FORMATS = {
     "nf4": ("recipe: nf4-a8", []),
     "nf4 x float": ("recipe: nf4", []),
     "fp8": ("recipe: fp8", []),
-    "f16": ("weights: '#qt.float<f16>'", ["ggml f16", "onednn bf16", "openvino bf16"]),
+    "bf16": (
+        "weights: '#qt.float<bf16>', activations: '#qt.float<bf16>'",
+        ["onednn bf16", "openvino bf16", "torch bf16"],
+    ),
+    "f16": ("weights: '#qt.float<f16>'", ["ggml f16"]),
     "f32": ("weights: '#qt.float<f32>'", ["onednn f32", "onnxruntime f32", "torch f32"]),
 }
 SHAPES = ["4096x4096", "4096x14336", "14336x4096"]  # KxN of Llama 3 8B

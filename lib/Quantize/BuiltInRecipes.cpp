@@ -108,6 +108,8 @@ static std::optional<Recipe> integerRecipe(StringRef name, bool asymmetric) {
 static std::optional<Recipe> formatRecipe(StringRef name, bool asymmetric) {
   if (name == "as-stored")
     return Recipe();
+  if (name == "bf16-a16")
+    return linearRecipe("#qt.float<bf16>", "#qt.float<bf16>");
   if (name == "f32" || name == "f16" || name == "bf16") {
     Recipe recipe;
     RecipeRule rule;
@@ -187,9 +189,10 @@ llvm::Expected<Recipe> Recipe::load(StringRef nameOrFile) {
     return std::move(*recipe);
   if (llvm::sys::fs::exists(nameOrFile))
     return readRecipeFile(nameOrFile);
-  std::string known = "as-stored, f32, f16, bf16, int2 to int8, int4-g32 (any "
-                      "bits, any group), w4a16 (the same with groups of 128), "
-                      "each of these with -asym and -a32";
+  std::string known =
+      "as-stored, f32, f16, bf16, bf16-a16, int2 to int8, int4-g32 (any "
+      "bits, any group), w4a16 (the same with groups of 128), "
+      "each of these with -asym and -a32";
   for (const Format &format : formats)
     known += std::string(", ") + format.name;
   return llvm::createStringError(

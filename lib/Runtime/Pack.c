@@ -95,8 +95,11 @@ void qm_pack_panel(const qm_panels *layout, const void *codes,
         pack_codes(layout, from, length, row, group);
         continue;
       }
-      for (int64_t i = 0; i < length; ++i)
-        memcpy(group + (i * rows + row) * width, from + i * width, width);
+      for (int64_t i = 0; i < length; ++i) {
+        int64_t depth = layout->depth;
+        int64_t to = (i / depth * rows + row) * depth + i % depth;
+        memcpy(group + to * width, from + i * width, width);
+      }
     }
   }
   if (!scales)

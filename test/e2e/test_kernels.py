@@ -35,7 +35,7 @@ class Panels(ctypes.Structure):
         *((f, ctypes.c_int64) for f in ["group_bytes", "panel_bytes", "scale_at", "minimum_at"]),
         *(
             (f, ctypes.c_uint32)
-            for f in ["code_bits", "code_bytes", "scale_dtype", "minimum_dtype"]
+            for f in ["code_bits", "code_bytes", "depth", "scale_dtype", "minimum_dtype"]
         ),
         ("scale_factor", ctypes.c_float),
     ]

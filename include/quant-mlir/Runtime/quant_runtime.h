@@ -242,6 +242,7 @@ typedef struct {
   int64_t scale_offset, minimum_offset; /* 0: the format has none */
   uint32_t code_bits;   /* of an integer code; 0: numbers are stored as given */
   uint32_t code_bytes;  /* of a number in `codes`; 1 for integer codes */
+  uint32_t depth;       /* numbers of a row that lie together */
   uint32_t scale_dtype; /* a qm_dtype */
   uint32_t minimum_dtype;
   float scale_factor; /* scales are multiplied by it as they are packed */

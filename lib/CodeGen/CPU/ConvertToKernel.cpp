@@ -15,6 +15,7 @@
 #include "quant-mlir/CodeGen/CPU/PanelLayout.h"
 #include "quant-mlir/CodeGen/CPU/Passes.h"
 #include "quant-mlir/Dialect/LM/Transforms/Passes.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace quantmlir::cpu {
@@ -41,15 +42,23 @@ static MemRefType cacheBuffer(lm::KVCacheType type) {
 }
 
 /// Codes, scales and sums of a quantized activation (or its rounded values), as
-/// kernel.quantize leaves them; rows of all leading dimensions together.
+/// kernel.quantize, round and encode leave them; rows of all leading dimensions
+/// together.
 static LogicalResult activationBuffers(qt::QuantTensorType type,
                                        SmallVectorImpl<Type> &results) {
-  auto rows = dyn_cast_or_null<qt::RowsAttr>(type.getLayout());
-  if (!rows)
-    return failure();
   MLIRContext *context = type.getContext();
   int64_t count = type.getNumRows(), k = type.getRowLength();
   Type i32 = IntegerType::get(context, 32), f32 = Float32Type::get(context);
+  if (auto pairs = dyn_cast_or_null<qt::PairsAttr>(type.getLayout())) {
+    results.push_back(MemRefType::get({count, pairs.getStride() / 4}, i32));
+    if (pairs.getGroup())
+      results.push_back(
+          MemRefType::get({count, llvm::divideCeil(k, pairs.getGroup())}, f32));
+    return success();
+  }
+  auto rows = dyn_cast_or_null<qt::RowsAttr>(type.getLayout());
+  if (!rows)
+    return failure();
   if (!rows.getSums()) { // rounded, but floats
     results.push_back(MemRefType::get({count, k}, f32));
     return success();
@@ -133,20 +142,28 @@ struct QuantizePattern : KernelPattern<qt::QuantizeOp> {
     if (failed(activationBuffers(op.getType(), types)))
       return op.emitOpError(
           "makes an activation without a layout (--cpu-pack)");
-    auto layout = cast<qt::RowsAttr>(op.getType().getLayout());
     Value x = asRows(rewriter, op.getLoc(), adaptor.getInput());
     SmallVector<Value> buffers;
     for (Type type : types)
       buffers.push_back(
           allocate(rewriter, op.getLoc(), cast<MemRefType>(type), x));
     qt::QuantTensorType type = op.getType();
-    qt::StoragePart scales =
-        type.getScheme().getStorageParts(type.getShape())[1];
+    SmallVector<qt::StoragePart> parts =
+        type.getScheme().getStorageParts(type.getShape());
     // One for all, and not known: its values decide.
-    bool perTensor =
-        scales.shape == ArrayRef<int64_t>(1) && !adaptor.getScale();
+    bool perTensor = parts.size() > 1 && !adaptor.getScale() &&
+                     parts[1].shape == ArrayRef<int64_t>(1);
+    qt::LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
+    if (auto pairs = dyn_cast<qt::PairsAttr>(type.getLayout())) {
+      kernel::EncodeOp::create(
+          rewriter, op.getLoc(), x, adaptor.getMultiplier(), adaptor.getScale(),
+          buffers[0], buffers.size() > 1 ? buffers[1] : Value(), form.floatType,
+          pairs.getGroup() ? pairs.getGroup() : type.getRowLength(), perTensor);
+      rewriter.replaceOpWithMultiple(op, {buffers});
+      return success();
+    }
+    auto layout = cast<qt::RowsAttr>(type.getLayout());
     if (!layout.getSums()) {
-      qt::LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
       Type rounded = form.floatType;
       if (form.kind != qt::LaneForm::Kind::Float)
         rounded = rewriter.getI8Type();
@@ -236,8 +253,10 @@ struct MatmulPattern : KernelPattern<qt::MatmulOp> {
     auto x = dyn_cast<qt::QuantTensorType>(op.getX().getType());
     bool isFloat = w.getScheme().getLaneForm(w.getRowLength()).kind ==
                    qt::LaneForm::Kind::Float;
-    bool isRounded = x && !cast<qt::RowsAttr>(x.getLayout()).getSums();
-    if (isFloat && x && !isRounded)
+    auto pairs = x ? dyn_cast<qt::PairsAttr>(x.getLayout()) : qt::PairsAttr();
+    bool isRounded =
+        x && !pairs && !cast<qt::RowsAttr>(x.getLayout()).getSums();
+    if (isFloat && x && !isRounded && !pairs)
       return op.emitOpError("multiplies ")
              << op.getX().getType() << " by " << w
              << ": there is no CPU kernel for this pair";
@@ -259,6 +278,17 @@ struct MatmulPattern : KernelPattern<qt::MatmulOp> {
     }
     ValueRange parts = adaptor.getX();
     Value out = allocate(rewriter, loc, resultType, parts[0]);
+    if (pairs) {
+      kernel::MatmulBF16Op::create(
+          rewriter, loc, parts[0], parts.size() > 1 ? parts[1] : Value(),
+          weights, offset, bias, /*residual=*/Value(),
+          asRows(rewriter, loc, out), type,
+          rewriter.getI64IntegerAttr(pairs.getGroup() ? pairs.getGroup()
+                                                      : x.getRowLength()),
+          /*rows=*/IntegerAttr());
+      rewriter.replaceOp(op, out);
+      return success();
+    }
     kernel::MatmulIntOp::create(
         rewriter, loc, parts[0], parts[1], parts[2], weights, offset, bias,
         /*residual=*/Value(), asRows(rewriter, loc, out), type,
@@ -497,7 +527,9 @@ static Operation *soleWriter(Value buffer, Operation *use) {
       !llvm::hasNItems(buffer.getUses(), 2))
     return nullptr;
   for (Operation *user : buffer.getUsers())
-    if (user != use && isa<kernel::MatmulIntOp, kernel::MatmulFloatOp>(user))
+    if (user != use &&
+        isa<kernel::MatmulIntOp, kernel::MatmulBF16Op, kernel::MatmulFloatOp>(
+            user))
       return user;
   return nullptr;
 }
@@ -520,9 +552,10 @@ static void foldResidual(arith::AddFOp add) {
       op.getResidualMutable().assign(other.getBuffer());
       return true;
     };
-    bool done = isa<kernel::MatmulIntOp>(matmul)
-                    ? setResidual(cast<kernel::MatmulIntOp>(matmul))
-                    : setResidual(cast<kernel::MatmulFloatOp>(matmul));
+    bool done = llvm::TypeSwitch<Operation *, bool>(matmul)
+                    .Case<kernel::MatmulIntOp, kernel::MatmulBF16Op,
+                          kernel::MatmulFloatOp>(
+                        [&](auto op) { return setResidual(op); });
     if (!done)
       continue;
     // The other operand may be computed after the matmul was.

@@ -40,6 +40,7 @@ private:
                            const CPUTarget &cpu);
   FailureOr<int64_t> choosePanelGroup(LoadOp load, QuantTensorType type);
   LogicalResult layOutActivations();
+  void layOutPairs(QuantizeOp op, ArrayRef<OpOperand *> uses);
 };
 
 } // namespace
@@ -49,6 +50,13 @@ static bool isRoundedFloat(QuantTensorType type) {
   LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
   return form.kind == LaneForm::Kind::Float && form.scaleType &&
          form.floatType.getWidth() == 8;
+}
+
+/// True for an activation that bf16 holds exactly, before its scales.
+static bool isPairable(QuantTensorType type) {
+  LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
+  return isRoundedFloat(type) ||
+         (form.kind == LaneForm::Kind::Float && form.floatType.isBF16());
 }
 
 /// Values per scale of a dynamically quantized activation of row length `k`,
@@ -76,12 +84,14 @@ static FailureOr<int64_t> commonGroup(MatmulOp matmul, QuantTensorType x,
   return smaller;
 }
 
-/// True if a kernel computes what the scheme says: signed bytes or 8-bit
-/// floats, with f32 scales of their own for every row, or one for all.
+/// True if a kernel computes what the scheme says: bf16, or signed bytes or
+/// 8-bit floats, with f32 scales of their own for every row, or one for all.
 static bool isRuntimeScheme(QuantTensorType type) {
   LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
   bool isByte = form.kind == LaneForm::Kind::Integer && form.codeBits == 8 &&
                 form.offset == 128 && !form.hasMinimum;
+  if (form.kind == LaneForm::Kind::Float && form.floatType.isBF16())
+    return true;
   bool isFloat8 = isRoundedFloat(type);
   ArrayRef<int64_t> rows = type.getShape().drop_back();
   SmallVector<StoragePart> parts =
@@ -90,6 +100,37 @@ static bool isRuntimeScheme(QuantTensorType type) {
          parts[1].elementType.isF32() &&
          (ArrayRef(parts[1].shape).drop_back() == rows ||
           ArrayRef(parts[1].shape) == ArrayRef<int64_t>(1));
+}
+
+/// The group of a weight of floats that all its readers multiply by dot
+/// products of bf16: pairs of numbers that both sides hold exactly.
+static std::optional<int64_t> pairGroup(ArrayRef<LoadOp> loads,
+                                        QuantTensorType type) {
+  LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
+  bool holds = form.kind == LaneForm::Kind::Float &&
+               (form.floatType.isBF16() || form.floatType.getWidth() == 8);
+  if (!holds)
+    return std::nullopt;
+  std::optional<int64_t> chosen;
+  int64_t k = type.getRowLength();
+  for (LoadOp load : loads)
+    for (Operation *user : load->getUsers()) {
+      auto matmul = dyn_cast<MatmulOp>(user);
+      auto x = matmul ? dyn_cast<QuantTensorType>(matmul.getX().getType())
+                      : QuantTensorType();
+      if (!x || !isPairable(x))
+        return std::nullopt;
+      // Sums go up to the smaller group.
+      int64_t gx = activationGroup(x), gw = form.group;
+      int64_t smaller = std::min(gx, gw), larger = std::max(gx, gw);
+      bool nested = larger == k || larger % smaller == 0;
+      int64_t group = smaller == k ? llvm::alignTo(k, 2) : smaller;
+      if (!nested || group % 2 != 0 || k % 2 != 0 ||
+          (chosen && *chosen != group))
+        return std::nullopt;
+      chosen = group;
+    }
+  return chosen;
 }
 
 FailureOr<int64_t> PackPass::choosePanelGroup(LoadOp load,
@@ -105,7 +146,7 @@ FailureOr<int64_t> PackPass::choosePanelGroup(LoadOp load,
       continue;
     auto x = dyn_cast<QuantTensorType>(matmul.getX().getType());
     // Float kernels take any group of whole words.
-    if (!x || isRoundedFloat(x)) {
+    if (!x || isPairable(x)) {
       if (form.group != k && form.group % 4 != 0)
         return matmul.emitOpError("has groups of ")
                << form.group << " values; CPU kernels need a multiple of 4";
@@ -132,8 +173,12 @@ LogicalResult PackPass::packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
   if (type.getRank() != 2)
     return weight.emitOpError("is ") << type << "; only matrices can be packed";
   std::optional<int64_t> group;
-  bool multiplied = false;
+  if (cpu.dotsBF16)
+    group = pairGroup(loads, type);
+  bool pairs = group.has_value(), multiplied = false;
   for (LoadOp load : loads) {
+    if (pairs)
+      break;
     FailureOr<int64_t> wanted = choosePanelGroup(load, type);
     if (failed(wanted))
       return failure();
@@ -143,7 +188,7 @@ LogicalResult PackPass::packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
       auto matmul = dyn_cast<MatmulOp>(user);
       auto x = matmul ? dyn_cast<QuantTensorType>(matmul.getX().getType())
                       : QuantTensorType();
-      return x && !isRoundedFloat(x);
+      return x && !isPairable(x);
     });
     if (multiplies && multiplied && *group != *wanted)
       return load.emitOpError("is multiplied with activations of other groups "
@@ -161,12 +206,35 @@ LogicalResult PackPass::packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
   int64_t vectors = cpu.vectors;
   while (vectors > 1 && type.getShape()[0] % (cpu.lanes * vectors) != 0)
     vectors /= 2;
-  auto packed = type.withLayout(PanelsAttr::get(
-      &getContext(), cpu.lanes, vectors, /*depth=*/isFloat ? 1 : 4, *group));
+  auto packed =
+      type.withLayout(PanelsAttr::get(&getContext(), cpu.lanes, vectors,
+                                      /*depth=*/
+                                          pairs ? 2
+                                      : isFloat ? 1
+                                                : 4,
+                                      *group));
   weight.setType(packed);
   for (LoadOp load : loads)
     load.getResult().setType(packed);
   return success();
+}
+
+/// A copy of the activation for its readers of pairs.
+void PackPass::layOutPairs(QuantizeOp op, ArrayRef<OpOperand *> uses) {
+  QuantTensorType type = op.getType();
+  int64_t k = type.getRowLength();
+  // As rows of bytes, see below.
+  int64_t stride = llvm::alignTo(2 * k, rowAlignment);
+  if (stride % 1024 == 0)
+    stride += rowAlignment;
+  int64_t group = isRoundedFloat(type) ? activationGroup(type) : 0;
+  OpBuilder builder(op);
+  Value copy = QuantizeOp::create(
+      builder, op.getLoc(),
+      type.withLayout(PairsAttr::get(&getContext(), stride, group)),
+      op.getInput(), op.getMultiplier(), op.getScale());
+  for (OpOperand *use : uses)
+    use->set(copy);
 }
 
 LogicalResult PackPass::layOutActivations() {
@@ -179,11 +247,13 @@ LogicalResult PackPass::layOutActivations() {
              << type.getScheme()
              << " when the program runs; CPU kernels make symmetric 8-bit "
                 "integers or 8-bit floats with f32 scales per token, group or "
-                "tensor";
+                "tensor, or bf16";
     OpBuilder builder(op);
     // One copy of the activation for each period of sums that its readers need;
     // with 0, rounded floats.
     llvm::MapVector<int64_t, SmallVector<OpOperand *>> readers;
+    SmallVector<OpOperand *> pairReaders;
+    bool isFloat = isPairable(type);
     for (OpOperand &use : op.getResult().getUses()) {
       if (isa<DequantizeOp>(use.getOwner())) {
         readers[0].push_back(&use);
@@ -198,8 +268,13 @@ LogicalResult PackPass::layOutActivations() {
             "reads a quantized activation, but only qt.dequantize and "
             "qt.matmul "
             "with a packed weight have CPU kernels");
-      readers[isRoundedFloat(type) ? 0 : w.getGroup()].push_back(&use);
+      if (w.getDepth() == 2)
+        pairReaders.push_back(&use);
+      else
+        readers[isFloat ? 0 : w.getGroup()].push_back(&use);
     }
+    if (!pairReaders.empty())
+      layOutPairs(op, pairReaders);
     for (auto &[sums, uses] : readers) {
       int64_t k = type.getRowLength(), group = activationGroup(type);
       int64_t stride = k;

@@ -20,6 +20,7 @@ PanelLayout::PanelLayout(QuantTensorType type)
   vectors = panels.getVectors();
   panelRows = lanes * vectors;
   numPanels = llvm::divideCeil(n, panelRows);
+  depth = panels.getDepth();
   group = panels.getGroup();
   numGroups = llvm::divideCeil(k, group);
   paddedK = group * numGroups;
@@ -108,6 +109,7 @@ qm_panels PanelLayout::forRuntime() const {
   bool isFloat = form.kind == LaneForm::Kind::Float;
   panels.code_bits = isFloat ? 0 : form.codeBits;
   panels.code_bytes = isFloat ? form.floatType.getIntOrFloatBitWidth() / 8 : 1;
+  panels.depth = depth;
   panels.scale_dtype = runtimeType(form.scaleType);
   panels.minimum_dtype = runtimeType(form.minimumType);
   panels.scale_factor = scaleFactor;

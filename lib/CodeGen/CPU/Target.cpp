@@ -15,14 +15,18 @@ static const char *const x86Triple = "x86_64-unknown-linux-gnu";
 /// integer accumulators, with groups each of them has a float beside it; 32
 /// registers hold 12x2 and 6x2, AVX2's 16 hold 3x2 and 2x2.
 static const CPUTarget targets[] = {
-    {"x86-64-v3", x86Triple, "x86-64-v3", "", DotKind::Avx2, 8, 2, 3, 2, 4},
+    {"x86-64-v3", x86Triple, "x86-64-v3", "", DotKind::Avx2, 8, 2, 3, 2, 4,
+     false},
     {"x86-64-v3+vnni", x86Triple, "x86-64-v3", "+avxvnni", DotKind::AvxVnni, 8,
-     2, 4, 2, 4},
-    {"x86-64-v4", x86Triple, "x86-64-v4", "", DotKind::Avx512, 16, 2, 8, 4, 12},
+     2, 4, 2, 4, false},
+    {"x86-64-v4", x86Triple, "x86-64-v4", "", DotKind::Avx512, 16, 2, 8, 4, 12,
+     false},
     {"x86-64-v4+vnni", x86Triple, "x86-64-v4", "+avx512vnni",
-     DotKind::Avx512Vnni, 16, 2, 12, 6, 12},
+     DotKind::Avx512Vnni, 16, 2, 12, 6, 12, false},
+    {"x86-64-v4+bf16", x86Triple, "x86-64-v4", "+avx512vnni,+avx512bf16",
+     DotKind::Avx512Vnni, 16, 2, 12, 6, 12, true},
     {"aarch64", "aarch64-unknown-linux-gnu", "generic", "+v8.2a,+dotprod",
-     DotKind::NeonDot, 4, 4, 4, 2, 4},
+     DotKind::NeonDot, 4, 4, 4, 2, 4, false},
 };
 
 static llvm::Error unknownTarget(llvm::StringRef spec) {
@@ -42,7 +46,9 @@ static llvm::Expected<CPUTarget> nativeTarget() {
   if (llvm::Triple(llvm::sys::getProcessTriple()).isAArch64())
     best = has["dotprod"] ? "aarch64" : "";
   else if (has["avx512bw"] && has["avx512vl"] && has["avx512dq"])
-    best = has["avx512vnni"] ? "x86-64-v4+vnni" : "x86-64-v4";
+    best = !has["avx512vnni"]  ? "x86-64-v4"
+           : has["avx512bf16"] ? "x86-64-v4+bf16"
+                               : "x86-64-v4+vnni";
   else if (has["avx2"] && has["fma"] && has["f16c"])
     best = has["avxvnni"] ? "x86-64-v3+vnni" : "x86-64-v3";
   for (CPUTarget target : targets)

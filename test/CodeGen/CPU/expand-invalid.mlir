@@ -34,3 +34,11 @@ func.func @one_element(%x: memref<f32>, %thread: index, %threads: index) {
   }
   return
 }
+
+// -----
+
+func.func @no_pairs(%codes: memref<?x16xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{needs dot products of bf16, which cpu:x86-64-v3 has not}}
+  kernel.matmul_bf16 %codes, %weights[%offset] into %out {group = 32, type = !qt.tensor<16x32xf32, #qt.float<bf16>, #qt.panels<lanes = 8, vectors = 2, depth = 2, group = 32>>} : memref<?x16xi32>, memref<?xi8>, index, memref<?x16xf32>
+  return
+}

@@ -79,3 +79,14 @@ func.func @activations(%x: memref<?x64xf32>, %m: memref<64xf32>, %s: memref<1xf3
   kernel.matmul_float %z columns %columns, %weights[%offset] into %y {type = !qt.tensor<64x64xf32, #qt.int<8, channel>>} : memref<?x64xf32>, memref<16xi32>, memref<?xi8>, index, memref<?x64xf32>
   return
 }
+
+// CHECK-LABEL: func.func @pairs
+//       CHECK: kernel.encode %{{.*}} by %{{.*}} scale %{{.*}} into %[[CODES:.+]] scales %[[SCALES:.+]] {group = 64 : i64, type = f8E4M3FN}
+//       CHECK: kernel.encode %{{.*}} into %[[CODES]] {group = 64 : i64, type = bf16} : memref<?x64xf32>, memref<?x32xi32>
+//       CHECK: kernel.matmul_bf16 %[[CODES]] scales %[[SCALES]], %{{.*}}[%{{.*}}] bias %{{.*}} residual %{{.*}} into %{{.*}} {group = 64 : i64, rows = 8 : i64,
+func.func @pairs(%x: memref<?x64xf32>, %m: memref<64xf32>, %s: memref<1xf32>, %codes: memref<?x32xi32>, %scales: memref<?x1xf32>, %weights: memref<?xi8>, %offset: index, %y: memref<?x64xf32>) {
+  kernel.encode %x by %m scale %s into %codes scales %scales {type = f8E4M3FN, group = 64} : memref<?x64xf32>, memref<64xf32>, memref<1xf32>, memref<?x32xi32>, memref<?x1xf32>
+  kernel.encode %x into %codes {type = bf16, group = 64} : memref<?x64xf32>, memref<?x32xi32>
+  kernel.matmul_bf16 %codes scales %scales, %weights[%offset] bias %m residual %y into %y {group = 64, rows = 8, type = !qt.tensor<64x64xf32, #qt.float<f8E4M3FN, channel>>} : memref<?x32xi32>, memref<?x1xf32>, memref<?xi8>, index, memref<64xf32>, memref<?x64xf32>, memref<?x64xf32>
+  return
+}

@@ -18,6 +18,10 @@ TARGETS = {
     "cpu:x86-64-v3+vnni": ("avx2", "fma", "f16c", "avx_vnni"),
     "cpu:x86-64-v4": ("avx512f", "avx512bw", "avx512vl", "avx512dq"),
     "cpu:x86-64-v4+vnni": ("avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni"),
+    "cpu:x86-64-v4+bf16": (
+        *("avx512f", "avx512bw", "avx512vl", "avx512dq"),
+        *("avx512_vnni", "avx512_bf16"),
+    ),
     "cpu:native": (),
 }
 # Tokens per call: the matmul's tiles have 2 to 12 rows.
@@ -62,6 +66,7 @@ class Case:
     bias: bool
     residual: bool
     name: str
+    gathers: bool = True  # rows of the weight are looked up, too
 
     @property
     def xgroup(self) -> int:
@@ -110,6 +115,8 @@ class Case:
             lines.append(f"  %z = arith.addf %r, %y : {y}")
             result = "%z"
         lines += [f"  return {result} : {y}", "}"]
+        if not self.gathers:
+            return "\n".join(lines)
         lines.append(f"func.func @{name}_gather(%ids: tensor<?xi32>) -> {x} {{")
         lines.append(f"  %w = qt.load @{name}.w : {matrix}")
         lines.append(f"  %e = qt.gather %ids, %w : tensor<?xi32>, {matrix} -> {x}")
@@ -256,6 +263,23 @@ def float8_cases() -> List[Case]:
     return _small_cases("f8", [(s, ["", ROUNDED[i % 3]]) for i, s in enumerate(schemes)])
 
 
+def pair_cases() -> List[Case]:
+    """Floats that some targets multiply in pairs of bf16, for which they are packed if nothing
+    else reads them."""
+    grains = ("channel", "tensor", "group = 64", "block = 16x32", "block = 128x128")
+    rows = [
+        (SmallFloat(kind, grain), [ROUNDED[i % 3], "#qt.float<bf16>"][: 1 + i % 2])
+        for i, (kind, grain) in enumerate(itertools.product(("f8E4M3FN", "f8E5M2"), grains))
+    ]
+    rows.append((SmallFloat("f8E5M2", "group = 64", "f16"), ROUNDED[:2]))
+    rows.append((Float("bf16"), ["#qt.float<bf16>", *ROUNDED]))
+    cases = _small_cases("pairs", rows)
+    # Groups longer than a chunk of decoded numbers, with a rest.
+    cases.append(Case(SmallFloat("f8E4M3FN", "channel"), ROUNDED[0], 40, 2500, True, True, "long"))
+    cases.append(Case(Float("bf16"), "#qt.float<bf16>", 17, 33, True, True, "odd"))
+    return [dataclasses.replace(case, gathers=False) for case in cases]
+
+
 def weight_only_cases() -> List[Case]:
     """Integers that are multiplied with floats."""
     scales = FACTORS["scale"]
@@ -277,6 +301,7 @@ def modules() -> Dict[str, List[Case]]:
     result["odd"] = odd_cases()
     result["codebooks"] = codebook_cases()
     result["float8"] = float8_cases()
+    result["pairs"] = pair_cases()
     only = weight_only_cases()
     result["weight_only"] = [c for c in only if not isinstance(c.scheme, Block)]
     result["weight_only_blocks"] = [c for c in only if isinstance(c.scheme, Block)]

@@ -78,6 +78,7 @@ TEST(Recipe, BuiltInNames) {
   } cases[] = {
       {"f32", "#qt.float<f32> with float"},
       {"bf16", "#qt.float<bf16> with float"},
+      {"bf16-a16", "#qt.float<bf16> with #qt.float<bf16>"},
       {"w8a8", "#qt.int<8, channel> with #qt.int<8, token>"},
       {"int8", "#qt.int<8, channel> with auto"},
       {"int2", "#qt.int<2, channel> with auto"},

@@ -27,7 +27,8 @@
 //   high 4:  row 0, k = 4..7     row 1, k = 4..7        row 15, k = 4..7
 //
 // Floats need no words: a group is [K][panelRows], followed by scales like
-// codes if the floats have some.
+// codes if the floats have some. For dot products of bf16, which multiply
+// pairs, it is [K / 2][panelRows][2] (depth = 2).
 
 #include "quant-mlir/Dialect/QT/IR/QT.h"
 #include "quant-mlir/Runtime/quant_runtime.h"
@@ -42,7 +43,7 @@ struct PanelLayout {
   qt::QuantSchemeInterface scheme;
   qt::LaneForm form;
   int64_t n, k;
-  int64_t lanes, vectors;
+  int64_t lanes, vectors, depth;
   int64_t panelRows;
   int64_t numPanels;
   /// Values of K in a group, and the number of groups; their product is K

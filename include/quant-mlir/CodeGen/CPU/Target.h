@@ -31,6 +31,7 @@ struct CPUTarget {
   int64_t rowsInt;       ///< tile rows, one scale per row of the weight
   int64_t rowsIntGroups; ///< tile rows, scales per group
   int64_t rowsFloat;     ///< tile rows of float kernels
+  bool dotsBF16;         ///< has vdpbf16ps on zmm
 
   /// True if the dot product wants 8-bit weights as signed bytes.
   bool wantsSignedBytes() const {
@@ -39,7 +40,8 @@ struct CPUTarget {
 };
 
 /// `cpu`, `cpu:native`, `cpu:x86-64-v3`, `cpu:x86-64-v4`,
-/// `cpu:x86-64-v4+vnni`, `cpu:aarch64`. Errors name the known targets.
+/// `cpu:x86-64-v4+vnni`, `cpu:x86-64-v4+bf16` (VNNI, too), `cpu:aarch64`.
+/// Errors name the known targets.
 llvm::Expected<CPUTarget> parseCPUTarget(llvm::StringRef spec);
 
 } // namespace quantmlir::cpu

@@ -190,7 +190,8 @@ void AttentionEmitter::emitTile(int64_t rows, Value item, Value kvHead) {
   });
   // The last row of a causal tile sees the most keys, the first one the
   // earliest. Chunks begin in the same places for all rows: what a row does not
-  // see has no weight, and is forgotten when it meets the first key that it does.
+  // see has no weight, and is forgotten when it meets the first key that it
+  // does.
   Value keys = b.loadScalar(limits, b.index(rows - 1));
   first = b.index(0);
   if (auto window = op.getWindow()) {
@@ -221,8 +222,8 @@ void AttentionEmitter::emitTile(int64_t rows, Value item, Value kvHead) {
 /// scores = q . k for the keys of the chunk's blocks.
 void AttentionEmitter::emitScores(int64_t rows, Value kvHead, Value firstKey,
                                   Value blocks) {
-  // Two chains hide some of the multiply-add's latency for few rows. As many for
-  // all, so that a row's result does not depend on the tile that it is in.
+  // Two chains hide some of the multiply-add's latency for few rows. As many
+  // for all, so that a row's result does not depend on the tile that it is in.
   constexpr int64_t chains = 2, step = 4;
   b.loop(b.index(0), blocks, 1, [&](Value number) {
     Value key = b.add(firstKey, b.mul(number, block));

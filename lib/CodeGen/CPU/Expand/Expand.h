@@ -101,6 +101,10 @@ mlir::Value emitLookup(KernelBuilder &b, llvm::ArrayRef<float> table,
 mlir::Value emitFloats(KernelBuilder &b, mlir::Value bytes,
                        mlir::FloatType type);
 
+/// The same as bf16, for bf16 itself and 8-bit floats in registers of 32;
+/// exact.
+mlir::Value emitBF16(KernelBuilder &b, mlir::Value bytes, mlir::FloatType type);
+
 /// Runs a scheme's decode on bytes in vector registers.
 class RegisterEvaluator final : public qt::LaneEvaluator {
 public:
@@ -170,8 +174,10 @@ private:
 
 llvm::LogicalResult expand(KernelBuilder &b, kernel::QuantizeOp op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::RoundOp op);
+llvm::LogicalResult expand(KernelBuilder &b, kernel::EncodeOp op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::SplitOutliersOp op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::MatmulIntOp op);
+llvm::LogicalResult expand(KernelBuilder &b, kernel::MatmulBF16Op op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::MatmulFloatOp op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::GatherOp op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::RMSNormOp op);
@@ -205,7 +211,26 @@ public:
   /// This thread's panels, each with all rows in tiles of at most `tileRows`.
   void emit(int64_t tileRows, TileBody body);
 
+  /// The same by chunks of at most `chunk` of the `words` that a row of the
+  /// panel has, of which `prepare` makes what all rows need. `addSums` returns
+  /// the sums of a tile and a chunk, which `scaleSum` finishes.
+  using Prepare =
+      llvm::function_ref<void(Value panel, Value word, Value count)>;
+  using AddSums = llvm::function_ref<llvm::SmallVector<Value>(
+      int64_t rows, Value row, Value panel, Value word, Value count,
+      mlir::ValueRange sums)>;
+  using ScaleSum =
+      llvm::function_ref<Value(Value sum, Value row, Value panel, int64_t v)>;
+  void emitSums(int64_t tileRows, int64_t words, int64_t chunk, Prepare prepare,
+                AddSums addSums, ScaleSum scaleSum);
+
 private:
+  /// Calls `tile(count, row)` for all rows.
+  void emitTiles(int64_t tileRows,
+                 llvm::function_ref<void(int64_t, Value)> tile);
+  /// The lanes of register v of panel column n that exist; null if all do.
+  Value maskOf(Value n, int64_t v);
+  void storeMasked(Value vector, mlir::ValueRange indices, Value mask);
   void finish(const Tile &tile, Value row, Value n);
   Value loadMasked(Value buffer, mlir::ValueRange indices, Value mask);
 

@@ -37,12 +37,13 @@ struct ExpandKernels : cpu::impl::KernelExpandPassBase<ExpandKernels> {
       KernelBuilder b(op, *cpu);
       LogicalResult expanded =
           TypeSwitch<Operation *, LogicalResult>(op)
-              .Case<kernel::QuantizeOp, kernel::RoundOp,
+              .Case<kernel::QuantizeOp, kernel::RoundOp, kernel::EncodeOp,
                     kernel::SplitOutliersOp, kernel::MatmulIntOp,
-                    kernel::MatmulFloatOp, kernel::GatherOp, kernel::RMSNormOp,
-                    kernel::LayerNormOp, kernel::RopeOp, kernel::CacheWriteOp,
-                    kernel::AttentionOp, kernel::ObserveChannelsOp,
-                    kernel::HistogramOp, kernel::PackColumnsOp, kernel::GramOp>(
+                    kernel::MatmulBF16Op, kernel::MatmulFloatOp,
+                    kernel::GatherOp, kernel::RMSNormOp, kernel::LayerNormOp,
+                    kernel::RopeOp, kernel::CacheWriteOp, kernel::AttentionOp,
+                    kernel::ObserveChannelsOp, kernel::HistogramOp,
+                    kernel::PackColumnsOp, kernel::GramOp>(
                   [&](auto kernelOp) { return expand(b, kernelOp); })
               .Case<linalg::LinalgOp>([&](linalg::LinalgOp linalgOp) {
                 return expand(b, linalgOp);

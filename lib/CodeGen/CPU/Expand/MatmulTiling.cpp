@@ -5,26 +5,84 @@
 using namespace mlir;
 using namespace quantmlir::cpu;
 
+/// Full tiles first, then what is left in tiles of a power of two and so on
+/// down to single rows, which is all there is when one token is decoded.
+void MatmulTiling::emitTiles(int64_t tileRows,
+                             llvm::function_ref<void(int64_t, Value)> tile) {
+  SmallVector<int64_t> counts = {tileRows};
+  for (int64_t count = int64_t(llvm::PowerOf2Ceil(tileRows)) / 2; count >= 1;
+       count /= 2)
+    counts.push_back(count);
+  Value rows = b.size(out, 0), done = b.index(0);
+  for (int64_t count : counts) {
+    Value left = b.sub(rows, done);
+    Value end = b.add(done, b.mul(b.div(left, count), count));
+    b.loop(done, end, count, [&](Value row) { tile(count, row); });
+    done = end;
+  }
+}
+
 void MatmulTiling::emit(int64_t tileRows, TileBody body) {
-  Value rows = b.size(out, 0);
   b.splitLoop(b.index(layout.numPanels), [&](Value panel) {
     Value n = b.mul(panel, layout.panelRows);
     Value bytes = b.add(offset, b.mul(panel, layout.panelBytes));
-    // Full tiles first, then what is left in tiles of a power of two and so on
-    // down to single rows, which is all there is when one token is decoded.
-    SmallVector<int64_t> counts = {tileRows};
-    for (int64_t count = int64_t(llvm::PowerOf2Ceil(tileRows)) / 2; count >= 1;
-         count /= 2)
-      counts.push_back(count);
-    Value done = b.index(0);
-    for (int64_t count : counts) {
-      Value left = b.sub(rows, done);
-      Value end = b.add(done, b.mul(b.div(left, count), count));
-      b.loop(done, end, count,
-             [&](Value row) { finish(body(count, row, bytes, n), row, n); });
-      done = end;
-    }
+    emitTiles(tileRows, [&](int64_t count, Value row) {
+      finish(body(count, row, bytes, n), row, n);
+    });
   });
+}
+
+void MatmulTiling::emitSums(int64_t tileRows, int64_t words, int64_t chunk,
+                            Prepare prepare, AddSums addSums,
+                            ScaleSum scaleSum) {
+  Value none = b.constant(b.f32Vec(layout.lanes), 0);
+  b.splitLoop(b.index(layout.numPanels), [&](Value panel) {
+    Value n = b.mul(panel, layout.panelRows);
+    Value bytes = b.add(offset, b.mul(panel, layout.panelBytes));
+    SmallVector<Value> masks;
+    for (int64_t v = 0; v < layout.vectors; ++v)
+      masks.push_back(maskOf(n, v));
+    auto column = [&](int64_t v) { return b.add(n, v * layout.lanes); };
+    // Sums of chunks meet in the result.
+    b.loop(b.index(0), b.size(out, 0), 1, [&](Value row) {
+      for (int64_t v = 0; v < layout.vectors; ++v)
+        storeMasked(none, {row, column(v)}, masks[v]);
+    });
+    b.loop(b.index(0), b.index(words), chunk, [&](Value word) {
+      Value count = b.min(b.index(chunk), b.sub(b.index(words), word));
+      prepare(bytes, word, count);
+      emitTiles(tileRows, [&](int64_t rows, Value row) {
+        SmallVector<Value> sums;
+        for (int64_t i = 0; i < rows * layout.vectors; ++i)
+          sums.push_back(loadMasked(
+              out, {b.add(row, i / layout.vectors), column(i % layout.vectors)},
+              masks[i % layout.vectors]));
+        sums = addSums(rows, row, bytes, word, count, sums);
+        for (auto [i, sum] : llvm::enumerate(sums))
+          storeMasked(
+              sum, {b.add(row, i / layout.vectors), column(i % layout.vectors)},
+              masks[i % layout.vectors]);
+      });
+    });
+    b.loop(b.index(0), b.size(out, 0), 1, [&](Value row) {
+      Tile tile(1);
+      for (int64_t v = 0; v < layout.vectors; ++v)
+        tile[0].push_back(scaleSum(loadMasked(out, {row, column(v)}, masks[v]),
+                                   row, bytes, v));
+      finish(tile, row, n);
+    });
+  });
+}
+
+Value MatmulTiling::maskOf(Value n, int64_t v) {
+  if (layout.n % layout.panelRows == 0)
+    return {};
+  // Columns past N are computed but not there to be stored. The difference may
+  // be negative, which create_mask takes as zero.
+  Value left =
+      arith::SubIOp::create(b, b.index(layout.n), b.add(n, v * layout.lanes));
+  return vector::CreateMaskOp::create(b, b.vec(layout.lanes, b.getI1Type()),
+                                      left);
 }
 
 Value MatmulTiling::loadMasked(Value buffer, ValueRange indices, Value mask) {
@@ -35,18 +93,16 @@ Value MatmulTiling::loadMasked(Value buffer, ValueRange indices, Value mask) {
                                       b.constant(type, 0));
 }
 
+void MatmulTiling::storeMasked(Value vector, ValueRange indices, Value mask) {
+  if (mask)
+    vector::MaskedStoreOp::create(b, out, indices, mask, vector);
+  else
+    b.store(vector, out, indices);
+}
+
 void MatmulTiling::finish(const Tile &tile, Value row, Value n) {
-  bool ragged = layout.n % layout.panelRows != 0;
   for (int64_t v = 0; v < layout.vectors; ++v) {
-    Value column = b.add(n, v * layout.lanes);
-    Value mask;
-    if (ragged) {
-      // Columns past N are computed but not there to be stored. The difference
-      // may be negative, which create_mask takes as zero.
-      Value left = arith::SubIOp::create(b, b.index(layout.n), column);
-      mask = vector::CreateMaskOp::create(b, b.vec(layout.lanes, b.getI1Type()),
-                                          left);
-    }
+    Value column = b.add(n, v * layout.lanes), mask = maskOf(n, v);
     Value added = bias ? loadMasked(bias, column, mask) : Value();
     for (auto [m, vectors] : llvm::enumerate(tile)) {
       Value result = vectors[v], at = b.add(row, m);
@@ -54,11 +110,7 @@ void MatmulTiling::finish(const Tile &tile, Value row, Value n) {
         result = b.addF(result, added);
       if (residual)
         result = b.addF(result, loadMasked(residual, {at, column}, mask));
-      if (mask)
-        vector::MaskedStoreOp::create(b, out, ValueRange{at, column}, mask,
-                                      result);
-      else
-        b.store(result, out, {at, column});
+      storeMasked(result, {at, column}, mask);
     }
   }
 }

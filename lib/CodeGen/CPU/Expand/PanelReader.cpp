@@ -4,6 +4,8 @@
 // small floats.
 
 #include "Expand.h"
+#include "quant-mlir/Quantize/FloatConversion.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace quantmlir;
@@ -98,6 +100,41 @@ Value quantmlir::cpu::emitFloats(KernelBuilder &b, Value bytes,
   return b.toF32(b.bitcast(b.vec(lanes, b.getF16Type()), bits));
 }
 
+Value quantmlir::cpu::emitBF16(KernelBuilder &b, Value bytes, FloatType type) {
+  int64_t count = cast<VectorType>(bytes.getType()).getNumElements();
+  if (type.isBF16())
+    return b.bitcast(b.vec(count / 2, type), bytes);
+  // Exponent and mantissa move to their places and the exponent gets the other
+  // bias; subnormal numbers, which have bits of a mantissa alone, are looked
+  // up.
+  bool isE5M2 = isa<Float8E5M2Type>(type);
+  int64_t mantissaBits = isE5M2 ? 2 : 3, shift = 7 - mantissaBits;
+  int16_t bias = 112 << 7; // that of f16: see PanelLayout::scaleFactor
+  auto i16 = b.vec(count, b.getI16Type());
+  auto constant = [&](int16_t value) { return b.constant(i16, value); };
+  Value code = arith::ExtSIOp::create(b, i16, bytes);
+  Value magnitude = arith::ShLIOp::create(b, code, constant(shift));
+  magnitude =
+      arith::AndIOp::create(b, magnitude, constant(int16_t(0x7f << shift)));
+  magnitude = arith::AddIOp::create(b, magnitude, constant(bias));
+  // The unit of subnormal numbers of f16 with so many bits of mantissa.
+  SmallVector<Attribute> entries;
+  float unit = std::ldexp(1.0f, -14 - int(mantissaBits));
+  for (int64_t i = 0; i < count; ++i)
+    entries.push_back(b.getI16IntegerAttr(
+        int16_t(f32ToBF16(unit * float(i % (1 << mantissaBits))))));
+  Value subnormal = b.intrinsic("llvm.x86.avx512.permvar.hi.512", i16,
+                                {vectorConstant(b, i16, entries), code});
+  Value exponent = arith::AndIOp::create(
+      b, code, constant(int16_t(0x7f >> mantissaBits << mantissaBits)));
+  Value isSubnormal =
+      arith::CmpIOp::create(b, arith::CmpIPredicate::eq, exponent, constant(0));
+  magnitude = arith::SelectOp::create(b, isSubnormal, subnormal, magnitude);
+  Value sign = arith::AndIOp::create(b, code, constant(INT16_MIN));
+  return b.bitcast(b.vec(count, b.getBF16Type()),
+                   arith::OrIOp::create(b, magnitude, sign));
+}
+
 //===----------------------------------------------------------------------===//
 // Decoding codes in registers
 //===----------------------------------------------------------------------===//
@@ -120,7 +157,8 @@ qt::Lane RegisterEvaluator::lookup(ArrayRef<uint8_t> table, qt::Lane code) {
 //===----------------------------------------------------------------------===//
 
 Value PanelReader::load(VectorType type, Value at, int64_t plus) {
-  if (prefetches) {
+  // A line is asked for once.
+  if (prefetches && plus % 64 == 0) {
     // Into the second level: the first has no room for what comes so late.
     Value ahead = b.add(at, plus + prefetchDistance);
     memref::PrefetchOp::create(b, weights, ValueRange(ahead), /*isWrite=*/false,

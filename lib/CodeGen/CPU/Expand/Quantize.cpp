@@ -160,46 +160,136 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::QuantizeOp op) {
   return success();
 }
 
-LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::RoundOp op) {
-  int64_t k = cast<MemRefType>(op.getX().getType()).getDimSize(1);
-  int64_t group = op.getGroup();
-  std::optional<SmallFloat> type = getSmallFloat(op.getType());
-  if (!type && !op.getType().isInteger(8))
-    return op.emitOpError("rounds to ")
-           << op.getType() << "; CPU kernels know f8E4M3FN, f8E5M2 and i8";
-  // A step lies inside one group and the row.
-  int64_t lanes = vectorLanes(k, group < k ? vectorLanes(group) : 16);
-  ActivationEmitter<kernel::RoundOp> activation(
-      b, op, lanes, type ? smallFloatMax(*type) : 127);
-  auto round = [&](Value ratio) -> Value {
-    if (type)
-      return emitSmallFloatRounding(b, b.getLoc(), *type, ratio);
+/// The nearest bf16, halves to even, as f32. In integers, as in toF32; no NaN.
+static Value emitBF16Rounding(KernelBuilder &b, Value x) {
+  auto i32 = cast<VectorType>(x.getType()).clone(b.getI32Type());
+  Value bits = arith::BitcastOp::create(b, i32, x);
+  Value last = arith::ShRUIOp::create(b, bits, b.constant(i32, 16));
+  last = arith::AndIOp::create(b, last, b.constant(i32, 1));
+  bits = arith::AddIOp::create(b, bits, b.constant(i32, 0x7fff));
+  bits = arith::AddIOp::create(b, bits, last);
+  bits = arith::AndIOp::create(b, bits, b.constant(i32, int32_t(0xffff0000)));
+  return arith::BitcastOp::create(b, x.getType(), bits);
+}
+
+namespace {
+/// What kernel.round and kernel.encode share: the scale of each group, and the
+/// rounding of what has been divided by it.
+template <typename Op> class RoundEmitter {
+public:
+  using Store = llvm::function_ref<void(Value row, Value at, Value rounded,
+                                        Value scales)>;
+  using StoreScale =
+      llvm::function_ref<void(Value row, Value group, Value scale)>;
+
+  RoundEmitter(KernelBuilder &b, Op op)
+      : b(b), op(op), small(getSmallFloat(op.getType())),
+        k(cast<MemRefType>(op.getX().getType()).getDimSize(1)),
+        group(op.getGroup()),
+        // A step lies inside one group and the row.
+        lanes(vectorLanes(k, group < k ? vectorLanes(group) : 16)) {}
+
+  bool knows() {
+    return small || op.getType().isBF16() || op.getType().isInteger(8);
+  }
+  void emit(Store store, StoreScale storeScale);
+
+  KernelBuilder &b;
+  Op op;
+  std::optional<SmallFloat> small;
+  int64_t k, group, lanes;
+
+private:
+  Value round(Value ratio) {
+    if (small)
+      return emitSmallFloatRounding(b, b.getLoc(), *small, ratio);
+    if (op.getType().isBF16())
+      return emitBF16Rounding(b, ratio);
+    Value most = b.constant(b.f32Vec(lanes), 127);
+    Value least = b.constant(b.f32Vec(lanes), -127);
     Value code = math::RoundEvenOp::create(b, ratio);
-    code = arith::MinimumFOp::create(b, code, b.constant(b.f32Vec(lanes), 127));
-    return arith::MaximumFOp::create(b, code,
-                                     b.constant(b.f32Vec(lanes), -127));
-  };
-  Value zero = b.constant(b.getF32Type(), 0);
+    code = arith::MinimumFOp::create(b, code, most);
+    return arith::MaximumFOp::create(b, code, least);
+  }
+};
+} // namespace
+
+template <typename Op>
+void RoundEmitter<Op>::emit(Store store, StoreScale storeScale) {
+  bool hasScales = !op.getType().isBF16();
+  ActivationEmitter<Op> activation(b, op, lanes,
+                                   small ? smallFloatMax(*small) : 127);
+  Type number = b.getF32Type();
+  Value zero = b.constant(number, 0);
   b.splitLoop(b.size(op.getX(), 0), [&](Value row) {
     b.loop(0, k, group, [&](Value begin) {
       Value end = b.min(b.add(begin, group), b.index(k));
-      Value scale = activation.scale;
-      if (!scale) {
+      Value scale = activation.scale, scales;
+      if (hasScales && !scale) {
         Value largest = activation.absMax;
         if (!largest)
           largest = activation.emitAbsMax(row, begin, end);
         // As the scheme: nothing is divided by zero.
         Value isZero =
             arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, largest, zero);
-        scale = b.divF(largest, b.constant(b.getF32Type(), activation.steps));
-        scale = arith::SelectOp::create(
-            b, isZero, b.constant(b.getF32Type(), 0x1p-23), scale);
+        scale = b.divF(largest, b.constant(number, activation.steps));
+        scale = arith::SelectOp::create(b, isZero, b.constant(number, 0x1p-23),
+                                        scale);
       }
-      Value scales = b.splat(scale, lanes);
+      if (hasScales) {
+        scales = b.splat(scale, lanes);
+        storeScale(row, b.div(begin, group), scale);
+      }
       b.loop(begin, end, lanes, [&](Value at) {
-        Value ratio = b.divF(activation.values(row, at), scales);
-        b.store(b.mulF(round(ratio), scales), op.getOut(), {row, at});
+        Value x = activation.values(row, at);
+        store(row, at, round(scales ? b.divF(x, scales) : x), scales);
       });
+    });
+  });
+}
+
+LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::RoundOp op) {
+  RoundEmitter<kernel::RoundOp> emitter(b, op);
+  if (!emitter.knows())
+    return op.emitOpError("rounds to ")
+           << op.getType()
+           << "; CPU kernels know f8E4M3FN, f8E5M2, bf16 and i8";
+  emitter.emit(
+      [&](Value row, Value at, Value rounded, Value scales) {
+        b.store(scales ? b.mulF(rounded, scales) : rounded, op.getOut(),
+                {row, at});
+      },
+      [](Value, Value, Value) {});
+  return success();
+}
+
+LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::EncodeOp op) {
+  RoundEmitter<kernel::EncodeOp> emitter(b, op);
+  int64_t lanes = emitter.lanes;
+  if (!emitter.knows() || op.getType().isInteger(8) || lanes < 2)
+    return op.emitOpError("makes ")
+           << op.getType() << " of rows of " << emitter.k
+           << "; CPU kernels make f8E4M3FN, f8E5M2 and bf16 of even rows";
+  auto i32 = b.vec(lanes, b.getI32Type());
+  auto words = b.vec(lanes / 2, b.getI32Type());
+  emitter.emit(
+      [&](Value row, Value at, Value rounded, Value) {
+        // bf16 is the upper half, and that is exact.
+        Value bits = arith::ShRUIOp::create(b, b.bitcast(i32, rounded),
+                                            b.constant(i32, 16));
+        Value halves =
+            arith::TruncIOp::create(b, b.vec(lanes, b.getI16Type()), bits);
+        b.store(b.bitcast(words, halves), op.getCodes(), {row, b.div(at, 2)});
+      },
+      [&](Value row, Value group, Value scale) {
+        memref::StoreOp::create(b, scale, op.getScales(),
+                                ValueRange{row, group});
+      });
+  Value nothing = b.constant(b.getI32Type(), 0);
+  int64_t end = cast<MemRefType>(op.getCodes().getType()).getDimSize(1);
+  b.splitLoop(b.size(op.getX(), 0), [&](Value row) {
+    b.loop(emitter.k / 2, end, 1, [&](Value word) {
+      memref::StoreOp::create(b, nothing, op.getCodes(), ValueRange{row, word});
     });
   });
   return success();

@@ -25,6 +25,7 @@ void QTDialect::initialize() {
   registerTypes();
   addAttribute<PanelsAttr>();
   addAttribute<RowsAttr>();
+  addAttribute<PairsAttr>();
 #define QT_SCHEME(Name) register##Name##Scheme(*this);
 #include "quant-mlir/Dialect/QT/Schemes/Schemes.def"
   addOperations<

@@ -127,8 +127,9 @@ def Kernel_RoundOp : ActivationKernel_Op<"round"> {
   let summary = "Rounds rows of floats to 8 bits with a scale per group";
   let description = [{
     `out = scale * rounded(x / scale)`, as f32: to the nearest number of `type`
-    (f8E4M3FN, f8E5M2 or i8 from -127 to 127), halves to even, saturating. `scale = absmax / largest` of
-    `group` values of a row. `by`, `scale` and `perTensor` as `kernel.quantize`.
+    (f8E4M3FN, f8E5M2, bf16 or i8 from -127 to 127), halves to even, saturating.
+    `scale = absmax / largest` of `group` values of a row; 1 for bf16. `by`,
+    `scale` and `perTensor` as `kernel.quantize`.
 
     ```mlir
     kernel.round %x into %y {type = f8E4M3FN, group = 128}
@@ -141,6 +142,29 @@ def Kernel_RoundOp : ActivationKernel_Op<"round"> {
   let assemblyFormat = [{
     $x (`by` $multiplier^)? (`scale` $scale^)? `into` $out attr-dict `:`
     type(operands)
+  }];
+}
+
+def Kernel_EncodeOp : ActivationKernel_Op<"encode"> {
+  let summary = "Rounds rows of floats to numbers that bf16 holds, and scales";
+  let description = [{
+    What `kernel.round` does, with numbers and scales apart: `codes` are
+    `rounded(x / scale)` as bf16, two to an i32 word, element k in half k % 2 of
+    word k / 2; words past the row are zero. `scales[m][g]` is there unless
+    `type` is bf16 itself.
+
+    ```mlir
+    kernel.encode %x into %codes scales %scales {type = f8E4M3FN, group = 128}
+        : memref<?x576xf32>, memref<?x304xi32>, memref<?x5xf32>
+    ```
+  }];
+  let arguments = (ins Reads<F32Buffer>:$x, Reads<Optional<F32Buffer>>:$multiplier,
+                       Reads<Optional<F32Buffer>>:$scale, Writes<I32Buffer>:$codes,
+                       Writes<Optional<F32Buffer>>:$scales, TypeAttr:$type,
+                       I64Attr:$group, UnitAttr:$perTensor);
+  let assemblyFormat = [{
+    $x (`by` $multiplier^)? (`scale` $scale^)? `into` $codes (`scales` $scales^)?
+    attr-dict `:` type(operands)
   }];
 }
 
@@ -178,6 +202,27 @@ def Kernel_MatmulIntOp : Kernel_Op<"matmul_int", [AttrSizedOperandSegments]> {
                        I64Attr:$group, OptionalAttr<I64Attr>:$rows);
   let assemblyFormat = [{
     $codes `,` $scales `,` $sums `,` $weights `[` $offset `]` (`bias` $bias^)?
+    (`residual` $residual^)? `into` $out attr-dict `:` type(operands)
+  }];
+}
+
+def Kernel_MatmulBF16Op : Kernel_Op<"matmul_bf16", [AttrSizedOperandSegments]> {
+  let summary = "bf16 activations times packed float weights by bf16 dot products";
+  let description = [{
+    As `kernel.matmul_int`, with x as `kernel.encode` leaves it and a weight of
+    bf16 or 8-bit floats in panels of depth 2. Products are exact and summed in
+    f32.
+
+    Split over panels.
+  }];
+  let arguments = (ins Reads<I32Buffer>:$codes, Reads<Optional<F32Buffer>>:$scales,
+                       Reads<ByteBuffer>:$weights, Index:$offset,
+                       Reads<Optional<F32Buffer>>:$bias,
+                       Reads<Optional<F32Buffer>>:$residual,
+                       Writes<F32Buffer>:$out, TypeAttrOf<QT_TensorType>:$type,
+                       I64Attr:$group, OptionalAttr<I64Attr>:$rows);
+  let assemblyFormat = [{
+    $codes (`scales` $scales^)? `,` $weights `[` $offset `]` (`bias` $bias^)?
     (`residual` $residual^)? `into` $out attr-dict `:` type(operands)
   }];
 }

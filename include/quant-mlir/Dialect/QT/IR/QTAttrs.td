@@ -13,7 +13,7 @@ def QT_PanelsAttr : QT_Attr<"Panels", "panels"> {
     groups; a group holds its codes, then its scales, then its minimums, so that
     a kernel reads one stream. Codes of `lanes` rows share a register: lane `n`
     holds `depth` consecutive values of row `n` (4 bytes for integer dot
-    products, 1 value for floats). Codes narrower than a byte are split into bit
+    products, 2 numbers for those of bf16, 1 otherwise). Codes narrower than a byte are split into bit
     planes of 4, 2 and 1 bits; see `CodeGen/CPU/PanelLayout.h` for the map.
 
     `group` is the number of K values per group; K is padded to a multiple.
@@ -33,6 +33,18 @@ def QT_RowsAttr : QT_Attr<"Rows", "rows"> {
     values, kept as f32 rows of K: of 8-bit floats, or for `qt.dequantize`.
   }];
   let parameters = (ins "int64_t":$stride, "int64_t":$group, "int64_t":$sums);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def QT_PairsAttr : QT_Attr<"Pairs", "pairs"> {
+  let summary = "Activations in rows of bf16, a scale per group";
+  let description = [{
+    The layout of an activation [M, K] for dot products of bf16: the numbers of a
+    scheme of floats, which bf16 holds exactly, before their scales, row-major
+    with K padded by zeros to `stride` bytes; a float scale for every `group`
+    values if the scheme has scales, else `group` is 0.
+  }];
+  let parameters = (ins "int64_t":$stride, "int64_t":$group);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
