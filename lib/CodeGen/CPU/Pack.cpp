@@ -209,7 +209,7 @@ LogicalResult PackPass::packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
   auto packed =
       type.withLayout(PanelsAttr::get(&getContext(), cpu.lanes, vectors,
                                       /*depth=*/
-                                          pairs ? 2
+                                      pairs     ? 2
                                       : isFloat ? 1
                                                 : 4,
                                       *group));
