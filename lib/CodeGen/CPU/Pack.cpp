@@ -223,8 +223,14 @@ LogicalResult PackPass::packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
 void PackPass::layOutPairs(QuantizeOp op, ArrayRef<OpOperand *> uses) {
   QuantTensorType type = op.getType();
   int64_t k = type.getRowLength();
-  // As rows of bytes, see below.
-  int64_t stride = llvm::alignTo(2 * k, rowAlignment);
+  // As rows of bytes, see below: whole groups of all weights.
+  int64_t padded = k;
+  for (OpOperand *use : uses) {
+    auto w = cast<MatmulOp>(use->getOwner()).getW().getType();
+    padded = std::max<int64_t>(
+        padded, llvm::alignTo(k, cast<PanelsAttr>(w.getLayout()).getGroup()));
+  }
+  int64_t stride = llvm::alignTo(2 * padded, rowAlignment);
   if (stride % 1024 == 0)
     stride += rowAlignment;
   int64_t group = isRoundedFloat(type) ? activationGroup(type) : 0;

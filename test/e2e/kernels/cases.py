@@ -277,6 +277,10 @@ def pair_cases() -> List[Case]:
     # Groups longer than a chunk of decoded numbers, with a rest.
     cases.append(Case(SmallFloat("f8E4M3FN", "channel"), ROUNDED[0], 40, 2500, True, True, "long"))
     cases.append(Case(Float("bf16"), "#qt.float<bf16>", 17, 33, True, True, "odd"))
+    # The last group is short: what follows a row must be zeros.
+    block = SmallFloat("f8E4M3FN", "block = 128x128")
+    cases.append(Case(block, ROUNDED[1], 48, 576, False, False, "short"))
+    cases.append(Case(SmallFloat("f8E5M2", "channel"), ROUNDED[1], 48, 576, True, False, "shorter"))
     return [dataclasses.replace(case, gathers=False) for case in cases]
 
 
