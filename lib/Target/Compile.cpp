@@ -9,6 +9,7 @@
 #include "quant-mlir/Dialect/LM/IR/LM.h"
 #include "quant-mlir/Import/WeightFile.h"
 #include "quant-mlir/Pipelines/Pipelines.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
@@ -114,6 +115,37 @@ quantmlir::compileToObject(ModuleOp module, ModelInfo &model,
   return emitObject(**lowered, target);
 }
 
+llvm::Error quantmlir::writeLibrary(const CompileOptions &options,
+                                    const cpu::CPUTarget &target,
+                                    StringRef object, StringRef header) {
+  auto runtimeHeader =
+      llvm::MemoryBuffer::getFile(options.runtimeFolder + "/quant_runtime.h");
+  if (!runtimeHeader)
+    return fileError(options.runtimeFolder + "/quant_runtime.h",
+                     runtimeHeader.getError().message());
+  std::pair<std::string, StringRef> outputs[] = {
+      {options.name + ".o", object},
+      {"quant_runtime.h", (*runtimeHeader)->getBuffer()},
+      {options.name + ".h", header}};
+  for (auto &[file, content] : outputs) {
+    llvm::SmallString<256> path(options.folder);
+    llvm::sys::path::append(path, file);
+    if (llvm::Error error = writeFile(path, content))
+      return error;
+  }
+  // Other architectures are for their own linkers.
+  llvm::Triple host(llvm::sys::getProcessTriple());
+  if (llvm::Triple(target.triple).getArch() != host.getArch())
+    return llvm::Error::success();
+  return linkLibraries(options);
+}
+
+bool quantmlir::isIdentifier(StringRef text) {
+  return !text.empty() && !llvm::isDigit(text.front()) &&
+         llvm::all_of(text,
+                      [](char c) { return llvm::isAlnum(c) || c == '_'; });
+}
+
 llvm::Error quantmlir::compileModel(ModuleOp module,
                                     const CompileOptions &given) {
   CompileOptions options = given;
@@ -158,28 +190,12 @@ llvm::Error quantmlir::compileModel(ModuleOp module,
       writeTokenizer(model.source, options.folder);
   if (!tokenizer)
     return tokenizer.takeError();
-  auto runtimeHeader =
-      llvm::MemoryBuffer::getFile(options.runtimeFolder + "/quant_runtime.h");
-  if (!runtimeHeader)
-    return fileError(options.runtimeFolder + "/quant_runtime.h",
-                     runtimeHeader.getError().message());
   std::string manifest;
   llvm::raw_string_ostream(manifest) << llvm::formatv(
       "{0:2}\n",
       llvm::json::Value(makeManifest(model, *weights, options, *tokenizer)));
-  std::pair<std::string, StringRef> outputs[] = {
-      {path(options.name + ".o"), *object},
-      {path("quant_runtime.h"), (*runtimeHeader)->getBuffer()},
-      {path(options.name + ".json"), manifest}};
-  for (auto &[file, content] : outputs)
-    if (llvm::Error error = writeFile(file, content))
-      return error;
-  if (llvm::Error error = writeFile(path(options.name + ".h"),
-                                    makeHeader(model, options.target)))
+  if (llvm::Error error = writeFile(path(options.name + ".json"), manifest))
     return error;
-  // Other architectures are for their own linkers.
-  llvm::Triple host(llvm::sys::getProcessTriple());
-  if (llvm::Triple(target->triple).getArch() != host.getArch())
-    return llvm::Error::success();
-  return linkLibraries(options);
+  return writeLibrary(options, *target, *object,
+                      makeHeader(model, options.target));
 }

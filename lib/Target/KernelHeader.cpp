@@ -117,7 +117,7 @@ static std::string describeKernel(StringRef library, const KernelInfo &kernel) {
                     formatv("{0:f1}", panels.scale_factor));
   }
   text += "void " + name + "(";
-  std::string indent(name.size() + 6, ' '), line;
+  std::string indent(name.size() + 6, ' ');
   SmallVector<std::string> parameters;
   for (auto &[type, parameter] : kernelParameters(function))
     parameters.push_back(type + (type.back() == '*' ? "" : " ") + parameter);

@@ -10,10 +10,6 @@
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/Path.h"
-#include "llvm/TargetParser/Host.h"
-#include "llvm/TargetParser/Triple.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -72,29 +68,10 @@ llvm::Error quantmlir::compileKernels(ModuleOp module,
   if (!object)
     return object.takeError();
 
-  auto runtimeHeader =
-      llvm::MemoryBuffer::getFile(options.runtimeFolder + "/quant_runtime.h");
-  if (!runtimeHeader)
-    return fileError(options.runtimeFolder + "/quant_runtime.h",
-                     runtimeHeader.getError().message());
   SmallVector<KernelInfo> kernels;
   for (const FunctionInfo &function : library.functions)
     kernels.push_back({function, weights.lookup(function.name)});
   std::string header =
       makeKernelHeader(options.name, options.target, options.batch, kernels);
-  std::pair<std::string, StringRef> outputs[] = {
-      {options.name + ".o", *object},
-      {"quant_runtime.h", (*runtimeHeader)->getBuffer()},
-      {options.name + ".h", header}};
-  for (auto &[file, content] : outputs) {
-    llvm::SmallString<256> path(options.folder);
-    llvm::sys::path::append(path, file);
-    if (llvm::Error error = writeFile(path, content))
-      return error;
-  }
-  // Other architectures are for their own linkers.
-  llvm::Triple host(llvm::sys::getProcessTriple());
-  if (llvm::Triple(target->triple).getArch() != host.getArch())
-    return llvm::Error::success();
-  return linkLibraries(options);
+  return writeLibrary(options, *target, *object, header);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A list of kernels as YAML becomes MLIR text, which the parser checks once
-// more: a function on tensors for each kernel.
+// A list of kernels as YAML becomes MLIR text, a function on tensors for each
+// kernel. The text's name is the list's and the kernel's, so that what passes
+// have to say later names both.
 
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Parser/Parser.h"
@@ -14,6 +15,7 @@
 #include "llvm/Support/Errc.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace quantmlir;
@@ -46,12 +48,13 @@ private:
   bool size(yaml::Node *node, int64_t &value);
   bool entry(yaml::Node *node, KernelEntry &kernel);
   bool recipe(yaml::Node *node, KernelEntry &kernel);
-  bool emit(yaml::Node *node, const KernelEntry &kernel);
+  bool check(yaml::Node *node, const KernelEntry &kernel,
+             ArrayRef<std::string> keys);
   bool emitMatmul(yaml::Node *node, const KernelEntry &kernel);
   void emitAttention(const KernelEntry &kernel);
 
   MLIRContext *context;
-  std::string text;
+  std::string text; ///< of one kernel
 };
 
 } // namespace
@@ -83,7 +86,9 @@ bool KernelListReader::recipe(yaml::Node *node, KernelEntry &kernel) {
 }
 
 bool KernelListReader::entry(yaml::Node *node, KernelEntry &kernel) {
+  SmallVector<std::string> keys;
   auto field = [&](StringRef key, yaml::Node *value) {
+    keys.push_back(key.str());
     if (key == "op")
       return word(value, kernel.op);
     if (key == "n")
@@ -114,29 +119,37 @@ bool KernelListReader::entry(yaml::Node *node, KernelEntry &kernel) {
       return word(value, kernel.cache);
     return fail(value, "unknown key '" + key + "'");
   };
-  return forEach(node, "a kernel", field) && emit(node, kernel);
+  if (!forEach(node, "a kernel", field) || !check(node, kernel, keys))
+    return false;
+  if (kernel.op == "matmul")
+    return emitMatmul(node, kernel);
+  emitAttention(kernel);
+  return true;
 }
 
-bool KernelListReader::emit(yaml::Node *node, const KernelEntry &kernel) {
-  if (kernel.op == "matmul") {
+/// What a kernel needs, and no key that is another op's.
+bool KernelListReader::check(yaml::Node *node, const KernelEntry &kernel,
+                             ArrayRef<std::string> keys) {
+  bool isMatmul = kernel.op == "matmul";
+  if (!isMatmul && kernel.op != "attention")
+    return fail(node, "op '" + kernel.op + "' is neither matmul nor attention");
+  const StringRef ofMatmul[] = {"n",           "k",    "recipe",   "weights",
+                                "activations", "norm", "residual", "bias"};
+  for (StringRef key : keys)
+    if (key != "op" && llvm::is_contained(ofMatmul, key) != isMatmul)
+      return fail(node, key + " does not belong to op: " + kernel.op);
+  if (isMatmul) {
     if (!kernel.n || !kernel.k || kernel.weights.empty())
       return fail(node, "a matmul needs n, k and weights or recipe");
-    if (kernel.heads || kernel.kvHeads || kernel.headSize)
-      return fail(node, "heads, kv_heads and head_size belong to attention");
-    return emitMatmul(node, kernel);
+    return true;
   }
-  if (kernel.op != "attention")
-    return fail(node, "op '" + kernel.op + "' is neither matmul nor attention");
   if (!kernel.heads || !kernel.headSize)
     return fail(node, "attention needs heads and head_size");
-  if (kernel.n || kernel.k || !kernel.weights.empty() || kernel.norm)
-    return fail(node, "n, k, weights, recipe and norm belong to matmul");
   if (kernel.cache != "float16" && kernel.cache != "float32")
     return fail(node,
                 "cache is float16 or float32, not '" + kernel.cache + "'");
   if (kernel.kvHeads && kernel.heads % kernel.kvHeads)
     return fail(node, "heads are no multiple of kv_heads");
-  emitAttention(kernel);
   return true;
 }
 
@@ -214,14 +227,9 @@ void KernelListReader::emitAttention(const KernelEntry &kernel) {
       kvHeads, 1 / std::sqrt(double(kernel.headSize)));
 }
 
-static bool isIdentifier(StringRef name) {
-  return !name.empty() && !llvm::isDigit(name.front()) &&
-         llvm::all_of(name,
-                      [](char c) { return llvm::isAlnum(c) || c == '_'; });
-}
-
 llvm::Expected<OwningOpRef<ModuleOp>> KernelListReader::read(int64_t &rows) {
   bool any = false;
+  OwningOpRef<ModuleOp> module = ModuleOp::create(UnknownLoc::get(context));
   auto section = [&](StringRef key, yaml::Node *value) {
     if (key == "rows")
       return number(value, rows) &&
@@ -234,9 +242,13 @@ llvm::Expected<OwningOpRef<ModuleOp>> KernelListReader::read(int64_t &rows) {
       any = true;
       KernelEntry kernel;
       kernel.name = name.str();
+      text.clear();
       return (isIdentifier(name) ||
               fail(node, "'" + name + "' is no name of a C function")) &&
-             entry(node, kernel);
+             entry(node, kernel) &&
+             (succeeded(parseSourceString(text, module->getBody(), context,
+                                          path + ": " + kernel.name)) ||
+              fail(node, "the kernel cannot be built"));
     });
   };
   yaml::document_iterator document = stream.begin();
@@ -249,10 +261,6 @@ llvm::Expected<OwningOpRef<ModuleOp>> KernelListReader::read(int64_t &rows) {
   if (!problem.empty())
     return llvm::createStringError(llvm::errc::invalid_argument,
                                    Twine(problem));
-  OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(text, context);
-  if (!module)
-    return llvm::createStringError(llvm::errc::invalid_argument,
-                                   path + ": a kernel cannot be built");
   return module;
 }
 

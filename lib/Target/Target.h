@@ -112,6 +112,12 @@ llvm::json::Object makeManifest(const ModelInfo &model,
                                 const CompileOptions &options,
                                 llvm::StringRef tokenizer);
 
+/// NAME.o, NAME.h and quant_runtime.h, and what `linkLibraries` makes of them
+/// if the target is of this machine's architecture.
+llvm::Error writeLibrary(const CompileOptions &options,
+                         const cpu::CPUTarget &target, llvm::StringRef object,
+                         llvm::StringRef header);
+
 /// NAME.a and NAME.so out of NAME.o and the runtime.
 llvm::Error linkLibraries(const CompileOptions &options);
 

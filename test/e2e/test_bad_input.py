@@ -241,6 +241,13 @@ def test_recipe_files(tiny, text):
     [
         ("quantc", [], "and -o DIR are needed"),
         ("quantc", ["tiny.gguf"], "-o DIR"),
+        ("quantc", ["tiny.gguf", "--kernels", "l.yaml", "-o", "out"], "a MODEL or --kernels LIST"),
+        (
+            "quantc",
+            ["--kernels", "l.yaml", "-o", "out", "--recipe", "w8a8"],
+            "--recipe is for models",
+        ),
+        ("quantc", ["--kernels", "l.yaml", "-o", "out", "--batch", "32"], "--batch is for models"),
         ("quantc", ["tiny.gguf", "-o", "out", "--no-such-option"], "no-such-option"),
         ("quantc", ["tiny.gguf", "-o", "out", "--batch", "many"], "many"),
         ("quantc", ["tiny.gguf", "-o", "out", "--batch", "0"], "--batch 0"),

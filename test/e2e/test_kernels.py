@@ -225,6 +225,19 @@ def test_packing_says_what_is_missing(tmp_path):
             "list.yaml:1: attention needs heads and head_size",
         ),
         (
+            "kernels: {a: {op: matmul, n: 4, k: 32, recipe: q4_0, causal: false}}\n",
+            "list.yaml:1: causal does not belong to op: matmul",
+        ),
+        (
+            "kernels: {a: {op: attention, heads: 2, head_size: 16, bias: true}}\n",
+            "list.yaml:1: bias does not belong to op: attention",
+        ),
+        # What only a pass can know still names the kernel.
+        (
+            "kernels: {a: {op: attention, heads: 2, head_size: 8}}\n",
+            "list.yaml: a:2:8: 'lm.attention' op has heads of 8; CPU kernels need a multiple of 16",
+        ),
+        (
             "kernels: {a: {op: attention, heads: 3, kv_heads: 2, head_size: 8}}\n",
             "list.yaml:1: heads are no multiple of kv_heads",
         ),

@@ -126,6 +126,19 @@ static llvm::Error quantize(ModuleOp module, StringRef weightsFolder) {
   return llvm::Error::success();
 }
 
+static CompileOptions makeOptions(const char *program,
+                                  const OutputFolder &output,
+                                  StringRef unnamed) {
+  CompileOptions options;
+  options.folder = output.path().str();
+  options.recipe = recipe;
+  options.target = target;
+  options.batch = batch;
+  options.name = name.empty() ? unnamed.str() : name;
+  options.runtimeFolder = findRuntime(program);
+  return options;
+}
+
 /// The kernels of a list instead of a model.
 static llvm::Error runKernels(const char *program) {
   if (llvm::Error error = cpu::parseCPUTarget(target).takeError())
@@ -137,12 +150,7 @@ static llvm::Error runKernels(const char *program) {
   registerAllDialects(registry);
   MLIRContext context(registry);
   FirstError diagnostics(&context, kernelList);
-  CompileOptions options;
-  options.folder = output->path().str();
-  options.target = target;
-  options.batch = batch;
-  options.name = name.empty() ? "kernels" : name.getValue();
-  options.runtimeFolder = findRuntime(program);
+  CompileOptions options = makeOptions(program, *output, "kernels");
   auto module = readKernelList(kernelList, &context, options.batch);
   if (!module)
     return diagnostics.explain(module.takeError());
@@ -173,25 +181,13 @@ static llvm::Error run(const char *program) {
     return diagnostics.explain(std::move(error));
   std::string summary = summarizeWeights(**module);
 
-  CompileOptions options;
-  options.folder = output->path().str();
-  options.recipe = recipe;
-  options.target = target;
-  options.batch = batch;
-  options.name = name.empty() ? defaultName() : name;
-  options.runtimeFolder = findRuntime(program);
-  if (llvm::Error error = compileModel(**module, options))
+  if (llvm::Error error =
+          compileModel(**module, makeOptions(program, *output, defaultName())))
     return diagnostics.explain(std::move(error));
   llvm::Error error = diagnostics.explain(output->commit());
   if (!error)
     llvm::errs() << summary;
   return error;
-}
-
-static bool isIdentifier(StringRef text) {
-  return !text.empty() && !llvm::isDigit(text.front()) &&
-         llvm::all_of(text,
-                      [](char c) { return llvm::isAlnum(c) || c == '_'; });
 }
 
 int main(int argc, char **argv) {
@@ -204,6 +200,12 @@ int main(int argc, char **argv) {
   if (input.empty() == kernelList.empty() || folder.empty())
     return usageError("quantc",
                       "a MODEL or --kernels LIST, and -o DIR are needed");
+  if (!kernelList.empty())
+    for (cl::Option *option : std::initializer_list<cl::Option *>{
+             &recipe, &tokens, &calibration, &windows, &windowLength, &batch})
+      if (option->getNumOccurrences())
+        return usageError("quantc", "--" + option->ArgStr +
+                                        " is for models, not for --kernels");
   if (!name.empty() && !isIdentifier(name))
     return usageError("quantc", "--name '" + name + "' is not an identifier");
   if (!tokens.empty() && !calibration.empty())

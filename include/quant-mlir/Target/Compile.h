@@ -32,6 +32,9 @@ struct CompileOptions {
 /// diagnostics.
 llvm::Error compileModel(mlir::ModuleOp module, const CompileOptions &options);
 
+/// Whether C functions can begin with it.
+bool isIdentifier(llvm::StringRef text);
+
 /// Copies what a tokenizer needs from the model's source (`lm.source`) into the
 /// folder: returns "gguf", "hf", or "" if the source has none.
 llvm::Expected<std::string> writeTokenizer(llvm::StringRef source,

@@ -45,6 +45,18 @@ private:
 
 } // namespace
 
+/// Bytes from one row of activations to the next. The rows of a tile would
+/// share the few lines that a cache has for addresses a multiple of 4 KiB
+/// apart.
+static int64_t rowStride(int64_t bytes) {
+  int64_t stride = llvm::alignTo(bytes, rowAlignment);
+  return stride % 1024 == 0 ? stride + rowAlignment : stride;
+}
+
+static bool isBF16(const LaneForm &form) {
+  return form.kind == LaneForm::Kind::Float && form.floatType.isBF16();
+}
+
 /// True for an activation of small floats, which kernels keep as f32.
 static bool isRoundedFloat(QuantTensorType type) {
   LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
@@ -54,9 +66,8 @@ static bool isRoundedFloat(QuantTensorType type) {
 
 /// True for an activation that bf16 holds exactly, before its scales.
 static bool isPairable(QuantTensorType type) {
-  LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
   return isRoundedFloat(type) ||
-         (form.kind == LaneForm::Kind::Float && form.floatType.isBF16());
+         isBF16(type.getScheme().getLaneForm(type.getRowLength()));
 }
 
 /// Values per scale of a dynamically quantized activation of row length `k`,
@@ -90,7 +101,7 @@ static bool isRuntimeScheme(QuantTensorType type) {
   LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
   bool isByte = form.kind == LaneForm::Kind::Integer && form.codeBits == 8 &&
                 form.offset == 128 && !form.hasMinimum;
-  if (form.kind == LaneForm::Kind::Float && form.floatType.isBF16())
+  if (isBF16(form))
     return true;
   bool isFloat8 = isRoundedFloat(type);
   ArrayRef<int64_t> rows = type.getShape().drop_back();
@@ -107,9 +118,9 @@ static bool isRuntimeScheme(QuantTensorType type) {
 static std::optional<int64_t> pairGroup(ArrayRef<LoadOp> loads,
                                         QuantTensorType type) {
   LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
-  bool holds = form.kind == LaneForm::Kind::Float &&
-               (form.floatType.isBF16() || form.floatType.getWidth() == 8);
-  if (!holds)
+  bool isFloat8 =
+      form.kind == LaneForm::Kind::Float && form.floatType.getWidth() == 8;
+  if (!isBF16(form) && !isFloat8)
     return std::nullopt;
   std::optional<int64_t> chosen;
   int64_t k = type.getRowLength();
@@ -176,9 +187,7 @@ LogicalResult PackPass::packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
   if (cpu.dotsBF16)
     group = pairGroup(loads, type);
   bool pairs = group.has_value(), multiplied = false;
-  for (LoadOp load : loads) {
-    if (pairs)
-      break;
+  for (LoadOp load : pairs ? ArrayRef<LoadOp>() : loads) {
     FailureOr<int64_t> wanted = choosePanelGroup(load, type);
     if (failed(wanted))
       return failure();
@@ -206,13 +215,9 @@ LogicalResult PackPass::packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
   int64_t vectors = cpu.vectors;
   while (vectors > 1 && type.getShape()[0] % (cpu.lanes * vectors) != 0)
     vectors /= 2;
-  auto packed =
-      type.withLayout(PanelsAttr::get(&getContext(), cpu.lanes, vectors,
-                                      /*depth=*/
-                                      pairs     ? 2
-                                      : isFloat ? 1
-                                                : 4,
-                                      *group));
+  int64_t depth = pairs ? 2 : isFloat ? 1 : 4;
+  auto packed = type.withLayout(
+      PanelsAttr::get(&getContext(), cpu.lanes, vectors, depth, *group));
   weight.setType(packed);
   for (LoadOp load : loads)
     load.getResult().setType(packed);
@@ -223,16 +228,14 @@ LogicalResult PackPass::packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
 void PackPass::layOutPairs(QuantizeOp op, ArrayRef<OpOperand *> uses) {
   QuantTensorType type = op.getType();
   int64_t k = type.getRowLength();
-  // As rows of bytes, see below: whole groups of all weights.
+  // Whole groups of all weights.
   int64_t padded = k;
   for (OpOperand *use : uses) {
     auto w = cast<MatmulOp>(use->getOwner()).getW().getType();
     padded = std::max<int64_t>(
         padded, llvm::alignTo(k, cast<PanelsAttr>(w.getLayout()).getGroup()));
   }
-  int64_t stride = llvm::alignTo(2 * padded, rowAlignment);
-  if (stride % 1024 == 0)
-    stride += rowAlignment;
+  int64_t stride = rowStride(2 * padded);
   int64_t group = isRoundedFloat(type) ? activationGroup(type) : 0;
   OpBuilder builder(op);
   Value copy = QuantizeOp::create(
@@ -287,12 +290,7 @@ LogicalResult PackPass::layOutActivations() {
       if (sums) {
         if (group == k)
           group = llvm::alignTo(k, sums);
-        stride = llvm::alignTo(llvm::alignTo(k, std::max(group, sums)),
-                               rowAlignment);
-        // The rows of a tile would share the few lines that a cache has for
-        // addresses a multiple of 4 KiB apart.
-        if (stride % 1024 == 0)
-          stride += rowAlignment;
+        stride = rowStride(llvm::alignTo(k, std::max(group, sums)));
       }
       auto packed =
           type.withLayout(RowsAttr::get(&getContext(), stride, group, sums));

@@ -277,6 +277,8 @@ def pair_cases() -> List[Case]:
     # Groups longer than a chunk of decoded numbers, with a rest.
     cases.append(Case(SmallFloat("f8E4M3FN", "channel"), ROUNDED[0], 40, 2500, True, True, "long"))
     cases.append(Case(Float("bf16"), "#qt.float<bf16>", 17, 33, True, True, "odd"))
+    grouped = SmallFloat("f8E4M3FN", "group = 1100")
+    cases.append(Case(grouped, "#qt.float<f8E4M3FN, group = 1100>", 33, 2200, False, True, "cut"))
     # The last group is short: what follows a row must be zeros.
     block = SmallFloat("f8E4M3FN", "block = 128x128")
     cases.append(Case(block, ROUNDED[1], 48, 576, False, False, "short"))

@@ -173,7 +173,6 @@ void AttentionEmitter::emit() {
 void AttentionEmitter::emitTile(int64_t rows, Value item, Value kvHead) {
   Value none = b.constant(f32, 0);
   Value scale = b.constant(f32, op.getScale().convertToDouble());
-  Value first;
   b.loop(0, rows, 1, [&](Value r) {
     Value own = b.add(item, r), at = token(own), from = column(own, kvHead);
     b.loop(0, size, block, [&](Value i) {
@@ -193,7 +192,7 @@ void AttentionEmitter::emitTile(int64_t rows, Value item, Value kvHead) {
   // see has no weight, and is forgotten when it meets the first key that it
   // does.
   Value keys = b.loadScalar(limits, b.index(rows - 1));
-  first = b.index(0);
+  Value first = b.index(0);
   if (auto window = op.getWindow()) {
     Value limit = b.add(b.add(op.getPosition(), token(item)), 1);
     Value start = arith::MaxSIOp::create(

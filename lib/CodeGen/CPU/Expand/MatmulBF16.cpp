@@ -210,11 +210,13 @@ MatmulTiling::Tile MatmulBF16Emitter::tile(int64_t rows, Value row,
 void MatmulBF16Emitter::emitDecoded(int64_t tileRows, MatmulTiling &tiling) {
   // 64 KiB of the second cache: with smaller chunks the sums go in and out of
   // memory too often (Zen 4: 16 KiB 0.82 of the peak, 64 KiB 0.89, 128 KiB
-  // 0.90). Scales are those of whole groups.
+  // 0.90). It is on the stack of whoever calls, so a longer group is cut, too,
+  // in equal parts: a chunk has the scales of one group.
   constexpr int64_t most = 512;
   int64_t groupPairs = layout.group / 2;
-  int64_t chunkPairs = inGroups ? groupPairs : std::min(groupPairs, most);
-  int64_t groupWords = groupPairs;
+  int64_t chunkPairs = std::min(groupPairs, most);
+  while (groupPairs % chunkPairs != 0 && layout.numGroups > 1)
+    --chunkPairs;
   Value chunk = memref::AllocaOp::create(
       b, MemRefType::get({chunkPairs, layout.panelRows}, b.getI32Type()),
       b.getI64IntegerAttr(64));
@@ -233,10 +235,10 @@ void MatmulBF16Emitter::emitDecoded(int64_t tileRows, MatmulTiling &tiling) {
     decoded = chunk;
   };
   tiling.emitSums(
-      tileRows, groupWords * layout.numGroups, chunkPairs,
+      tileRows, groupPairs * layout.numGroups, chunkPairs,
       [&](Value panel, Value word, Value count) {
-        Value group = b.div(word, groupWords),
-              inGroup = b.rem(word, groupWords);
+        Value group = b.div(word, groupPairs);
+        Value inGroup = b.rem(word, groupPairs);
         Value at = b.add(b.mul(group, layout.groupBytes),
                          b.mul(inGroup, 2 * bytes * layout.panelRows));
         decode(b.add(panel, at), count);
@@ -249,7 +251,7 @@ void MatmulBF16Emitter::emitDecoded(int64_t tileRows, MatmulTiling &tiling) {
           llvm::copy(sums, start.begin());
         Vectors part = fold(emitPairs(start, row, word, b.index(0), count));
         return inGroups ? applyGroupScales(std::move(part), row, panel,
-                                           b.div(word, groupWords), sums)
+                                           b.div(word, groupPairs), sums)
                         : part;
       },
       [&](Value sum, Value row, Value panel, int64_t v) {

@@ -22,11 +22,12 @@ def QT_FloatSchemeAttr : QT_SchemeAttr<"FloatScheme", "float",
       f32 for the tensor, global = 448 * largest / absmax.
 
     Codes and scales are those of compressed-tensors. As an activation's scheme
-    (`token`, `tensor`, `group`, with f32 scales) values are rounded when the
-    program runs; CPU kernels keep them as floats.
+    (`token`, `tensor`, `group`, with f32 scales, or plain bf16) values are
+    rounded when the program runs; CPU kernels keep them as f32, or as pairs of
+    bf16 where the target multiplies such.
 
     E2M1 numbers are halves, so kernels multiply them as integers. 8-bit floats
-    are decoded to f32 in registers, exactly.
+    are decoded to f32 or bf16 in registers, exactly.
 
     Storage parts: `codes`, of TYPE (f4: i8, one a byte) [N, K]; `scales` [N, groups],
     [ceil(N / R), ceil(K / C)] or [1]; with f8E4M3FN scales `global` f32 [1].
