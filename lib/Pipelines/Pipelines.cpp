@@ -34,7 +34,9 @@ void quantmlir::buildQuantizePipeline(
                                : options.weightsOut + ".smoothed";
     if (recipe->smoothing->method == Smoothing::Method::AWQ)
       pm.addPass(qt::createAWQPass(
-          {options.recipe, options.calibration, smoothed}, provider));
+          {options.recipe, options.calibration, smoothed,
+           recipe->smoothing->multiply},
+          provider));
     else
       pm.addPass(
           qt::createSmoothPass({options.recipe, options.calibration, smoothed,

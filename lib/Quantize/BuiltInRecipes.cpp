@@ -162,16 +162,16 @@ static std::optional<Recipe> builtIn(StringRef name) {
       (recipe->rules.empty() && (gptq || awq || smooth)))
     return std::nullopt;
   recipe->name = name.str();
-  if (smooth) {
+  if (smooth || awq) {
     Smoothing &smoothing = recipe->smoothing.emplace();
     smoothing.multiply = true;
-    if (recipe->rules.front().staticActivations) {
+    if (awq) {
+      smoothing.method = Smoothing::Method::AWQ;
+    } else if (recipe->rules.front().staticActivations) {
       smoothing.measure = Smoothing::Measure::Max;
       smoothing.strength = 0.9;
     }
   }
-  if (awq)
-    recipe->smoothing.emplace().method = Smoothing::Method::AWQ;
   for (RecipeRule &rule : recipe->rules) {
     if (gptq)
       rule.rounding.method = Rounding::Method::GPTQ;

@@ -345,17 +345,14 @@ bool RecipeReader::smoothing(yaml::Node *node, Smoothing &smoothing) {
       }
       return share(value, smoothing.strength.emplace());
     }
-    if (key == "multiply") {
-      tuned = true;
+    if (key == "multiply")
       return boolean(value, smoothing.multiply);
-    }
     return fail(value, "unknown key '" + key + "'");
   };
   if (!forEach(node, "smoothing", field))
     return false;
   if (tuned && smoothing.method == Smoothing::Method::AWQ)
-    return fail(node, "measure, strength and multiply belong to method: "
-                      "smoothquant");
+    return fail(node, "measure and strength belong to method: smoothquant");
   return smoothing.strength || smoothing.measure == Smoothing::Measure::Max ||
          fail(node, "strength: search goes with measure: max");
 }

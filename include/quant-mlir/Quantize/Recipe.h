@@ -73,8 +73,8 @@ struct Smoothing {
   /// SmoothQuant: the migration strength, 0 to 1; if there is none, the best
   /// one for each activation is searched (by Measure::Max).
   std::optional<double> strength = 0.5;
-  /// SmoothQuant: an activation that no division folds into is divided when the
-  /// model runs, while it is quantized; else it is left alone.
+  /// An activation that no division folds into is divided when the model runs,
+  /// while it is quantized if it is; else it is left alone.
   bool multiply = false;
 };
 

@@ -231,7 +231,7 @@ TEST(Recipe, RoundingAndSmoothing) {
       {"{method: gptq, damping: 2}", "{}",
        "FILE:2: expected a number from 0 to 1, not '2'"},
       {"{}", "{method: awq, strength: 0.5}",
-       "FILE:1: measure, strength and multiply belong to method: smoothquant"},
+       "FILE:1: measure and strength belong to method: smoothquant"},
       {"{}", "{strength: search}",
        "FILE:1: strength: search goes with measure: max"},
       {"{}", "{measure: mean}",

@@ -5,6 +5,9 @@
 // with a finer step than the rest of their group would ask for.
 
 #include "Smoothing.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 
 namespace quantmlir::qt {
@@ -38,16 +41,12 @@ private:
 
 } // namespace
 
-static llvm::Expected<std::vector<float>> choose(SmoothingInput &input,
-                                                 RecipeSchemes &rules) {
-  SiteGrids grids(input, rules);
-  if (grids.weights.empty())
-    return std::vector<float>();
+static llvm::Expected<std::vector<float>>
+choose(const ActivationStatistics &seen, const SiteGrids &grids) {
   AwqOptions options;
   options.maxRows = 256;
   llvm::Expected<AwqResult> found =
-      searchAwqScales(input.statistics.meanAbs, input.statistics.hessian,
-                      grids.weights, options);
+      searchAwqScales(seen.meanAbs, seen.hessian, grids.weights, options);
   if (!found)
     return found.takeError();
   if (found->ratio == 0)
@@ -56,26 +55,11 @@ static llvm::Expected<std::vector<float>> choose(SmoothingInput &input,
 }
 
 void AWQPass::runOnOperation() {
-  if (!calibration.empty())
-    provider = makeFileCalibration(calibration);
-  if (!provider) {
-    emitError(getOperation().getLoc(),
-              "qt-awq needs statistics of activations: calibration=FILE");
-    return signalPassFailure();
-  }
-  RecipeSchemes rules;
-  if (failed(rules.load(getOperation(), recipe)))
-    return signalPassFailure();
-  StatisticsContent content = StatisticsContent::none();
-  content.meanAbs = content.hessian = true;
-  auto statistics = provider->create(getOperation(), content);
-  if (!statistics) {
-    emitError(getOperation().getLoc(), llvm::toString(statistics.takeError()));
-    return signalPassFailure();
-  }
-  FailureOr<SmoothingCounts> counts = smoothActivations(
-      getOperation(), **statistics, weightsOut, /*multiply=*/false,
-      [&](SmoothingInput &input) { return choose(input, rules); });
+  SmoothingRequest request{getArgument(), recipe,   calibration,
+                           weightsOut,    multiply, StatisticsContent::none()};
+  request.content.meanAbs = request.content.hessian = true;
+  FailureOr<SmoothingCounts> counts =
+      smoothActivations(getOperation(), request, provider, choose);
   if (failed(counts))
     return signalPassFailure();
   numScaled += counts->scaled;

@@ -296,7 +296,7 @@ LogicalResult AllocateBitsPass::measureAll() {
   SmallVector<ActivationSite> sites = findActivationSites(getOperation());
   llvm::StringMap<ActivationSite *> byName;
   for (ActivationSite &site : sites)
-    byName.try_emplace(site.getName(), &site);
+    byName.try_emplace(site.name, &site);
 
   StatisticsContent content = StatisticsContent::none();
   content.hessian = true;

@@ -5,6 +5,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "quant-mlir/Export/SafetensorsWriter.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -27,6 +28,13 @@ quantmlir::qt::findActivationSites(ModuleOp module) {
     site.readers.push_back(op);
     site.weights.push_back(weight);
   });
+  llvm::StringSet<> names;
+  for (ActivationSite &site : llvm::make_second_range(sites)) {
+    StringRef weight = site.weights.front().getSymName();
+    site.name = weight.str();
+    for (int count = 2; !names.insert(site.name).second; ++count)
+      site.name = (weight + "#" + llvm::Twine(count)).str();
+  }
   return llvm::to_vector(llvm::make_second_range(sites));
 }
 
@@ -207,7 +215,7 @@ void ChannelScaler::scale(ActivationSite &site, const ChannelFold &fold,
   }
   if (!fold.producer)
     multiplied.push_back(site);
-  std::vector<float> &total = sites[site.getName()];
+  std::vector<float> &total = sites[site.name];
   for (auto [k, factor] : llvm::enumerate(factors))
     multiply(total, k, factors.size(), factor);
 }
@@ -255,7 +263,7 @@ LogicalResult ChannelScaler::write(StringRef file) {
                        {int64_t(factors.size())},
                        factors.size() * 4});
   for (ActivationSite &site : multiplied)
-    entries.push_back({(site.getName() + multiplierSuffix).str(),
+    entries.push_back({(site.name + multiplierSuffix).str(),
                        "F32",
                        {site.getChannels()},
                        uint64_t(site.getChannels()) * 4});
@@ -274,7 +282,7 @@ LogicalResult ChannelScaler::write(StringRef file) {
       return fail(std::move(error));
   for (ActivationSite &site : multiplied) {
     std::vector<float> inverse;
-    for (float factor : sites[site.getName()])
+    for (float factor : sites[site.name])
       inverse.push_back(1.0f / factor);
     if (llvm::Error error = (*writer)->append(bytesOf(inverse)))
       return fail(std::move(error));
@@ -319,7 +327,7 @@ void ChannelScaler::insertMultipliers(StringRef file) {
     auto type = cast<RankedTensorType>(site.activation.getType());
     auto vectorType =
         RankedTensorType::get(site.getChannels(), type.getElementType());
-    std::string name = (site.getName() + multiplierSuffix).str();
+    std::string name = (site.name + multiplierSuffix).str();
     auto declaration = OpBuilder(site.weights.front());
     WeightOp::create(declaration, loc, name, vectorType, file);
 

@@ -38,9 +38,10 @@ struct ActivationSite {
   llvm::SmallVector<QuantizableOpInterface> readers;
   /// Of each reader; not null.
   llvm::SmallVector<WeightOp> weights;
+  /// What statistics know it as: the weight of the first reader, with a number
+  /// from #2 on if it meets other activations, too.
+  std::string name;
 
-  /// What statistics know it as: the weight of the first reader.
-  llvm::StringRef getName() { return weights.front().getSymName(); }
   int64_t getChannels() const {
     return llvm::cast<mlir::RankedTensorType>(activation.getType())
         .getShape()

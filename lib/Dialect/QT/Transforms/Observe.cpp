@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "ChannelScaling.h"
 #include "mlir/IR/Builders.h"
 #include "quant-mlir/Dialect/QT/IR/QT.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
-#include "llvm/ADT/StringSet.h"
 
 namespace quantmlir::qt {
 #define GEN_PASS_DEF_OBSERVEPASS
@@ -26,19 +26,7 @@ private:
   FailureOr<Statistics> parseWanted();
 };
 
-/// An activation and the weights that it meets.
-struct Site {
-  Operation *firstReader;
-  llvm::SetVector<StringRef> weights;
-};
-
 } // namespace
-
-LoadOp quantmlir::qt::getWeightSource(Value weight) {
-  if (auto dequantize = weight.getDefiningOp<DequantizeOp>())
-    return dequantize.getInput().getDefiningOp<LoadOp>();
-  return weight.getDefiningOp<LoadOp>();
-}
 
 FailureOr<Statistics> ObservePass::parseWanted() {
   Statistics wanted = {};
@@ -62,31 +50,18 @@ void ObservePass::runOnOperation() {
   if (failed(wanted))
     return signalPassFailure();
 
-  llvm::MapVector<Value, Site> sites;
-  getOperation().walk([&](QuantizableOpInterface op) {
-    OpOperand *activation = op.getActivationOperand();
-    LoadOp load = getWeightSource(op.getWeightOperand().get());
-    if (!activation || !load)
-      return;
-    Site &site =
-        sites.try_emplace(activation->get(), Site{op, {}}).first->second;
-    site.weights.insert(load.getWeight());
-  });
-
   OpBuilder builder(&getContext());
-  llvm::StringSet<> names;
   llvm::MapVector<StringRef, StringRef> siteOf;
-  for (auto &[activation, site] : sites) {
-    // A weight that two activations meet names the first; the second gets a
-    // number.
-    std::string name = site.weights.front().str();
-    for (int count = 2; !names.insert(name).second; ++count)
-      name = (site.weights.front() + "#" + llvm::Twine(count)).str();
-    builder.setInsertionPoint(site.firstReader);
+  for (ActivationSite &site : findActivationSites(getOperation())) {
+    llvm::SetVector<StringRef> weights;
+    for (WeightOp weight : site.weights)
+      weights.insert(weight.getSymName());
+    Operation *first = site.readers.front();
+    builder.setInsertionPoint(first);
     auto observe = ObserveOp::create(
-        builder, site.firstReader->getLoc(), activation, *wanted, name,
-        builder.getStrArrayAttr(site.weights.getArrayRef()));
-    for (StringRef weight : site.weights)
+        builder, first->getLoc(), site.activation, *wanted, site.name,
+        builder.getStrArrayAttr(weights.getArrayRef()));
+    for (StringRef weight : weights)
       siteOf.try_emplace(weight, observe.getSite());
     ++numSites;
   }

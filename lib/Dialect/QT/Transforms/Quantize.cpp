@@ -147,10 +147,10 @@ LogicalResult QuantizePass::decide() {
       return failure();
   for (ActivationSite &site : findActivationSites(getOperation()))
     for (auto [reader, weight] : llvm::zip_equal(site.readers, site.weights)) {
-      siteOf[reader] = site.getName();
+      siteOf[reader] = site.name;
       const RecipeRule &rule = *decisions[weight].rule;
       if (rule.staticActivations)
-        scales.add(site.getName(), rules.parse(rule.activations),
+        scales.add(site.name, rules.parse(rule.activations),
                    *rule.staticActivations);
     }
   return success();

@@ -39,21 +39,18 @@ struct SmoothPass : qt::impl::SmoothPassBase<SmoothPass> {
   void runOnOperation() override;
 
 private:
-  llvm::Expected<std::vector<float>> choose(SmoothingInput &input);
+  llvm::Expected<std::vector<float>> choose(const ActivationStatistics &seen,
+                                            const SiteGrids &grids);
 
   std::shared_ptr<CalibrationProvider> provider;
-  RecipeSchemes rules;
   Smoothing::Measure kind = Smoothing::Measure::Both;
 };
 
 } // namespace
 
-llvm::Expected<std::vector<float>> SmoothPass::choose(SmoothingInput &input) {
-  SiteGrids grids(input, rules);
-  if (grids.weights.empty())
-    return std::vector<float>();
-  const ActivationStatistics &seen = input.statistics;
-  int64_t k = input.site.getChannels();
+llvm::Expected<std::vector<float>>
+SmoothPass::choose(const ActivationStatistics &seen, const SiteGrids &grids) {
+  int64_t k = grids.channels;
   std::vector<float> reach;
   for (int64_t channel = 0; channel < k; ++channel)
     reach.push_back(seen.absMax(channel));
@@ -83,13 +80,6 @@ llvm::Expected<std::vector<float>> SmoothPass::choose(SmoothingInput &input) {
 }
 
 void SmoothPass::runOnOperation() {
-  if (!calibration.empty())
-    provider = makeFileCalibration(calibration);
-  if (!provider) {
-    emitError(getOperation().getLoc(),
-              "qt-smooth needs statistics of activations: calibration=FILE");
-    return signalPassFailure();
-  }
   if (auto parsed = parseMeasure(measure)) {
     kind = *parsed;
   } else {
@@ -102,19 +92,15 @@ void SmoothPass::runOnOperation() {
               "a strength is searched by measure=max only");
     return signalPassFailure();
   }
-  if (failed(rules.load(getOperation(), recipe)))
-    return signalPassFailure();
-  StatisticsContent content = StatisticsContent::none();
-  content.range = true;
-  content.hessian = strength < 0 || kind != Smoothing::Measure::Max;
-  auto statistics = provider->create(getOperation(), content);
-  if (!statistics) {
-    emitError(getOperation().getLoc(), llvm::toString(statistics.takeError()));
-    return signalPassFailure();
-  }
-  FailureOr<SmoothingCounts> counts =
-      smoothActivations(getOperation(), **statistics, weightsOut, multiply,
-                        [&](SmoothingInput &input) { return choose(input); });
+  SmoothingRequest request{getArgument(), recipe,   calibration,
+                           weightsOut,    multiply, StatisticsContent::none()};
+  request.content.range = true;
+  request.content.hessian = strength < 0 || kind != Smoothing::Measure::Max;
+  FailureOr<SmoothingCounts> counts = smoothActivations(
+      getOperation(), request, provider,
+      [&](const ActivationStatistics &seen, const SiteGrids &grids) {
+        return choose(seen, grids);
+      });
   if (failed(counts))
     return signalPassFailure();
   numSmoothed += counts->scaled;

@@ -24,22 +24,24 @@ void quantmlir::qt::tieFactors(const ChannelFold &fold,
   }
 }
 
-SiteGrids::SiteGrids(SmoothingInput &input, RecipeSchemes &rules) {
-  int64_t k = input.site.getChannels();
-  for (auto [reader, weight, values] :
-       llvm::zip_equal(input.site.readers, input.site.weights, input.weights)) {
+SiteGrids::SiteGrids(ActivationSite &site, ArrayRef<std::vector<float>> values,
+                     RecipeSchemes &rules)
+    : channels(site.getChannels()) {
+  for (auto [reader, weight, numbers] :
+       llvm::zip_equal(site.readers, site.weights, values)) {
     const RecipeRule &rule = rules.getRule(reader, weight.getSymName());
     QuantSchemeInterface scheme = rule.weights.text == "keep"
                                       ? QuantSchemeInterface()
                                       : rules.parse(rule.weights);
-    std::unique_ptr<Grid> grid = scheme ? scheme.makeGrid(k) : nullptr;
+    std::unique_ptr<Grid> grid = scheme ? scheme.makeGrid(channels) : nullptr;
     if (!grid) {
       weights.clear();
       return;
     }
     if (activations.empty())
       activations = rule.activations.text;
-    weights.push_back({values, int64_t(values.size()) / k, grid.get()});
+    weights.push_back(
+        {numbers, int64_t(numbers.size()) / channels, grid.get()});
     grids.push_back(std::move(grid));
   }
 }
@@ -58,14 +60,26 @@ static llvm::Error checkFactors(StringRef site, ArrayRef<float> factors,
   return llvm::Error::success();
 }
 
-FailureOr<SmoothingCounts>
-quantmlir::qt::smoothActivations(ModuleOp module, Calibration &calibration,
-                                 StringRef file, bool multiply,
-                                 ChooseFactors choose) {
+FailureOr<SmoothingCounts> quantmlir::qt::smoothActivations(
+    ModuleOp module, const SmoothingRequest &request,
+    std::shared_ptr<CalibrationProvider> provider, ChooseFactors choose) {
+  if (!request.calibration.empty())
+    provider = makeFileCalibration(request.calibration);
+  if (!provider)
+    return emitError(module.getLoc(), request.pass)
+           << " needs statistics of activations: calibration=FILE";
+  RecipeSchemes rules;
+  if (failed(rules.load(module, request.recipe)))
+    return failure();
+  auto calibration = provider->create(module, request.content);
+  if (!calibration)
+    return emitError(module.getLoc(),
+                     llvm::toString(calibration.takeError()));
+
   SmallVector<ActivationSite> sites = findActivationSites(module);
   llvm::StringMap<ActivationSite *> byName;
   for (ActivationSite &site : sites)
-    byName.try_emplace(site.getName(), &site);
+    byName.try_emplace(site.name, &site);
 
   SmoothingCounts counts;
   ChannelScaler scaler(module);
@@ -74,11 +88,11 @@ quantmlir::qt::smoothActivations(ModuleOp module, Calibration &calibration,
     if (!site)
       return llvm::Error::success();
     std::string why;
-    FailureOr<ChannelFold> fold = findChannelFold(*site, multiply, why);
+    FailureOr<ChannelFold> fold = findChannelFold(*site, request.multiply, why);
     if (failed(fold)) {
       ++counts.declined;
       emitRemark(site->activation.getLoc(), "the input of '")
-          << site->getName() << "' is not smoothed: " << why;
+          << site->name << "' is not smoothed: " << why;
       return llvm::Error::success();
     }
     std::vector<std::vector<float>> weights;
@@ -88,14 +102,16 @@ quantmlir::qt::smoothActivations(ModuleOp module, Calibration &calibration,
         return values.takeError();
       weights.push_back(std::move(*values));
     }
-    SmoothingInput input{*site, statistics, *fold, weights};
-    llvm::Expected<std::vector<float>> factors = choose(input);
+    SiteGrids grids(*site, weights, rules);
+    if (grids.weights.empty())
+      return llvm::Error::success();
+    llvm::Expected<std::vector<float>> factors = choose(statistics, grids);
     if (!factors)
       return factors.takeError();
     if (factors->empty())
       return llvm::Error::success();
     if (llvm::Error error =
-            checkFactors(site->getName(), *factors, site->getChannels()))
+            checkFactors(site->name, *factors, site->getChannels()))
       return error;
     tieFactors(*fold, *factors);
     scaler.scale(*site, *fold, *factors);
@@ -106,12 +122,12 @@ quantmlir::qt::smoothActivations(ModuleOp module, Calibration &calibration,
   // Before any number changes.
   llvm::Expected<std::string> fingerprint = fingerprintModel(module);
   llvm::Error error =
-      fingerprint ? calibration.run(smooth) : fingerprint.takeError();
+      fingerprint ? (*calibration)->run(smooth) : fingerprint.takeError();
   if (error)
     return emitError(module.getLoc(), llvm::toString(std::move(error)));
   if (scaler.empty())
     return counts;
-  if (failed(scaler.write(file)))
+  if (failed(scaler.write(request.weightsOut)))
     return failure();
   module->setAttr(QTDialect::fingerprintAttrName,
                   StringAttr::get(module.getContext(), *fingerprint));

@@ -15,6 +15,12 @@ RankedTensorType quantmlir::qt::getLogicalType(WeightOp weight) {
   return cast<RankedTensorType>(weight.getType());
 }
 
+LoadOp quantmlir::qt::getWeightSource(Value weight) {
+  if (auto dequantize = weight.getDefiningOp<DequantizeOp>())
+    return dequantize.getInput().getDefiningOp<LoadOp>();
+  return weight.getDefiningOp<LoadOp>();
+}
+
 WeightOp quantmlir::qt::findWeight(Value value) {
   LoadOp load = getWeightSource(value);
   return load ? SymbolTable::lookupNearestSymbolFrom<WeightOp>(

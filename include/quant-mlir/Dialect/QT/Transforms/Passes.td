@@ -157,7 +157,8 @@ def AWQPass : Pass<"qt-awq", "::mlir::ModuleOp"> {
     changes the results of all linears that read the site least: the sum of
     trace(D H Dᵀ) over them, H being the mean of x xᵀ and D the weight's error.
 
-    Folds as in `--qt-smooth`.
+    Folds as in `--qt-smooth`, and with `multiply` is a product where nothing
+    folds.
 
     Before:   as `--qt-smooth`.
     After:    as `--qt-smooth`.
@@ -171,13 +172,18 @@ def AWQPass : Pass<"qt-awq", "::mlir::ModuleOp"> {
            "Statistics of activations">,
     Option<"weightsOut", "weights-out", "std::string", "\"awq.safetensors\"",
            "The safetensors file to write changed weights to">,
+    Option<"multiply", "multiply", "bool", "false",
+           "Divide when the program runs what nothing folds into">,
   ];
   let statistics = [
     Statistic<"numScaled", "scaled", "Activations whose channels were divided">,
     Statistic<"numDeclined", "declined", "Activations that no factors fold "
                                          "into">,
   ];
-  let dependentDialects = ["::quantmlir::qt::QTDialect"];
+  let dependentDialects = [
+    "::quantmlir::qt::QTDialect", "::mlir::arith::ArithDialect",
+    "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"
+  ];
 }
 
 def AllocateBitsPass : Pass<"qt-allocate-bits", "::mlir::ModuleOp"> {
