@@ -215,6 +215,7 @@ def mark(passed: Optional[bool]) -> str:
 def run(bench: Bench, subject: Subject) -> tuple:
     """(figures by recipe, why others have none)."""
     wanted = list(dict.fromkeys(row[0] for row in subject.rows))
+    wanted += table.UNCOMPARED[subject.name]
     wanted += [r for g in table.GOALS if g[0] == subject.name for r in g[2] if r not in wanted]
     wanted = [r for r in wanted if chosen(bench.options.only, subject.name, r)]
     if not wanted:
@@ -255,6 +256,9 @@ def compare(console: Console, subject: Subject, found: dict, missing: dict) -> l
             grid.add_column("")
     grid.add_column("peer", overflow="fold")
     verdicts = []
+    for recipe in table.UNCOMPARED[subject.name]:
+        if recipe in found:
+            grid.add_row(recipe, *shown(subject, found[recipe]), mark(None))
     for recipe, peer, *figures in subject.rows:
         theirs = shown(subject, dict(zip(subject.figures, figures)))
         if recipe in found:

@@ -75,9 +75,8 @@ static const Format formats[] = {
     {"q8_0", "#qt.q8_0", "auto"},
 };
 
-/// intB and wBa16, with -gN (for wBa16 it is 128 unless given), -asym and -a32
-/// for activations that stay floats. What says neither -asym nor -sym is
-/// asymmetric if `asymmetric`.
+/// intB and wBa16, with -gN (for wBa16 it is 128 unless given) and -asym. What
+/// says neither -asym nor -sym is asymmetric if `asymmetric`.
 static std::optional<Recipe> integerRecipe(StringRef name, bool asymmetric) {
   StringRef rest = name;
   unsigned bits = 0, group = 0;
@@ -88,7 +87,6 @@ static std::optional<Recipe> integerRecipe(StringRef name, bool asymmetric) {
     return std::nullopt;
   if (prefixed)
     group = 128;
-  bool floats = rest.consume_back("-a32");
   if (rest.consume_front("-g") && (rest.consumeInteger(10, group) || group < 1))
     return std::nullopt;
   if (rest.consume_front("-asym"))
@@ -102,7 +100,7 @@ static std::optional<Recipe> integerRecipe(StringRef name, bool asymmetric) {
                   : std::string(", channel");
   if (asymmetric)
     scheme += ", zero = i" + std::to_string(bits);
-  return linearRecipe(scheme + ">", floats ? "float" : "auto");
+  return linearRecipe(scheme + ">", "auto");
 }
 
 static std::optional<Recipe> formatRecipe(StringRef name, bool asymmetric) {
@@ -154,7 +152,7 @@ static std::optional<Recipe> builtIn(StringRef name) {
     return true;
   };
   bool gptaq = take("gptaq"), gptq = take("gptq") || gptaq;
-  bool awq = take("awq"), smooth = take("smoothquant");
+  bool awq = take("awq"), smooth = take("smoothquant"), floats = take("a32");
   // What is known as AWQ has zero points.
   std::optional<Recipe> recipe =
       formatRecipe(llvm::join(words, "-"), /*asymmetric=*/awq && !gptq);
@@ -162,6 +160,13 @@ static std::optional<Recipe> builtIn(StringRef name) {
       (recipe->rules.empty() && (gptq || awq || smooth)))
     return std::nullopt;
   recipe->name = name.str();
+  if (floats) {
+    // Of recipes that say nothing about activations.
+    if (recipe->rules.empty() ||
+        recipe->rules.front().activations.text != "auto")
+      return std::nullopt;
+    recipe->rules.front().activations = {"float"};
+  }
   if (smooth || awq) {
     Smoothing &smoothing = recipe->smoothing.emplace();
     smoothing.multiply = true;
@@ -192,11 +197,12 @@ llvm::Expected<Recipe> Recipe::load(StringRef nameOrFile) {
   std::string known =
       "as-stored, f32, f16, bf16, bf16-a16, int2 to int8, int4-g32 (any "
       "bits, any group), w4a16 (the same with groups of 128), "
-      "each of these with -asym and -a32";
+      "each of these with -asym";
   for (const Format &format : formats)
     known += std::string(", ") + format.name;
   return llvm::createStringError(
       llvm::errc::invalid_argument,
       "recipe '" + nameOrFile + "' is neither a file nor one of " + known +
-          ", with -gptq, -gptaq, -awq or -smoothquant behind them");
+          ", with -gptq, -gptaq, -awq or -smoothquant behind them, and -a32 for "
+          "float activations with weight-only formats");
 }

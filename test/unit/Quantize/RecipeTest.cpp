@@ -85,6 +85,7 @@ TEST(Recipe, BuiltInNames) {
       {"int8-a32", "#qt.int<8, channel> with float"},
       {"w4a16-g32-asym-a32",
        "#qt.int<4, group = 32, scale = f16, zero = i4> with float"},
+      {"q8_0-a32", "#qt.q8_0 with float"},
       {"int4-g32", "#qt.int<4, group = 32, scale = f16> with auto"},
       {"int3-g128-asym",
        "#qt.int<3, group = 128, scale = f16, zero = i3> with auto"},
@@ -176,6 +177,7 @@ TEST(Recipe, MethodsBehindFormats) {
   EXPECT_EQ(awq.rules[0].weights.text,
             "#qt.int<4, group = 128, scale = f16, zero = i4>");
   EXPECT_EQ(awq.smoothing->method, Smoothing::Method::AWQ);
+  EXPECT_TRUE(awq.smoothing->multiply);
   EXPECT_EQ(awq.rules[0].rounding.method, Rounding::Method::Nearest);
   EXPECT_EQ(load("w4a16-awq-sym").rules[0].weights.text,
             "#qt.int<4, group = 128, scale = f16>");
@@ -246,7 +248,7 @@ TEST(Recipe, UnknownNames) {
   for (const char *name :
        {"", "int1", "int9", "int", "int4-", "int4-g", "int4-g0", "int4-g-1",
         "int4-g99999999999999999999", "int4-g32-", "int4-g32-asymm", "w4a8",
-        "INT8", "f64", "gptq", "as-stored-gptq", "w4a16-awq-smoothquant",
+        "INT8", "f64", "gptq", "as-stored-gptq", "as-stored-a32", "w8a8-a32", "w4a16-awq-smoothquant",
         "w4a16-gptq-gptq"}) {
     std::string error = named(name).error;
     EXPECT_NE(error.find("is neither a file nor one of"), std::string::npos)
