@@ -6,6 +6,7 @@
 
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Parser/Parser.h"
+#include "quant-mlir/Dialect/LM/Transforms/Passes.h"
 #include "quant-mlir/Dialect/QT/IR/QT.h"
 #include "quant-mlir/Dialect/QT/Transforms/ActivationScheme.h"
 #include "quant-mlir/Quantize/Recipe.h"
@@ -145,9 +146,9 @@ bool KernelListReader::check(yaml::Node *node, const KernelEntry &kernel,
   }
   if (!kernel.heads || !kernel.headSize)
     return fail(node, "attention needs heads and head_size");
-  if (kernel.cache != "float16" && kernel.cache != "float32")
-    return fail(node,
-                "cache is float16 or float32, not '" + kernel.cache + "'");
+  if (!lm::parseCacheElement(kernel.cache, context))
+    return fail(node, "cache is float32, float16 or int8, not '" +
+                          kernel.cache + "'");
   if (kernel.kvHeads && kernel.heads % kernel.kvHeads)
     return fail(node, "heads are no multiple of kv_heads");
   return true;
@@ -213,9 +214,11 @@ void KernelListReader::emitAttention(const KernelEntry &kernel) {
   int64_t kvHeads = kernel.kvHeads ? kernel.kvHeads : kernel.heads;
   std::string q = formatv("tensor<?x{0}xf32>", kernel.heads * kernel.headSize);
   std::string kv = formatv("tensor<?x{0}xf32>", kvHeads * kernel.headSize);
-  std::string cache =
-      formatv("!lm.kv_cache<1 x {0} x {1} x {2}>", kvHeads, kernel.headSize,
-              kernel.cache == "float16" ? "f16" : "f32");
+  std::string element;
+  llvm::raw_string_ostream(element)
+      << lm::parseCacheElement(kernel.cache, context);
+  std::string cache = formatv("!lm.kv_cache<1 x {0} x {1} x {2}>", kvHeads,
+                              kernel.headSize, element);
   llvm::raw_string_ostream(text) << formatv(
       "func.func @{0}(%q: {1} {{lm.name = \"query\"}, %k: {2} {{lm.name = "
       "\"key\"}, %v: {2} {{lm.name = \"value\"}, %cache: {3} {{lm.name = "

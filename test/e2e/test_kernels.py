@@ -11,17 +11,19 @@ import threading
 
 import numpy as np
 import pytest
+from cases import TARGETS
 from quant_mlir import tools
+from test_matmul import needs
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "kernels"
 
 
-def compile_list(text, folder, name="lib"):
+def compile_list(text, folder, *options, name="lib"):
     path = folder / "list.yaml"
     path.write_text(text, encoding="utf-8")
     command = [tools.find("quantc"), "--kernels", path, "--name", name, "-o", folder / "out"]
-    return subprocess.run(command, capture_output=True, text=True)
+    return subprocess.run([*command, *options], capture_output=True, text=True)
 
 
 class Panels(ctypes.Structure):
@@ -55,8 +57,8 @@ def aligned(size):
 
 
 class Library:
-    def __init__(self, text, folder):
-        done = compile_list(text, folder)
+    def __init__(self, text, folder, *options):
+        done = compile_list(text, folder, *options)
         assert done.returncode == 0, done.stderr
         self.header = (folder / "out" / "lib.h").read_text(encoding="utf-8")
         self.c = ctypes.CDLL(str(folder / "out" / "lib.so"))
@@ -160,34 +162,52 @@ def test_matmul(tmp_path, fields, bits, group, offset, activations, threads):
     assert np.abs(out - expected).max() < 2e-3 * np.abs(expected).max()
 
 
-def test_attention_appends_and_attends(tmp_path):
-    heads, kv_heads, size, positions = 4, 2, 16, 32
+# What rounding keys and values costs, as a share of the largest result.
+CACHES = {"float32": (4, 1e-5), "float16": (2, 2e-3), "int8": (1, 2e-2)}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("cache_type", CACHES)
+def test_attention_appends_and_attends(tmp_path, cache_type, target):
+    needs(target)
+    heads, kv_heads, size, positions = 4, 2, 32, 640
     library = Library(
-        f"kernels: {{attend: {{op: attention, heads: {heads}, kv_heads: {kv_heads},"
-        f" head_size: {size}, cache: float32}}}}\n",
+        f"rows: 272\nkernels: {{attend: {{op: attention, heads: {heads}, kv_heads: {kv_heads},"
+        f" head_size: {size}, cache: {cache_type}}}}}\n",
         tmp_path,
+        *("--target", target),
     )
     assert "weights" not in library.header.split("lib_attend(")[1].split(")")[0]
-    cache = aligned(2 * kv_heads * positions * size * 4)
+    element, bound = CACHES[cache_type]
+    scale = 4 if cache_type == "int8" else 0
+    assert f"[2][{kv_heads}][positions][{size + scale}]" in library.header
+    # What nothing was written to may be anything: these are NaN.
+    cache = aligned(2 * kv_heads * positions * (size + scale) * element)
+    cache[:] = 0xFF
+    workspace = aligned(library.number("attend_workspace_bytes"))
     keys, values = np.zeros((2, 0, kv_heads, size), np.float32)
-    for rows in (5, 1, 9):
+    # Few rows over more than 256 positions are split over these.
+    for rows in (5, 1, 9, 1, 1, 100, 1, 137, 1, 1, 3, 5, 270, 1):
         q, k, v = (
             NUMBERS.standard_normal((rows, h, size), np.float32)
             for h in (heads, kv_heads, kv_heads)
         )
-        out = np.empty((rows, heads * size), np.float32)
-        library.call("attend", rows, positions, q, k, v, out, cache, len(keys), None, threads=2)
+        k[-1, 0], v[0, 1] = 0, 0  # scales of zero
+        outs = [np.empty((rows, heads * size), np.float32) for _ in range(2)]
+        for out, threads in zip(outs, (2, 1)):
+            arguments = (rows, positions, q, k, v, out, cache, len(keys), workspace)
+            library.call("attend", *arguments, threads=threads)
+        np.testing.assert_array_equal(*outs)
         first = len(keys)
         keys, values = np.concatenate([keys, k]), np.concatenate([values, v])
+        expected = np.empty_like(outs[0])
         for m in range(rows):
             for h in range(heads):
                 seen, kv = slice(first + m + 1), h // (heads // kv_heads)
                 scores = keys[seen, kv] @ q[m, h] / np.sqrt(size)
                 weights = np.exp(scores - scores.max())
-                expected = weights / weights.sum() @ values[seen, kv]
-                np.testing.assert_allclose(
-                    out[m, h * size : (h + 1) * size], expected, rtol=1e-4, atol=1e-5
-                )
+                expected[m, h * size : (h + 1) * size] = weights / weights.sum() @ values[seen, kv]
+        assert np.abs(outs[0] - expected).max() < bound * np.abs(expected).max()
 
 
 def test_packing_says_what_is_missing(tmp_path):

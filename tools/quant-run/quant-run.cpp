@@ -44,9 +44,10 @@ struct Options {
   cl::opt<int64_t> window{"window", cl::init(512),
                           cl::desc("tokens per window of --perplexity"),
                           cl::cat(category)};
-  cl::opt<std::string> bench{"bench", cl::value_desc("pp=N,tg=N"),
-                             cl::desc("measure prefill and decoding"),
-                             cl::cat(category)};
+  cl::opt<std::string> bench{
+      "bench", cl::value_desc("pp=N,tg=N,depth=N"),
+      cl::desc("measure prefill and decoding, behind that many tokens"),
+      cl::cat(category)};
   cl::opt<int64_t> repeat{"repeat", cl::init(5), cl::desc("rounds of --bench"),
                           cl::cat(category)};
   cl::opt<int64_t> threads{"threads", cl::init(0), cl::desc("0: all cores"),
@@ -170,15 +171,23 @@ static llvm::Error runPerplexity(Model &model) {
 // Bench
 //===----------------------------------------------------------------------===//
 
-static llvm::Error parseBench(int64_t &prefill, int64_t &decode) {
+/// How many tokens to time, and how many are in the cache before.
+struct BenchSizes {
+  int64_t prefill = 0, decode = 0, depth = 0;
+};
+
+static llvm::Error parseBench(BenchSizes &sizes) {
   llvm::SmallVector<StringRef> items;
   StringRef(options().bench).split(items, ',');
   for (StringRef item : items) {
     auto [key, value] = item.split('=');
-    int64_t *target = key == "pp" ? &prefill : key == "tg" ? &decode : nullptr;
+    int64_t *target = key == "pp"      ? &sizes.prefill
+                      : key == "tg"    ? &sizes.decode
+                      : key == "depth" ? &sizes.depth
+                                       : nullptr;
     if (!target || value.getAsInteger(10, *target) || *target < 0)
       return llvm::createStringError("--bench " + options().bench +
-                                     ": expected pp=N,tg=N");
+                                     ": expected pp=N,tg=N,depth=N");
   }
   return llvm::Error::success();
 }
@@ -189,18 +198,28 @@ static double median(std::vector<double> values) {
 }
 
 static llvm::Error runBench(Model &model) {
-  int64_t prefill = 0, decode = 0;
-  if (llvm::Error error = parseBench(prefill, decode))
+  BenchSizes sizes;
+  if (llvm::Error error = parseBench(sizes))
     return error;
   std::mt19937 random(options().seed);
   std::uniform_int_distribution<int32_t> anyToken(
       0, int32_t(model.descriptor().vocab_size) - 1);
+  auto randomTokens = [&](int64_t count) {
+    std::vector<int32_t> tokens(count);
+    std::generate(tokens.begin(), tokens.end(),
+                  [&] { return anyToken(random); });
+    return tokens;
+  };
+  if (sizes.depth)
+    if (llvm::Error error =
+            model.feed(randomTokens(sizes.depth), 1).takeError())
+      return error;
   std::vector<double> prefillTimes, decodeTimes;
   // The first round warms caches and pages and is not counted.
   for (int64_t round = 0; round <= options().repeat; ++round) {
     auto time = [&](llvm::function_ref<llvm::Error()> work,
                     std::vector<double> &times) -> llvm::Error {
-      if (llvm::Error error = model.rewind(0))
+      if (llvm::Error error = model.rewind(sizes.depth))
         return error;
       double start = now();
       if (llvm::Error error = work())
@@ -209,17 +228,15 @@ static llvm::Error runBench(Model &model) {
         times.push_back(now() - start);
       return llvm::Error::success();
     };
-    if (prefill) {
-      std::vector<int32_t> prompt(prefill);
-      std::generate(prompt.begin(), prompt.end(),
-                    [&] { return anyToken(random); });
+    if (sizes.prefill) {
+      std::vector<int32_t> prompt = randomTokens(sizes.prefill);
       if (llvm::Error error = time(
               [&] { return model.feed(prompt, 1).takeError(); }, prefillTimes))
         return error;
     }
-    if (decode) {
+    if (sizes.decode) {
       auto work = [&]() -> llvm::Error {
-        for (int64_t i = 0; i < decode; ++i)
+        for (int64_t i = 0; i < sizes.decode; ++i)
           if (llvm::Error error = model.feed(anyToken(random), 1).takeError())
             return error;
         return llvm::Error::success();
@@ -229,10 +246,11 @@ static llvm::Error runBench(Model &model) {
     }
   }
   llvm::json::Object result;
-  if (prefill)
-    result["prefill_tokens_per_s"] = double(prefill) / median(prefillTimes);
-  if (decode)
-    result["decode_tokens_per_s"] = double(decode) / median(decodeTimes);
+  if (sizes.prefill)
+    result["prefill_tokens_per_s"] =
+        double(sizes.prefill) / median(prefillTimes);
+  if (sizes.decode)
+    result["decode_tokens_per_s"] = double(sizes.decode) / median(decodeTimes);
   print(result);
   return llvm::Error::success();
 }

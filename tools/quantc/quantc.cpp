@@ -7,6 +7,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "quant-mlir/Calibrate/ModelCalibration.h"
 #include "quant-mlir/CodeGen/CPU/Target.h"
+#include "quant-mlir/Dialect/LM/Transforms/Passes.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Export/OutputFolder.h"
 #include "quant-mlir/Pipelines/Pipelines.h"
@@ -57,6 +58,11 @@ static cl::opt<int64_t> windowLength("window-length", cl::init(512),
 static cl::opt<std::string> target("target", cl::init("cpu:native"),
                                    cl::desc("what to compile for"),
                                    cl::cat(category));
+static cl::opt<std::string>
+    cache("cache", cl::value_desc("TYPE"),
+          cl::desc("what a session's keys and values are kept as: float32 (the "
+                   "default), float16 or int8"),
+          cl::cat(category));
 static cl::opt<std::string> name("name", cl::init(""),
                                  cl::desc("name of the files and C functions"),
                                  cl::cat(category));
@@ -116,6 +122,7 @@ static llvm::Error quantize(ModuleOp module, StringRef weightsFolder) {
   options.weightsOut = path("requantized");
   options.calibration = calibration;
   options.tokens = tokens;
+  options.cache = cache;
   buildQuantizePipeline(
       pm, options,
       tokens.empty() ? nullptr
@@ -202,10 +209,15 @@ int main(int argc, char **argv) {
                       "a MODEL or --kernels LIST, and -o DIR are needed");
   if (!kernelList.empty())
     for (cl::Option *option : std::initializer_list<cl::Option *>{
-             &recipe, &tokens, &calibration, &windows, &windowLength, &batch})
+             &recipe, &tokens, &calibration, &windows, &windowLength, &batch,
+             &cache})
       if (option->getNumOccurrences())
         return usageError("quantc", "--" + option->ArgStr +
                                         " is for models, not for --kernels");
+  MLIRContext types;
+  if (!cache.empty() && !lm::parseCacheElement(cache, &types))
+    return usageError("quantc", "--cache '" + cache +
+                                    "' is none of float32, float16, int8");
   if (!name.empty() && !isIdentifier(name))
     return usageError("quantc", "--name '" + name + "' is not an identifier");
   if (!tokens.empty() && !calibration.empty())

@@ -49,6 +49,12 @@ struct QuantizeOptions : mlir::PassPipelineOptions<QuantizeOptions> {
       llvm::cl::desc("Instead: a .npy file of tokens to run the model over, so "
                      "that layers are fitted to rounded layers before them"),
       llvm::cl::init("")};
+  Option<std::string> cache{
+      *this, "cache",
+      llvm::cl::desc(
+          "What the cache of keys and values holds (lm-store-cache); "
+          "as imported if empty"),
+      llvm::cl::init("")};
   Option<int64_t> windows{*this, "windows",
                           llvm::cl::desc("Most texts of tokens to run"),
                           llvm::cl::init(128)};

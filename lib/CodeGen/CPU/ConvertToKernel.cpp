@@ -5,6 +5,7 @@
 // memory; the general machinery of bufferization is only needed for the linalg
 // between them, which stays on tensors until after this pass.
 
+#include "AttentionSplit.h"
 #include "KernelPattern.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -36,9 +37,11 @@ static constexpr int64_t positionBlock = 16;
 //===----------------------------------------------------------------------===//
 
 static MemRefType cacheBuffer(lm::KVCacheType type) {
+  Type element = type.getElementType();
+  int64_t scale = element.isInteger(8) ? lm::KVCacheType::scaleBytes : 0;
   return MemRefType::get({type.getLayers(), 2, type.getKvHeads(),
-                          ShapedType::kDynamic, type.getHeadSize()},
-                         type.getElementType());
+                          ShapedType::kDynamic, type.getHeadSize() + scale},
+                         element);
 }
 
 /// Codes, scales and sums of a quantized activation (or its rounded values), as
@@ -416,10 +419,21 @@ struct AttentionPattern : KernelPattern<lm::AttentionOp> {
     }
     kernel::CacheWriteOp::create(rewriter, loc, key, value, cache, layer,
                                  position);
+    Value rows = asRows(rewriter, loc, out), partials;
+    if (op.getCache())
+      partials = memref::AllocOp::create(
+          rewriter, loc,
+          MemRefType::get({AttentionSplit::segments, op.getKvHeads(),
+                           AttentionSplit::rows,
+                           op.getHeadSize() + AttentionSplit::numbers},
+                          rewriter.getF32Type()));
     kernel::AttentionOp::create(
         rewriter, loc, query, cache, layer, position, adaptor.getMask(),
-        asRows(rewriter, loc, out), op.getHeadsAttr(), op.getScaleAttr(),
+        partials, rows, op.getHeadsAttr(), op.getScaleAttr(),
         op.getCausalAttr(), op.getWindowAttr(), op.getSoftcapAttr());
+    if (partials)
+      kernel::MergeAttentionOp::create(rewriter, loc, partials, position, rows,
+                                       op.getHeadsAttr());
     rewriter.replaceOp(op, out);
     return success();
   }

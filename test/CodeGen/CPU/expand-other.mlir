@@ -126,19 +126,22 @@ func.func @gather(%ids: memref<?xi32>, %weights: memref<?xi8>, %offset: index, %
 // -----
 
 // Keys in blocks of 16 positions times 16 elements, element by element; values row by
-// row. What follows in the last block is zeroed.
+// row. What follows in a block that is begun is zeroed.
 // CHECK-LABEL: func.func @cache_write(
 //  CHECK-SAME: %[[K:[a-z0-9]+]]: memref<?x32xf32>, %[[V:[a-z0-9]+]]: memref<?x32xf32>, %[[CACHE:[a-z0-9]+]]: memref<1x2x2x?x16xf16>
 //   CHECK-DAG: %[[C0:.+]] = arith.constant 0 : index
 //   CHECK-DAG: %[[C1:.+]] = arith.constant 1 : index
 //   CHECK-DAG: %[[ZERO:.+]] = arith.constant 0.000000e+00 : f16
 //       CHECK: %[[FLAT:.+]] = memref.collapse_shape %[[CACHE]] {{.*}} into memref<1x2x2x?xf16>
-//   CHECK-DAG: %[[K0:.+]] = memref.load %[[K]]
-//   CHECK-DAG: %[[KEY:.+]] = arith.truncf %[[K0]] : f32 to f16
-//   CHECK-DAG: %[[V0:.+]] = memref.load %[[V]]
-//   CHECK-DAG: %[[VALUE:.+]] = arith.truncf %[[V0]] : f32 to f16
+//       CHECK: %[[BEGINS:.+]] = arith.cmpi ult
+//       CHECK: %[[END:.+]] = arith.select %[[BEGINS]],
+//       CHECK: %[[K0:.+]] = memref.load %[[K]]
+//       CHECK: %[[KEY:.+]] = arith.truncf %[[K0]] : f32 to f16
 //       CHECK: memref.store %[[KEY]], %[[FLAT]][%{{.*}}, %[[C0]], %[[HEAD:.+]], %{{.*}}]
+//       CHECK: %[[V0:.+]] = memref.load %[[V]]
+//       CHECK: %[[VALUE:.+]] = arith.truncf %[[V0]] : f32 to f16
 //       CHECK: memref.store %[[VALUE]], %[[FLAT]][%{{.*}}, %[[C1]], %[[HEAD]], %{{.*}}]
+//       CHECK: scf.for {{.*}} to %[[END]]
 //       CHECK: memref.store %[[ZERO]], %[[FLAT]][%{{.*}}, %[[C0]],
 //       CHECK: memref.store %[[ZERO]], %[[FLAT]][%{{.*}}, %[[C1]],
 func.func @cache_write(%k: memref<?x32xf32>, %v: memref<?x32xf32>, %cache: memref<1x2x2x?x16xf16>, %layer: index, %position: index, %thread: index, %threads: index) {
@@ -152,15 +155,15 @@ func.func @cache_write(%k: memref<?x32xf32>, %v: memref<?x32xf32>, %cache: memre
 //   CHECK-DAG: %[[C0:.+]] = arith.constant 0 : index
 //   CHECK-DAG: %[[C1:.+]] = arith.constant 1 : index
 //   CHECK-DAG: %[[C7:.+]] = arith.constant 7 : index
-//   CHECK-DAG: %[[C64:.+]] = arith.constant 64 : index
-//       CHECK: %[[SCORES:.+]] = memref.alloca() {alignment = 64 : i64} : memref<8x64xf32>
+//   CHECK-DAG: %[[C256:.+]] = arith.constant 256 : index
+//       CHECK: %[[SCORES:.+]] = memref.alloca() {alignment = 64 : i64} : memref<8x256xf32>
 //       CHECK: scf.for {{.*}} = %[[THREAD]] to %{{.*}} step %[[THREADS]]
 // Two heads read the same keys: rows of a tile are four tokens of both.
 //       CHECK: %[[OWN:.+]] = arith.addi %[[POSITION]],
 //       CHECK: %[[LIMIT:.+]] = arith.addi %[[OWN]], %[[C1]]
 //       CHECK: memref.store %[[LIMIT]], %[[LIMITS:.+]][%{{.*}}] : memref<8xindex>
 //       CHECK: %[[KEYS:.+]] = memref.load %[[LIMITS]][%[[C7]]]
-//       CHECK: scf.for %[[FIRST:.+]] = %{{.*}} to %[[KEYS]] step %[[C64]]
+//       CHECK: scf.for %[[FIRST:.+]] = %{{.*}} to %[[KEYS]] step %[[C256]]
 // A vector of keys serves eight rows.
 //       CHECK: %[[KEY:.+]] = vector.load %{{.*}} : memref<1x2x1x?xf16>, vector<16xf16>
 //       CHECK: arith.extf %[[KEY]]
@@ -168,7 +171,7 @@ func.func @cache_write(%k: memref<?x32xf32>, %v: memref<?x32xf32>, %cache: memre
 //       CHECK: %[[LEFT:.+]] = arith.subi %{{.*}}, %{{.*}} : index
 //       CHECK: vector.create_mask %[[LEFT]] : vector<16xi1>
 //       CHECK: vector.store %{{.*}}, %[[SCORES]][%[[C0]],
-//       CHECK: vector.reduction <maximumf>
+//       CHECK: arith.cmpf ogt
 //   CHECK-NOT: math.exp
 //       CHECK: vector.reduction <add>
 //       CHECK: arith.divf
@@ -178,13 +181,81 @@ func.func @attention(%q: memref<?x32xf32>, %cache: memref<1x2x1x?x16xf16>, %laye
   return
 }
 
+// Bytes are stored in pairs, keys' pairs of elements and values' of positions, the
+// scale behind the block's codes.
+// CHECK-LABEL: func.func @cache_write_int8(
+//   CHECK-DAG: %[[LIMIT:.+]] = arith.constant 1.270000e+02 : f32
+//       CHECK: memref.collapse_shape {{.*}} into memref<1x2x2x?xi8>
+//       CHECK: %[[MOST:.+]] = vector.reduction <maximumf>
+//       CHECK: arith.divf %[[LIMIT]], %[[MOST]]
+//       CHECK: %[[SCALE:.+]] = arith.divf %[[MOST]], %[[LIMIT]]
+//       CHECK: vector.bitcast %{{.*}} : vector<1xf32> to vector<4xi8>
+//       CHECK: vector.store {{.*}} vector<4xi8>
+//       CHECK: math.roundeven
+// CHECK-COUNT-8: vector.store {{.*}} vector<2xi8>
+//       CHECK: vector.reduction <maximumf>
+// CHECK-COUNT-16: memref.store {{.*}} memref<1x2x2x?xi8>
+func.func @cache_write_int8(%k: memref<?x32xf32>, %v: memref<?x32xf32>, %cache: memref<1x2x2x?x20xi8>, %layer: index, %position: index, %thread: index, %threads: index) {
+  kernel.cache_write %k, %v into %cache[%layer] at %position : memref<?x32xf32>, memref<?x32xf32> into memref<1x2x2x?x20xi8>
+  return
+}
+
+// Queries of 16 bits against pairs of bytes; the scores are multiplied by the scales of
+// their keys, the weights by those of their values.
+// CHECK-LABEL: func.func @attention_int8(
+//       CHECK: %[[SCORES:.+]] = memref.alloca() {alignment = 64 : i64} : memref<8x256xf32>
+//       CHECK: %[[QUERIES:.+]] = memref.alloca() {alignment = 64 : i64} : memref<8x8xi32>
+//       CHECK: %[[WEIGHTS:.+]] = memref.alloca() {alignment = 64 : i64} : memref<8x128xi32>
+//       CHECK: vector.store %{{.*}}, %[[QUERIES]]
+//       CHECK: %[[BYTES:.+]] = vector.load {{.*}} : memref<1x2x1x?xi8>, vector<32xi8>
+//       CHECK: %[[WORDS:.+]] = arith.extsi %[[BYTES]]
+// CHECK-COUNT-8: llvm.call_intrinsic "llvm.x86.avx512.pmaddw.d.512"(%[[WORDS]],
+//       CHECK: vector.bitcast %{{.*}} : vector<64xi8> to vector<16xf32>
+//       CHECK: vector.store %{{.*}}, %[[SCORES]]
+//       CHECK: vector.store %{{.*}}, %[[WEIGHTS]]
+//       CHECK: "llvm.x86.avx512.pmaddw.d.512"
+func.func @attention_int8(%q: memref<?x32xf32>, %cache: memref<1x2x1x?x20xi8>, %layer: index, %position: index, %out: memref<?x32xf32>, %thread: index, %threads: index) {
+  kernel.attention %q, %cache[%layer] at %position into %out {causal, heads = 2, scale = 0.25} : memref<?x32xf32>, memref<1x2x1x?x20xi8>, index, index, memref<?x32xf32>
+  return
+}
+
+// Few rows are split over eight segments of the positions, whole chunks, whose parts a
+// kernel of its own puts together.
+// CHECK-LABEL: func.func @split_attention(
+//  CHECK-SAME: %[[PARTS:[a-z0-9]+]]: memref<8x1x8x32xf32>
+//       CHECK: %[[FEW:.+]] = arith.cmpi ule
+//       CHECK: %[[LONG:.+]] = arith.cmpi ugt
+//       CHECK: %[[SPLIT:.+]] = arith.andi %[[FEW]], %[[LONG]]
+//       CHECK: arith.select %[[SPLIT]], %c8, %c1
+//       CHECK: scf.if %[[SPLIT]]
+//       CHECK: vector.store %{{.*}}, %[[PARTS]]
+//       CHECK: } else {
+//   CHECK-NOT: %[[PARTS]]
+//       CHECK: arith.divf
+// CHECK-LABEL: func.func @merge_attention(
+//       CHECK: arith.cmpi ule
+//       CHECK: arith.cmpi ugt
+//       CHECK: arith.select
+// CHECK-COUNT-8: memref.load %{{.*}} : memref<8x1x8x32xf32>
+// CHECK-COUNT-7: arith.maximumf
+//       CHECK: arith.divf
+// CHECK-COUNT-8: vector.fma
+func.func @split_attention(%q: memref<?x32xf32>, %cache: memref<1x2x1x?x16xf16>, %partials: memref<8x1x8x32xf32>, %layer: index, %position: index, %out: memref<?x32xf32>, %thread: index, %threads: index) {
+  kernel.attention %q, %cache[%layer] at %position partials %partials into %out {causal, heads = 2, scale = 0.25} : memref<?x32xf32>, memref<1x2x1x?x16xf16>, index, index, memref<8x1x8x32xf32>, memref<?x32xf32>
+  return
+}
+func.func @merge_attention(%partials: memref<8x1x8x32xf32>, %position: index, %out: memref<?x32xf32>, %thread: index, %threads: index) {
+  kernel.merge_attention %partials at %position into %out {heads = 2} : memref<8x1x8x32xf32> into memref<?x32xf32>
+  return
+}
+
 // A mask is added before the maximum is taken, a cap squashes scores before that.
 // CHECK-LABEL: func.func @masked_attention(
 //   CHECK-NOT: math.tanh
 //       CHECK: %[[ADDED:.+]] = vector.maskedload
 //       CHECK: %[[SUM:.+]] = arith.addf %{{.*}}, %[[ADDED]]
 //       CHECK: arith.maximumf %[[SUM]],
-//       CHECK: vector.reduction <maximumf>
+//       CHECK: arith.cmpf ogt
 func.func @masked_attention(%q: memref<?x32xf32>, %cache: memref<1x2x1x?x16xf16>, %layer: index, %position: index, %mask: memref<?x?xf32>, %out: memref<?x32xf32>, %thread: index, %threads: index) {
   kernel.attention %q, %cache[%layer] at %position mask %mask into %out {heads = 2, scale = 0.25, softcap = 30.0} : memref<?x32xf32>, memref<1x2x1x?x16xf16>, index, index, memref<?x?xf32>, memref<?x32xf32>
   return

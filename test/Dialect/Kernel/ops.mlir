@@ -60,10 +60,14 @@ func.func @rope(%x: memref<?x128xf32>, %position: index) {
 //       CHECK: kernel.cache_write %{{.*}}, %{{.*}} into %[[CACHE:.+]][%[[LAYER:.+]]] at %[[POSITION:.+]] : memref<?x128xf32>, memref<?x128xf32> into memref<3x2x2x?x64xf16>
 //       CHECK: kernel.attention %{{.*}}, %[[CACHE]][%[[LAYER]]] at %[[POSITION]] into %{{.*}} {causal, heads = 4 : i64, scale = 1.250000e-01 : f64}
 //       CHECK: kernel.attention %{{.*}}, %[[CACHE]][%[[LAYER]]] at %[[POSITION]] mask %{{.*}} into %{{.*}} {heads = 4 : i64, scale = 1.250000e-01 : f64, softcap = 3.000000e+01 : f64, window = 128 : i64}
-func.func @attention(%q: memref<?x256xf32>, %kv: memref<?x128xf32>, %cache: memref<3x2x2x?x64xf16>, %layer: index, %position: index, %mask: memref<?x?xf32>, %out: memref<?x256xf32>) {
+//       CHECK: kernel.attention %{{.*}}, %[[CACHE]][%[[LAYER]]] at %[[POSITION]] partials %[[PARTIALS:.+]] into %[[OUT:.+]] {heads = 4 : i64, scale = 1.250000e-01 : f64}
+//       CHECK: kernel.merge_attention %[[PARTIALS]] at %[[POSITION]] into %[[OUT]] {heads = 4 : i64} : memref<8x2x8x80xf32> into memref<?x256xf32>
+func.func @attention(%q: memref<?x256xf32>, %kv: memref<?x128xf32>, %cache: memref<3x2x2x?x64xf16>, %layer: index, %position: index, %mask: memref<?x?xf32>, %partials: memref<8x2x8x80xf32>, %out: memref<?x256xf32>) {
   kernel.cache_write %kv, %kv into %cache[%layer] at %position : memref<?x128xf32>, memref<?x128xf32> into memref<3x2x2x?x64xf16>
   kernel.attention %q, %cache[%layer] at %position into %out {causal, heads = 4, scale = 0.125} : memref<?x256xf32>, memref<3x2x2x?x64xf16>, index, index, memref<?x256xf32>
   kernel.attention %q, %cache[%layer] at %position mask %mask into %out {heads = 4, scale = 0.125, softcap = 30.0, window = 128} : memref<?x256xf32>, memref<3x2x2x?x64xf16>, index, index, memref<?x?xf32>, memref<?x256xf32>
+  kernel.attention %q, %cache[%layer] at %position partials %partials into %out {heads = 4, scale = 0.125} : memref<?x256xf32>, memref<3x2x2x?x64xf16>, index, index, memref<8x2x8x80xf32>, memref<?x256xf32>
+  kernel.merge_attention %partials at %position into %out {heads = 4} : memref<8x2x8x80xf32> into memref<?x256xf32>
   return
 }
 

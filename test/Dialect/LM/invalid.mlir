@@ -167,5 +167,5 @@ func.func private @cache_sizes(!lm.kv_cache<2 x 0 x 8 x f32>)
 
 // -----
 
-// expected-error @+1 {{!lm.kv_cache: the element type must be a float, got 'i8'}}
-func.func private @cache_type(!lm.kv_cache<2 x 1 x 8 x i8>)
+// expected-error @+1 {{!lm.kv_cache: the element type must be a float or i8, got 'i4'}}
+func.func private @cache_type(!lm.kv_cache<2 x 1 x 8 x i4>)

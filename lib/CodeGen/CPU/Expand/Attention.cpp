@@ -14,89 +14,49 @@
 //                                          Gimelshein, "Online normalizer
 //                                          calculation for softmax", 2018)
 //   sums[r] += weights[r][key] * v[key]
+//
+// An int8 cache takes the same way in integers: queries and weights become
+// 16-bit numbers, whose products with bytes are summed exactly, in pairs. A
+// key's scale multiplies its score, a value's scale its weight, so that nothing
+// else is needed for each element.
 
-#include "Expand.h"
+#include "../AttentionSplit.h"
+#include "Cache.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::cpu;
 
-/// Positions per block of keys, as kernel.cache_write documents.
-static constexpr int64_t block = 16;
-
-/// A layer's keys or values of a head, positions and elements in one dimension.
-static Value flatten(KernelBuilder &b, Value cache) {
-  return memref::CollapseShapeOp::create(
-      b, cache, ArrayRef<ReassociationIndices>{{0}, {1}, {2}, {3, 4}});
-}
-
-LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
-                                     kernel::CacheWriteOp op) {
-  auto type = cast<MemRefType>(op.getCache().getType());
-  Type element = type.getElementType();
-  int64_t heads = type.getDimSize(2), size = type.getDimSize(4);
-  Value cache = flatten(b, op.getCache());
-  Value keys = b.index(0), values = b.index(1), layer = op.getLayer();
-  auto narrow = [&](Value value) -> Value {
-    return element.isF32()
-               ? value
-               : arith::TruncFOp::create(b, element, value).getResult();
-  };
-  auto write = [&](Value head, Value position, Value i, Value key,
-                   Value value) {
-    Value start = b.mul(b.div(position, block), block * size);
-    Value keyAt = b.add(b.add(start, b.mul(i, block)), b.rem(position, block));
-    memref::StoreOp::create(b, key, cache,
-                            ValueRange{layer, keys, head, keyAt});
-    memref::StoreOp::create(
-        b, value, cache,
-        ValueRange{layer, values, head, b.add(b.mul(position, size), i)});
-  };
-
-  Value tokens = b.size(op.getKey(), 0);
-  Value zero = b.constant(element, 0);
-  b.splitLoop(b.index(heads), [&](Value head) {
-    Value column = b.mul(head, size);
-    b.loop(b.index(0), tokens, 1, [&](Value token) {
-      Value position = b.add(op.getPosition(), token);
-      b.loop(0, size, 1, [&](Value i) {
-        SmallVector<Value> at = {token, b.add(column, i)};
-        write(head, position, i, narrow(b.loadScalar(op.getKey(), at)),
-              narrow(b.loadScalar(op.getValue(), at)));
-      });
-    });
-    // A weight of zero must not meet whatever bits were here before.
-    Value end = b.add(op.getPosition(), tokens);
-    Value blockEnd = b.mul(b.div(b.add(end, block - 1), block), block);
-    b.loop(end, blockEnd, 1, [&](Value position) {
-      b.loop(0, size, 1,
-             [&](Value i) { write(head, position, i, zero, zero); });
-    });
-  });
-  return success();
-}
-
 namespace {
 
 class AttentionEmitter {
 public:
   AttentionEmitter(KernelBuilder &b, kernel::AttentionOp op)
-      : b(b), op(op), type(cast<MemRefType>(op.getCache().getType())),
-        groupSize(int64_t(op.getHeads()) / type.getDimSize(2)),
-        kvHeads(type.getDimSize(2)), size(type.getDimSize(4)),
-        vectors(size / block), f32(b.f32Vec(block)),
-        stored(b.vec(block, type.getElementType())) {}
+      : b(b), op(op), cache(b, op.getCache(), op.getLayer()),
+        groupSize(int64_t(op.getHeads()) / cache.heads), kvHeads(cache.heads),
+        size(cache.size), vectors(size / block),
+        most(b.target.lanes >= block ? 8 : 4), f32(b.f32Vec(block)),
+        i32(b.vec(block, b.getI32Type())) {}
 
   void emit();
 
 private:
   using Rows = SmallVector<Value>;
 
-  void emitTile(int64_t rows, Value item, Value kvHead);
+  void emitTile(int64_t rows, Value item, Value kvHead, Value segment);
+  void emitResults(int64_t rows, Value item, Value kvHead);
+  void emitPartials(int64_t rows, Value item, Value kvHead, Value segment);
   void emitScores(int64_t rows, Value kvHead, Value firstKey, Value blocks);
   void emitSoftmax(int64_t rows, Value blocks);
   void emitSums(int64_t rows, Value kvHead, Value firstKey, Value blocks);
+  void emitIntScores(int64_t rows, Value kvHead, Value firstKey, Value blocks);
+  void emitIntSums(int64_t rows, Value kvHead, Value firstKey, Value blocks);
+  int64_t sumsWidth(int64_t rows) const;
+  void prefetch(int64_t rows, int64_t plane, Value kvHead, Value blockStart);
+  Value roundRow(Value source, Value target, Value row, Value count);
+  Value loadWords(int64_t plane, Value kvHead, Value at);
+  Value splatWord(Value buffer, int64_t row, Value at);
   Value finishScore(Value sum, Value row, Value firstKey, Value limit);
   Value hide(Value scores, Value row, Value firstKey, Value limit);
 
@@ -106,43 +66,77 @@ private:
     return b.mul(head, size);
   }
   Value cacheVector(int64_t plane, Value kvHead, Value at) {
-    return b.toF32(
-        b.load(stored, cache, {op.getLayer(), b.index(plane), kvHead, at}));
+    return b.toF32(cache.load(b.vec(block, cache.element), plane, kvHead, at));
+  }
+  /// One instruction, which the maximum that keeps NaNs is not.
+  Value larger(Value x, Value y) {
+    Value isLarger = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, y);
+    return arith::SelectOp::create(b, isLarger, x, y);
+  }
+  Value largestLane(Value vector) {
+    for (int64_t lanes = block / 2; lanes >= 1; lanes /= 2) {
+      SmallVector<int64_t> low, high;
+      for (int64_t i = 0; i < lanes; ++i) {
+        low.push_back(i);
+        high.push_back(i + lanes);
+      }
+      vector = larger(vector::ShuffleOp::create(b, vector, vector, low),
+                      vector::ShuffleOp::create(b, vector, vector, high));
+    }
+    return vector::ExtractOp::create(b, vector, 0);
   }
   Value buffer(ArrayRef<int64_t> shape, Type element) {
     return memref::AllocaOp::create(b, MemRefType::get(shape, element),
                                     b.getI64IntegerAttr(64));
   }
 
-  /// Keys of a chunk: so many that rescaling sums costs little, so few that
-  /// their scores stay in the first cache.
-  static constexpr int64_t chunk = 64;
+  static constexpr int64_t chunk = AttentionSplit::chunk;
+  static constexpr int64_t block = CacheLayout::block;
 
   KernelBuilder &b;
   kernel::AttentionOp op;
-  MemRefType type;
+  CacheLayout cache;
   int64_t groupSize, kvHeads, size, vectors;
-  VectorType f32, stored;
-  Value cache, total;
+  /// Rows of a tile: registers hold a score or two vectors of sums of each.
+  int64_t most;
+  VectorType f32, i32;
+  Value total;
+  Value isSplit; ///< over segments of positions
   /// Of the tile: [rows][size] queries and sums, [rows][chunk] scores, and
   /// numbers of each row.
   Value queries, sums, scores, tokens, limits, largest, divisors, shrinks;
+  Value newLargest, added; ///< by the chunk
+  /// Int8: pairs of 16-bit queries, [rows][size / 2], and weights, [rows][chunk
+  /// / 2], and what each query is divided by.
+  Value queryCodes, weightCodes, queryScales;
 };
 
 } // namespace
 
+/// Few rows over more than one chunk. The number of threads has no say, so that
+/// it does not change results.
+static Value isSplitOverKeys(KernelBuilder &b, Value items, Value total) {
+  Value isFew = arith::CmpIOp::create(b, arith::CmpIPredicate::ule, items,
+                                      b.index(AttentionSplit::rows));
+  Value isLong = arith::CmpIOp::create(b, arith::CmpIPredicate::ugt, total,
+                                       b.index(AttentionSplit::chunk));
+  return arith::AndIOp::create(b, isFew, isLong);
+}
+
 void AttentionEmitter::emit() {
-  // A score or a sum of each row and, for sums, two vectors of values.
-  int64_t most = b.target.lanes >= block ? 8 : 4;
-  cache = flatten(b, op.getCache());
   Type number = b.getF32Type(), index = b.getIndexType();
   queries = buffer({most, size}, number);
   sums = buffer({most, size}, number);
   scores = buffer({most, chunk}, number);
-  for (Value *each : {&largest, &divisors, &shrinks})
+  for (Value *each : {&largest, &divisors, &shrinks, &newLargest, &added})
     *each = buffer({most}, number);
   for (Value *each : {&tokens, &limits})
     *each = buffer({most}, index);
+  if (cache.isInt8()) {
+    queryCodes = buffer({most, size / 2}, b.getI32Type());
+    weightCodes = buffer({most, chunk / 2}, b.getI32Type());
+    queryScales = buffer({most}, number);
+  }
 
   Value count = b.size(op.getQuery(), 0);
   total = b.add(op.getPosition(), count);
@@ -154,23 +148,46 @@ void AttentionEmitter::emit() {
                             b.mul(b.threads, 4 * most));
   Value tile = arith::SelectOp::create(
       b, many, b.index(most), b.index(std::min<int64_t>(groupSize, 2)));
+  Value segments = b.index(1);
+  if (op.getPartials()) {
+    isSplit = isSplitOverKeys(b, items, total);
+    tile = arith::SelectOp::create(b, isSplit, items, tile);
+    segments = arith::SelectOp::create(
+        b, isSplit, b.index(AttentionSplit::segments), segments);
+  }
   Value tiles = arith::CeilDivUIOp::create(b, items, tile);
-  // Later tokens of a causal prompt see more keys, so threads take turns.
-  b.interleavedLoop(b.mul(tiles, kvHeads), [&](Value unit) {
+  Value units = b.mul(b.mul(tiles, kvHeads), segments);
+  Value firstUnit;
+  if (isSplit)
+    firstUnit =
+        b.add(b.mul(b.thread, arith::DivUIOp::create(b, units, b.threads)),
+              b.min(b.thread, arith::RemUIOp::create(b, units, b.threads)));
+  // Later tokens of a causal prompt see more keys, so threads take turns. With
+  // segments, which are alike, each has its own part of the cache.
+  b.interleavedLoop(units, [&](Value unit) {
+    if (isSplit)
+      unit = arith::SelectOp::create(
+          b, isSplit,
+          b.add(firstUnit, arith::DivUIOp::create(b, unit, b.threads)), unit);
+    Value segment = arith::RemUIOp::create(b, unit, segments);
+    unit = arith::DivUIOp::create(b, unit, segments);
     Value kvHead = b.rem(unit, kvHeads);
     Value done = b.mul(b.div(unit, kvHeads), tile);
     Value last = b.min(b.add(done, tile), items);
-    for (int64_t rows = most; rows >= 1; rows /= 2) {
+    for (int64_t rows : {8, 4, 3, 2, 1}) {
+      if (rows > most)
+        continue;
       Value whole = b.mul(b.div(b.sub(last, done), rows), rows);
       Value end = b.add(done, whole);
       b.loop(done, end, rows,
-             [&](Value item) { emitTile(rows, item, kvHead); });
+             [&](Value item) { emitTile(rows, item, kvHead, segment); });
       done = end;
     }
   });
 }
 
-void AttentionEmitter::emitTile(int64_t rows, Value item, Value kvHead) {
+void AttentionEmitter::emitTile(int64_t rows, Value item, Value kvHead,
+                                Value segment) {
   Value none = b.constant(f32, 0);
   Value scale = b.constant(f32, op.getScale().convertToDouble());
   b.loop(0, rows, 1, [&](Value r) {
@@ -182,6 +199,9 @@ void AttentionEmitter::emitTile(int64_t rows, Value item, Value kvHead) {
     });
     Value limit =
         op.getCausal() ? b.add(b.add(op.getPosition(), at), 1) : total;
+    if (cache.isInt8())
+      memref::StoreOp::create(
+          b, roundRow(queries, queryCodes, r, b.index(size)), queryScales, r);
     memref::StoreOp::create(b, at, tokens, r);
     memref::StoreOp::create(b, limit, limits, r);
     memref::StoreOp::create(b, b.constant(b.getF32Type(), -1e30), largest, r);
@@ -199,14 +219,57 @@ void AttentionEmitter::emitTile(int64_t rows, Value item, Value kvHead) {
         b, arith::SubIOp::create(b, limit, b.index(*window)), b.index(0));
     first = b.mul(b.div(start, chunk), chunk);
   }
+  if (isSplit) {
+    // Whole chunks.
+    constexpr int64_t most = AttentionSplit::segments * chunk;
+    Value length = b.mul(b.div(b.add(total, most - 1), most), chunk);
+    Value start = b.mul(segment, length);
+    first = arith::MaxUIOp::create(b, first, start);
+    Value end = b.min(keys, b.add(start, length));
+    keys = arith::SelectOp::create(b, isSplit, end, keys);
+  }
   b.loop(first, keys, chunk, [&](Value firstKey) {
     // What follows the last block of the cache may be anything.
     Value left = b.div(b.add(b.sub(keys, firstKey), block - 1), block);
     Value blocks = b.min(left, b.index(chunk / block));
-    emitScores(rows, kvHead, firstKey, blocks);
-    emitSoftmax(rows, blocks);
-    emitSums(rows, kvHead, firstKey, blocks);
+    if (cache.isInt8()) {
+      emitIntScores(rows, kvHead, firstKey, blocks);
+      emitSoftmax(rows, blocks);
+      emitIntSums(rows, kvHead, firstKey, blocks);
+    } else {
+      emitScores(rows, kvHead, firstKey, blocks);
+      emitSoftmax(rows, blocks);
+      emitSums(rows, kvHead, firstKey, blocks);
+    }
   });
+  if (!isSplit)
+    return emitResults(rows, item, kvHead);
+  auto either = scf::IfOp::create(b, isSplit, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(either.thenBlock());
+  emitPartials(rows, item, kvHead, segment);
+  b.setInsertionPointToStart(either.elseBlock());
+  emitResults(rows, item, kvHead);
+}
+
+void AttentionEmitter::emitPartials(int64_t rows, Value item, Value kvHead,
+                                    Value segment) {
+  b.loop(0, rows, 1, [&](Value r) {
+    Value row = b.add(item, r);
+    auto place = [&](Value i) -> SmallVector<Value> {
+      return {segment, kvHead, row, i};
+    };
+    b.loop(0, size, block, [&](Value i) {
+      b.store(b.load(f32, sums, {r, i}), op.getPartials(), place(i));
+    });
+    memref::StoreOp::create(b, b.loadScalar(largest, r), op.getPartials(),
+                            place(b.index(size)));
+    memref::StoreOp::create(b, b.loadScalar(divisors, r), op.getPartials(),
+                            place(b.index(size + 1)));
+  });
+}
+
+void AttentionEmitter::emitResults(int64_t rows, Value item, Value kvHead) {
   b.loop(0, rows, 1, [&](Value r) {
     Value own = b.add(item, r), to = column(own, kvHead);
     Value inverse =
@@ -234,7 +297,7 @@ void AttentionEmitter::emitScores(int64_t rows, Value kvHead, Value firstKey,
                  Rows next(carried);
                  for (int64_t j = 0; j < step; ++j) {
                    Value element = b.add(i, j);
-                   Value k = cacheVector(0, kvHead,
+                   Value k = cacheVector(CacheLayout::keys, kvHead,
                                          b.add(start, b.mul(element, block)));
                    for (int64_t r = 0; r < rows; ++r) {
                      Value q = b.loadScalar(queries, {b.index(r), element});
@@ -244,6 +307,7 @@ void AttentionEmitter::emitScores(int64_t rows, Value kvHead, Value firstKey,
                  }
                  return next;
                });
+    prefetch(rows, CacheLayout::values, kvHead, start);
     for (int64_t r = 0; r < rows; ++r) {
       Value sum = b.addF(acc[r], acc[rows + r]), row = b.index(r);
       b.store(finishScore(sum, b.loadScalar(tokens, row), key,
@@ -299,10 +363,10 @@ void AttentionEmitter::emitSoftmax(int64_t rows, Value blocks) {
         b.loop(b.index(0), keys, block, b.splat(before, block),
                [&](Value key, ValueRange carried) -> SmallVector<Value> {
                  Value score = b.load(f32, scores, {r, key});
-                 return {arith::MaximumFOp::create(b, carried[0], score)};
+                 return {larger(carried[0], score)};
                })
             .front();
-    Value now = b.reduce(vector::CombiningKind::MAXIMUMF, most);
+    Value now = largestLane(most);
     Value sum =
         b.loop(b.index(0), keys, block, b.constant(f32, 0),
                [&](Value key, ValueRange carried) -> SmallVector<Value> {
@@ -313,19 +377,47 @@ void AttentionEmitter::emitSoftmax(int64_t rows, Value blocks) {
                  return {b.addF(carried[0], weight)};
                })
             .front();
-    Value shrink = math::ExpOp::create(b, b.subF(before, now));
-    Value divisor = b.addF(b.mulF(b.loadScalar(divisors, r), shrink),
-                           b.reduce(vector::CombiningKind::ADD, sum));
-    memref::StoreOp::create(b, now, largest, r);
-    memref::StoreOp::create(b, shrink, shrinks, r);
-    memref::StoreOp::create(b, divisor, divisors, r);
+    memref::StoreOp::create(b, now, newLargest, r);
+    memref::StoreOp::create(b, b.reduce(vector::CombiningKind::ADD, sum), added,
+                            r);
   });
+  // Of all rows together; those that the tile does not have may be anything.
+  VectorType numbers = b.f32Vec(most);
+  Value first = b.index(0), now = b.load(numbers, newLargest, first);
+  Value shrink =
+      math::ExpOp::create(b, b.subF(b.load(numbers, largest, first), now));
+  Value divisor = b.fma(b.load(numbers, divisors, first), shrink,
+                        b.load(numbers, added, first));
+  b.store(now, largest, first);
+  b.store(shrink, shrinks, first);
+  b.store(divisor, divisors, first);
+}
+
+/// Asks for a block: tiles of few rows wait for nothing but memory, which stops
+/// reading ahead at the end of each page. Behind the cache there may be
+/// nothing, which does no harm.
+void AttentionEmitter::prefetch(int64_t rows, int64_t plane, Value kvHead,
+                                Value blockStart) {
+  if (rows > 4)
+    return;
+  int64_t line = 64 * 8 / cache.element.getIntOrFloatBitWidth();
+  for (int64_t i = 0; i < cache.blockSize(); i += line)
+    cache.prefetch(plane, kvHead, b.add(blockStart, i));
+}
+
+/// Vectors of a value that are summed up together: all that registers hold,
+/// for what is read of the cache lies together.
+int64_t AttentionEmitter::sumsWidth(int64_t rows) const {
+  for (int64_t width : {4, 2})
+    if (vectors % width == 0 && rows * width <= 2 * most)
+      return width;
+  return 1;
 }
 
 /// sums = sums * shrink + weights . v
 void AttentionEmitter::emitSums(int64_t rows, Value kvHead, Value firstKey,
                                 Value blocks) {
-  int64_t width = vectors % 2 == 0 ? 2 : 1;
+  int64_t width = sumsWidth(rows);
   Value keys = b.mul(blocks, block);
   b.loop(0, size, width * block, [&](Value first) {
     auto place = [&](int64_t v) { return b.add(first, v * block); };
@@ -341,7 +433,8 @@ void AttentionEmitter::emitSums(int64_t rows, Value kvHead, Value firstKey,
       Value at = b.mul(b.add(firstKey, key), size);
       Rows values;
       for (int64_t v = 0; v < width; ++v)
-        values.push_back(cacheVector(1, kvHead, b.add(at, place(v))));
+        values.push_back(
+            cacheVector(CacheLayout::values, kvHead, b.add(at, place(v))));
       for (int64_t r = 0; r < rows; ++r) {
         Value weight = b.splat(b.loadScalar(scores, {b.index(r), key}), block);
         for (int64_t v = 0; v < width; ++v)
@@ -353,6 +446,189 @@ void AttentionEmitter::emitSums(int64_t rows, Value kvHead, Value firstKey,
       for (int64_t v = 0; v < width; ++v)
         b.store(acc[r * width + v], sums, {b.index(r), place(v)});
   });
+}
+
+/// Rounds the first `count` numbers of a row to 16 bits and stores them in
+/// pairs; returns what a code is worth.
+Value AttentionEmitter::roundRow(Value source, Value target, Value row,
+                                 Value count) {
+  Value most = b.loop(b.index(0), count, block, b.constant(f32, 0),
+                      [&](Value at, ValueRange carried) -> Rows {
+                        Value size = math::AbsFOp::create(
+                            b, b.load(f32, source, {row, at}));
+                        return {larger(carried[0], size)};
+                      })
+                   .front();
+  Value largest = largestLane(most);
+  Value limit = b.constant(b.getF32Type(), 32767);
+  Value none = b.constant(b.getF32Type(), 0);
+  Value isZero =
+      arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, largest, none);
+  Value factor = b.splat(
+      arith::SelectOp::create(b, isZero, none, b.divF(limit, largest)), block);
+  b.loop(b.index(0), count, block, [&](Value at) {
+    Value rounded = math::RoundEvenOp::create(
+        b, b.mulF(b.load(f32, source, {row, at}), factor));
+    Value code = arith::FPToSIOp::create(b, i32, rounded);
+    Value words =
+        arith::TruncIOp::create(b, b.vec(block, b.getI16Type()), code);
+    b.store(b.bitcast(b.vec(block / 2, b.getI32Type()), words), target,
+            {row, b.div(at, 2)});
+  });
+  return b.divF(largest, limit);
+}
+
+/// Two bytes for each of 16 lanes, as 16 bits.
+Value AttentionEmitter::loadWords(int64_t plane, Value kvHead, Value at) {
+  Value bytes = cache.load(b.vec(2 * block, cache.element), plane, kvHead, at);
+  return arith::ExtSIOp::create(b, b.vec(2 * block, b.getI16Type()), bytes);
+}
+
+/// A pair of codes for all lanes.
+Value AttentionEmitter::splatWord(Value buffer, int64_t row, Value at) {
+  Value pair = b.splat(b.loadScalar(buffer, {b.index(row), at}), block);
+  return b.bitcast(b.vec(2 * block, b.getI16Type()), pair);
+}
+
+void AttentionEmitter::emitIntScores(int64_t rows, Value kvHead, Value firstKey,
+                                     Value blocks) {
+  // As for floats, two chains, of pairs of elements.
+  constexpr int64_t chains = 2, step = 4;
+  b.loop(b.index(0), blocks, 1, [&](Value number) {
+    Value key = b.add(firstKey, b.mul(number, block));
+    Value start = cache.blockAt(key);
+    Rows acc =
+        b.loop(b.index(0), b.index(size / 2), step,
+               Rows(rows * chains, b.constant(i32, 0)),
+               [&](Value pair, ValueRange carried) {
+                 Rows next(carried);
+                 for (int64_t j = 0; j < step; ++j) {
+                   Value at = b.add(pair, j);
+                   Value k = loadWords(CacheLayout::keys, kvHead,
+                                       b.add(start, b.mul(at, 2 * block)));
+                   for (int64_t r = 0; r < rows; ++r) {
+                     Value &sum = next[j % chains * rows + r];
+                     sum = emitWordDot(b, sum, k, splatWord(queryCodes, r, at));
+                   }
+                 }
+                 return next;
+               });
+    prefetch(rows, CacheLayout::values, kvHead, start);
+    Value scales = cache.loadScales(CacheLayout::keys, kvHead, start);
+    for (int64_t r = 0; r < rows; ++r) {
+      Value row = b.index(r);
+      Value sum = arith::SIToFPOp::create(
+          b, f32, arith::AddIOp::create(b, acc[r], acc[rows + r]));
+      Value scale = b.splat(b.loadScalar(queryScales, row), block);
+      sum = b.mulF(sum, b.mulF(scales, scale));
+      b.store(finishScore(sum, b.loadScalar(tokens, row), key,
+                          b.loadScalar(limits, row)),
+              scores, {row, b.mul(number, block)});
+    }
+  });
+}
+
+void AttentionEmitter::emitIntSums(int64_t rows, Value kvHead, Value firstKey,
+                                   Value blocks) {
+  Value keys = b.mul(blocks, block);
+  b.loop(b.index(0), blocks, 1, [&](Value number) {
+    Value at = b.mul(number, block);
+    Value scales = cache.loadScales(CacheLayout::values, kvHead,
+                                    cache.blockAt(b.add(firstKey, at)));
+    b.loop(0, rows, 1, [&](Value r) {
+      b.store(b.mulF(b.load(f32, scores, {r, at}), scales), scores, {r, at});
+    });
+  });
+  Rows worth;
+  for (int64_t r = 0; r < rows; ++r)
+    worth.push_back(roundRow(scores, weightCodes, b.index(r), keys));
+
+  int64_t width = sumsWidth(rows);
+  b.loop(0, size, width * block, [&](Value first) {
+    auto place = [&](int64_t v) { return b.add(first, v * block); };
+    Rows acc = b.loop(
+        b.index(0), blocks, 1, Rows(rows * width, b.constant(i32, 0)),
+        [&](Value number, ValueRange carried) {
+          Rows next(carried);
+          Value at = b.mul(number, block);
+          Value start = cache.blockAt(b.add(firstKey, at));
+          prefetch(rows, CacheLayout::keys, kvHead,
+                   cache.blockAt(b.add(firstKey, b.add(at, chunk))));
+          for (int64_t pair = 0; pair < block / 2; ++pair) {
+            Rows values;
+            for (int64_t v = 0; v < width; ++v)
+              values.push_back(loadWords(
+                  CacheLayout::values, kvHead,
+                  b.add(b.add(start, 2 * size * pair), b.mul(place(v), 2))));
+            for (int64_t r = 0; r < rows; ++r) {
+              Value weight =
+                  splatWord(weightCodes, r, b.add(b.div(at, 2), pair));
+              for (int64_t v = 0; v < width; ++v) {
+                Value &sum = next[r * width + v];
+                sum = emitWordDot(b, sum, values[v], weight);
+              }
+            }
+          }
+          return next;
+        });
+    for (int64_t r = 0; r < rows; ++r) {
+      Value row = b.index(r);
+      Value shrink = b.splat(b.loadScalar(shrinks, row), block);
+      Value scale = b.splat(worth[r], block);
+      for (int64_t v = 0; v < width; ++v) {
+        Value before = b.mulF(b.load(f32, sums, {row, place(v)}), shrink);
+        Value added = arith::SIToFPOp::create(b, f32, acc[r * width + v]);
+        b.store(b.fma(added, scale, before), sums, {row, place(v)});
+      }
+    }
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Merging
+//===----------------------------------------------------------------------===//
+
+LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
+                                     kernel::MergeAttentionOp op) {
+  auto type = cast<MemRefType>(op.getPartials().getType());
+  int64_t segments = type.getDimSize(0), kvHeads = type.getDimSize(1);
+  int64_t size = type.getDimSize(3) - AttentionSplit::numbers;
+  int64_t groupSize = int64_t(op.getHeads()) / kvHeads;
+  Value count = b.size(op.getOut(), 0), items = b.mul(count, groupSize);
+  Value isSplit = isSplitOverKeys(b, items, b.add(op.getPosition(), count));
+  Value units =
+      arith::SelectOp::create(b, isSplit, b.mul(items, kvHeads), b.index(0));
+  VectorType f32 = b.f32Vec(CacheLayout::block);
+  b.splitLoop(units, [&](Value unit) {
+    Value kvHead = b.rem(unit, kvHeads), item = b.div(unit, kvHeads);
+    auto place = [&](int64_t segment, Value i) -> SmallVector<Value> {
+      return {b.index(segment), kvHead, item, i};
+    };
+    SmallVector<Value> shares;
+    for (int64_t s = 0; s < segments; ++s)
+      shares.push_back(b.loadScalar(op.getPartials(), place(s, b.index(size))));
+    Value largest = shares.front();
+    for (Value score : ArrayRef(shares).drop_front())
+      largest = arith::MaximumFOp::create(b, largest, score);
+    Value divisor = b.constant(b.getF32Type(), 0);
+    for (auto [s, share] : llvm::enumerate(shares)) {
+      share = math::ExpOp::create(b, b.subF(share, largest));
+      Value weights =
+          b.loadScalar(op.getPartials(), place(s, b.index(size + 1)));
+      divisor = b.addF(divisor, b.mulF(share, weights));
+    }
+    Value inverse = b.divF(b.constant(b.getF32Type(), 1), divisor);
+    Value head = b.add(b.mul(kvHead, groupSize), b.rem(item, groupSize));
+    b.loop(0, size, CacheLayout::block, [&](Value i) {
+      Value sum = b.constant(f32, 0);
+      for (auto [s, share] : llvm::enumerate(shares))
+        sum = b.fma(b.splat(share, CacheLayout::block),
+                    b.load(f32, op.getPartials(), place(s, i)), sum);
+      b.store(b.mulF(sum, b.splat(inverse, CacheLayout::block)), op.getOut(),
+              {b.div(item, groupSize), b.add(b.mul(head, size), i)});
+    });
+  });
+  return success();
 }
 
 LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::AttentionOp op) {

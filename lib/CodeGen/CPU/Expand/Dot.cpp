@@ -67,3 +67,48 @@ Value quantmlir::cpu::emitDot(KernelBuilder &b, Value acc, Value weights,
   }
   llvm_unreachable("unknown dot product");
 }
+
+Value quantmlir::cpu::emitWordDot(KernelBuilder &b, Value acc, Value x,
+                                  Value y) {
+  auto type = cast<VectorType>(acc.getType());
+  int64_t lanes = type.getNumElements();
+  // With VNNI, LLVM makes one instruction of vpmaddwd and the addition.
+  auto multiply = [&](Value x, Value y, int64_t lanes) -> Value {
+    VectorType sums = b.vec(lanes, b.getI32Type());
+    switch (b.target.dot) {
+    case DotKind::Avx512:
+    case DotKind::Avx512Vnni:
+      return intrinsic(b, "llvm.x86.avx512.pmaddw.d.512", sums, {x, y});
+    case DotKind::Avx2:
+    case DotKind::AvxVnni:
+      return intrinsic(b, "llvm.x86.avx2.pmadd.wd", sums, {x, y});
+    case DotKind::NeonDot:
+      break;
+    }
+    auto wide = [&](Value words) {
+      return arith::ExtSIOp::create(b, sums, words).getResult();
+    };
+    auto xs = vector::DeinterleaveOp::create(b, x);
+    auto ys = vector::DeinterleaveOp::create(b, y);
+    return arith::AddIOp::create(
+        b, arith::MulIOp::create(b, wide(xs.getRes1()), wide(ys.getRes1())),
+        arith::MulIOp::create(b, wide(xs.getRes2()), wide(ys.getRes2())));
+  };
+  if (b.target.dot == DotKind::NeonDot || b.target.lanes >= lanes)
+    return arith::AddIOp::create(b, acc, multiply(x, y, lanes));
+  // Registers are half as wide.
+  auto part = [&](Value words, int64_t first) -> Value {
+    return vector::ExtractStridedSliceOp::create(
+        b, words, ArrayRef<int64_t>{first}, ArrayRef<int64_t>{lanes},
+        ArrayRef<int64_t>{1});
+  };
+  Value sums = b.constant(type, 0);
+  for (int64_t half : {0, 1}) {
+    Value products =
+        multiply(part(x, half * lanes), part(y, half * lanes), lanes / 2);
+    sums = vector::InsertStridedSliceOp::create(
+        b, products, sums, ArrayRef<int64_t>{half * lanes / 2},
+        ArrayRef<int64_t>{1});
+  }
+  return arith::AddIOp::create(b, acc, sums);
+}

@@ -89,6 +89,11 @@ int64_t vectorLanes(int64_t size, int64_t most = 16);
 mlir::Value emitDot(KernelBuilder &b, mlir::Value acc, mlir::Value weights,
                     mlir::Value activations, unsigned laneBits);
 
+/// acc[i32 lanes] += two signed 16-bit numbers times two others in each lane,
+/// vectors of 16 lanes.
+mlir::Value emitWordDot(KernelBuilder &b, mlir::Value acc, mlir::Value x,
+                        mlir::Value y);
+
 /// table[code] in every lane, for codes below 16: bytes in bytes, or f32 by
 /// i32.
 mlir::Value emitLookup(KernelBuilder &b, llvm::ArrayRef<uint8_t> table,
@@ -185,6 +190,7 @@ llvm::LogicalResult expand(KernelBuilder &b, kernel::LayerNormOp op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::RopeOp op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::CacheWriteOp op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::AttentionOp op);
+llvm::LogicalResult expand(KernelBuilder &b, kernel::MergeAttentionOp op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::ObserveChannelsOp op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::HistogramOp op);
 llvm::LogicalResult expand(KernelBuilder &b, kernel::PackColumnsOp op);

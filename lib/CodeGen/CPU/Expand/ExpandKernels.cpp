@@ -42,8 +42,8 @@ struct ExpandKernels : cpu::impl::KernelExpandPassBase<ExpandKernels> {
                     kernel::MatmulBF16Op, kernel::MatmulFloatOp,
                     kernel::GatherOp, kernel::RMSNormOp, kernel::LayerNormOp,
                     kernel::RopeOp, kernel::CacheWriteOp, kernel::AttentionOp,
-                    kernel::ObserveChannelsOp, kernel::HistogramOp,
-                    kernel::PackColumnsOp, kernel::GramOp>(
+                    kernel::MergeAttentionOp, kernel::ObserveChannelsOp,
+                    kernel::HistogramOp, kernel::PackColumnsOp, kernel::GramOp>(
                   [&](auto kernelOp) { return expand(b, kernelOp); })
               .Case<linalg::LinalgOp>([&](linalg::LinalgOp linalgOp) {
                 return expand(b, linalgOp);

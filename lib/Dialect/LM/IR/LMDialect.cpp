@@ -48,8 +48,9 @@ LogicalResult KVCacheType::verify(function_ref<InFlightDiagnostic()> emitError,
   if (layers < 1 || kvHeads < 1 || headSize < 1)
     return emitError() << "!lm.kv_cache: layers, heads and head size must be "
                           "at least 1";
-  if (!isa<FloatType>(elementType))
-    return emitError() << "!lm.kv_cache: the element type must be a float, got "
+  if (!isa<FloatType>(elementType) && !elementType.isSignlessInteger(8))
+    return emitError() << "!lm.kv_cache: the element type must be a float or "
+                          "i8, got "
                        << elementType;
   return success();
 }

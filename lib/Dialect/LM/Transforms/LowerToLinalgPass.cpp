@@ -24,8 +24,15 @@ namespace {
 struct LowerToLinalgPass
     : quantmlir::lm::impl::LowerToLinalgPassBase<LowerToLinalgPass> {
   void runOnOperation() override {
-    // The one case that no pattern takes, in words of its own.
+    // The cases that no pattern takes, in words of their own.
     WalkResult checked = getOperation().walk([](AttentionOp op) {
+      if (op.getCache() &&
+          !isa<FloatType>(op.getCache().getType().getElementType())) {
+        op.emitOpError("with a cache of ")
+            << op.getCache().getType().getElementType()
+            << " runs on kernels only";
+        return WalkResult::interrupt();
+      }
       if (op.getCache() &&
           cast<RankedTensorType>(op.getType()).getRank() != 2) {
         op.emitOpError("with a cache is lowered on [tokens, heads * "

@@ -69,7 +69,7 @@ class RowLocalKernel_Op<string mnemonic, list<Trait> traits = []>
 class Reads<TypeConstraint type> : Arg<type, "", [MemRead]>;
 class Writes<TypeConstraint type> : Arg<type, "", [MemWrite]>;
 
-def FloatBuffer : MemRefOf<[AnyFloat]>;
+def CacheBuffer : MemRefOf<[AnyFloat, I8]>;
 def F32Buffer : MemRefOf<[F32]>;
 def I32Buffer : MemRefOf<[I32]>;
 def ByteBuffer : MemRefRankOf<[I8], [1]>;
@@ -296,12 +296,17 @@ def Kernel_CacheWriteOp : Kernel_Op<"cache_write"> {
     `cache` is [layers, 2, heads, positions, head_size]. Plane 1 holds values in
     that order; plane 0 holds keys in blocks of 16 positions, [positions / 16,
     head_size, 16], so that a vector holds one element of 16 keys. What follows
-    the last position in its block is zeroed.
+    the last position in its block is zeroed when the block is begun.
+
+    A cache of i8 is [layers, 2, heads, positions, head_size + 4]. Each block of
+    16 positions has codes, keys as [head_size / 2, 16, 2] and values as [8,
+    head_size, 2], and then 16 f32 scales: pairs lie together that the dot
+    products of 16-bit numbers add up.
 
     Split over heads.
   }];
   let arguments = (ins Reads<F32Buffer>:$key, Reads<F32Buffer>:$value,
-                       Writes<FloatBuffer>:$cache, Index:$layer,
+                       Writes<CacheBuffer>:$cache, Index:$layer,
                        Index:$position);
   let assemblyFormat = [{
     $key `,` $value `into` $cache `[` $layer `]` `at` $position attr-dict `:`
@@ -309,23 +314,48 @@ def Kernel_CacheWriteOp : Kernel_Op<"cache_write"> {
   }];
 }
 
-def Kernel_AttentionOp : Kernel_Op<"attention"> {
+def Kernel_AttentionOp : Kernel_Op<"attention", [AttrSizedOperandSegments]> {
   let summary = "Attention of new tokens over a cache";
   let description = [{
     `lm.attention` over positions 0 to `position + tokens` of a layer of `cache`,
-    with the softmax computed online in blocks of 16 positions.
+    with the softmax computed online in chunks of positions.
 
-    Split over pairs of token and head.
+    Split over tiles of tokens and heads that read the same keys. Few tokens over
+    many positions, as when text is generated, would be few tiles, each with much
+    to read. With `partials` they are split over segments of the positions,
+    instead, and `kernel.merge_attention`, which must follow, makes `out` of the
+    parts: [segments, kv_heads, rows, head_size + 16], a row being weighted sums
+    of values, the largest score and the sum of weights.
   }];
-  let arguments = (ins Reads<F32Buffer>:$query, Reads<FloatBuffer>:$cache,
+  let arguments = (ins Reads<F32Buffer>:$query, Reads<CacheBuffer>:$cache,
                        Index:$layer, Index:$position,
-                       Reads<Optional<F32Buffer>>:$mask, Writes<F32Buffer>:$out,
+                       Reads<Optional<F32Buffer>>:$mask,
+                       Writes<Optional<F32Buffer>>:$partials,
+                       Writes<F32Buffer>:$out,
                        I64Attr:$heads, F64Attr:$scale, UnitAttr:$causal,
                        OptionalAttr<I64Attr>:$window,
                        OptionalAttr<F64Attr>:$softcap);
   let assemblyFormat = [{
-    $query `,` $cache `[` $layer `]` `at` $position (`mask` $mask^)? `into` $out
-    attr-dict `:` type(operands)
+    $query `,` $cache `[` $layer `]` `at` $position (`mask` $mask^)?
+    (`partials` $partials^)? `into` $out attr-dict `:` type(operands)
+  }];
+}
+
+def Kernel_MergeAttentionOp : Kernel_Op<"merge_attention"> {
+  let summary = "The results of attention that was split over positions";
+  let description = [{
+    If `kernel.attention` with the same `partials`, `position` and `out` has
+    split its work over segments: with L the largest score of all segments, each
+    row of `out` is the sum of the segments' sums, each times exp(its largest
+    score - L), over the sum of the weights, likewise. If not, nothing.
+
+    Split over rows of `partials`.
+  }];
+  let arguments = (ins Reads<F32Buffer>:$partials, Index:$position,
+                       Writes<F32Buffer>:$out, I64Attr:$heads);
+  let assemblyFormat = [{
+    $partials `at` $position `into` $out attr-dict `:` type($partials) `into`
+    type($out)
   }];
 }
 

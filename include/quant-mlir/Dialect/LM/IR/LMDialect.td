@@ -54,6 +54,10 @@ def LM_KVCacheType : TypeDef<LM_Dialect, "KVCache"> {
     x TYPE for as many positions as the session's context has. `lm.attention`
     writes the positions it is given and reads all up to them.
 
+    TYPE is a float, to which keys and values are rounded, or i8: then each head
+    of each position has codes of -127 to 127 and an f32 scale, its largest
+    magnitude / 127, behind them in memory.
+
     ```mlir
     !lm.kv_cache<30 x 3 x 64 x f32>
     ```
@@ -62,6 +66,10 @@ def LM_KVCacheType : TypeDef<LM_Dialect, "KVCache"> {
                         "int64_t":$headSize, "::mlir::Type":$elementType);
   let assemblyFormat = "`<` $layers `x` $kvHeads `x` $headSize `x` $elementType `>`";
   let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Bytes of the scale that i8 elements of a head and position have.
+    static constexpr int64_t scaleBytes = 4;
+  }];
 }
 
 def LM_RopeStyle : I32EnumAttr<"RopeStyle", "Which elements rope rotates together", [

@@ -25,6 +25,9 @@ void populateLowerToLinalgPatterns(mlir::RewritePatternSet &patterns);
 void populateLowerAttentionPatterns(mlir::RewritePatternSet &patterns,
                                     const mlir::TypeConverter &converter);
 
+/// What float32, float16 and int8 name; null for other words.
+mlir::Type parseCacheElement(llvm::StringRef word, mlir::MLIRContext *context);
+
 /// `!lm.kv_cache<L x H x D x T>` to `memref<Lx2xHx?xDxT>`.
 void addCacheConversion(mlir::TypeConverter &converter);
 

@@ -81,4 +81,21 @@ def DropCachePass : Pass<"lm-drop-cache", "::mlir::func::FuncOp"> {
   ];
 }
 
+def StoreCachePass : Pass<"lm-store-cache", "::mlir::ModuleOp"> {
+  let summary = "Choose how caches hold keys and values";
+  let description = [{
+    Importers make caches of f32. Half of that, or a quarter and a scale for each
+    head and position (int8), is memory that attention need not read.
+
+    Before:   at least one `!lm.kv_cache`.
+    After:    all of them have the element type.
+    Numerics: keys and values are rounded when they are appended.
+    Example:  test/Dialect/LM/store-cache.mlir
+  }];
+  let options = [
+    Option<"as", "as", "std::string", "\"float16\"",
+           "float32, float16 or int8">,
+  ];
+}
+
 #endif // QUANT_MLIR_DIALECT_LM_TRANSFORMS_PASSES_TD
