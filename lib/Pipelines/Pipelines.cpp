@@ -33,10 +33,9 @@ void quantmlir::buildQuantizePipeline(
                                ? recipe->name + ".smoothed.safetensors"
                                : options.weightsOut + ".smoothed";
     if (recipe->smoothing->method == Smoothing::Method::AWQ)
-      pm.addPass(qt::createAWQPass(
-          {options.recipe, options.calibration, smoothed,
-           recipe->smoothing->multiply},
-          provider));
+      pm.addPass(qt::createAWQPass({options.recipe, options.calibration,
+                                    smoothed, recipe->smoothing->multiply},
+                                   provider));
     else
       pm.addPass(
           qt::createSmoothPass({options.recipe, options.calibration, smoothed,

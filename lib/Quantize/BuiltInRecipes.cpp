@@ -203,6 +203,7 @@ llvm::Expected<Recipe> Recipe::load(StringRef nameOrFile) {
   return llvm::createStringError(
       llvm::errc::invalid_argument,
       "recipe '" + nameOrFile + "' is neither a file nor one of " + known +
-          ", with -gptq, -gptaq, -awq or -smoothquant behind them, and -a32 for "
+          ", with -gptq, -gptaq, -awq or -smoothquant behind them, and -a32 "
+          "for "
           "float activations with weight-only formats");
 }

@@ -12,16 +12,17 @@ import threading
 import numpy as np
 import pytest
 from quant_mlir import tools
+from test_matmul import needs
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "kernels"
 
 
-def compile_list(text, folder, name="lib"):
+def compile_list(text, folder, *options, name="lib"):
     path = folder / "list.yaml"
     path.write_text(text, encoding="utf-8")
     command = [tools.find("quantc"), "--kernels", path, "--name", name, "-o", folder / "out"]
-    return subprocess.run(command, capture_output=True, text=True)
+    return subprocess.run([*command, *options], capture_output=True, text=True)
 
 
 class Panels(ctypes.Structure):
@@ -55,8 +56,8 @@ def aligned(size):
 
 
 class Library:
-    def __init__(self, text, folder):
-        done = compile_list(text, folder)
+    def __init__(self, text, folder, *options):
+        done = compile_list(text, folder, *options)
         assert done.returncode == 0, done.stderr
         self.header = (folder / "out" / "lib.h").read_text(encoding="utf-8")
         self.c = ctypes.CDLL(str(folder / "out" / "lib.so"))
@@ -270,3 +271,57 @@ def test_example(tmp_path):
     done = subprocess.run([run], cwd=tmp_path, capture_output=True, text=True, check=True)
     (expected,) = re.findall(r"^    \./project\n    (.*)$", text, re.MULTILINE)
     assert done.stdout.split() == expected.split()
+
+
+VERSIONS = ("cpu:x86-64-v3", "cpu:x86-64-v4", "cpu:x86-64-v4+bf16")
+
+
+@pytest.mark.parametrize("target", VERSIONS)
+@pytest.mark.parametrize("recipe, bits, groups", [("w8a8", 8, 1), ("int4-g32", 4, 4)])
+def test_versions(tmp_path, monkeypatch, recipe, bits, groups, target):
+    """One object for several CPUs gives, by each version, what one for it alone gives."""
+    needs(target)
+    codes = NUMBERS.integers(1, 1 << bits, (53, 128), np.uint8)
+    scales = NUMBERS.random((53, groups), np.float32)
+    x = NUMBERS.standard_normal((13, 128), np.float32)
+    text = f"rows: 16\nkernels: {{mm: {{op: matmul, n: 53, k: 128, recipe: {recipe}}}}}\n"
+    outs = []
+    for name, targets in [("alone", target), ("together", ",".join(VERSIONS))]:
+        (tmp_path / name).mkdir()
+        library = Library(text, tmp_path / name, "--target", targets)
+        monkeypatch.setenv("QM_TARGET", target[len("cpu:") :])
+        out = np.full((13, 53), np.nan, np.float32)
+        workspace = aligned(library.number("mm_workspace_bytes") + 64)
+        library.call("mm", 13, x, out, library.pack("mm", codes, scales), workspace)
+        outs.append(out)
+    np.testing.assert_array_equal(*outs)
+
+
+def test_target_of_a_version(tmp_path):
+    """LIB_target() of the header; without the CPU's support, NULL and a reason."""
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler")
+    library = "kernels: {mm: {op: matmul, n: 16, k: 32, recipe: q4_0}}\n"
+    Library(library, tmp_path, "--target", ",".join(VERSIONS))
+    program = tmp_path / "program.c"
+    program.write_text(
+        '#include "lib.h"\n#include <stdio.h>\nint main(void) {\n'
+        "  const char *target = lib_target();\n"
+        '  printf("%s\\n", target ? target : qm_last_error());\n  return 0;\n}\n'
+    )
+    out = tmp_path / "out"
+    subprocess.run(
+        ["cc", program, f"-I{out}", out / "lib.a", "-lpthread", "-o", tmp_path / "program"],
+        check=True,
+    )
+
+    def run(target):
+        done = subprocess.run(
+            [tmp_path / "program"], env={"QM_TARGET": target}, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    needs(VERSIONS[0])
+    assert run("x86-64-v3") == "x86-64-v3"
+    names = ", ".join(target[len("cpu:") :] for target in reversed(VERSIONS))
+    assert run("other") == f"QM_TARGET=other: lib is compiled for {names}"

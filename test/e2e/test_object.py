@@ -131,3 +131,18 @@ def test_foreign_objects_are_not_linked(compiled, gguf):
 def test_object_of_smollm2(compiled, smollm2_gguf):
     folder = compiled(smollm2_gguf, "as-stored", "--target", "cpu:x86-64-v4+vnni")
     check(folder / "model.o", "vpdpbusd", True)
+
+
+def test_each_version_uses_its_own_instructions(compiled, gguf):
+    targets = ("x86-64-v3", "x86-64-v4", "x86-64-v4+bf16")
+    folder = compiled(gguf("Q4_1"), "w8a8", "--target", "cpu:" + ",".join(targets))
+    path = folder / "model.o"
+    assert undefined_symbols(path) <= {*ALLOWED, "qm_choose_version"}
+    found = {target: set() for target in targets}
+    for name, counts in instructions(path).items():
+        for target in targets:
+            if name and name.split(".", 1)[1:] == [target] and "matmul_int" in name:
+                found[target] |= set(counts)
+    assert "vpmaddubsw" in found["x86-64-v3"] and "vpsignb" in found["x86-64-v3"]
+    assert "vpmaddubsw" in found["x86-64-v4"] and "vpsignb" not in found["x86-64-v4"]
+    assert "vpdpbusd" in found["x86-64-v4+bf16"] and "vpmaddubsw" not in found["x86-64-v4+bf16"]

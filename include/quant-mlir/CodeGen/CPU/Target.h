@@ -2,6 +2,7 @@
 #ifndef QUANT_MLIR_CODEGEN_CPU_TARGET_H
 #define QUANT_MLIR_CODEGEN_CPU_TARGET_H
 
+#include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 #include <cstdint>
@@ -32,6 +33,7 @@ struct CPUTarget {
   int64_t rowsIntGroups; ///< tile rows, scales per group
   int64_t rowsFloat;     ///< tile rows of float kernels
   bool dotsBF16;         ///< has vdpbf16ps on zmm
+  uint64_t needs;        ///< of qm_cpu_feature: what a CPU must have
 
   /// True if the dot product wants 8-bit weights as signed bytes.
   bool wantsSignedBytes() const {
@@ -39,10 +41,19 @@ struct CPUTarget {
   }
 };
 
-/// `cpu`, `cpu:native`, `cpu:x86-64-v3`, `cpu:x86-64-v4`,
-/// `cpu:x86-64-v4+vnni`, `cpu:x86-64-v4+bf16` (VNNI, too), `cpu:aarch64`.
-/// Errors name the known targets.
+/// `cpu`, `cpu:native`, or `cpu:` and the name of a row of the table. Errors
+/// name the known targets.
 llvm::Expected<CPUTarget> parseCPUTarget(llvm::StringRef spec);
+
+using CPUTargets = llvm::SmallVector<CPUTarget, 4>;
+
+/// The same, or several of one architecture whose code an object is to have:
+/// `cpu:x86-64-v3,x86-64-v4`. The best comes first.
+llvm::Expected<CPUTargets> parseCPUTargets(llvm::StringRef spec);
+
+/// Whose panels all of `targets` can read: a register of one is several
+/// narrower ones of another, side by side.
+CPUTarget chooseForPanels(llvm::ArrayRef<CPUTarget> targets);
 
 } // namespace quantmlir::cpu
 

@@ -67,3 +67,23 @@ Value quantmlir::cpu::emitDot(KernelBuilder &b, Value acc, Value weights,
   }
   llvm_unreachable("unknown dot product");
 }
+
+Value quantmlir::cpu::emitDotBF16(KernelBuilder &b, Value acc, Value weights,
+                                  Value activations) {
+  if (b.target.dotsBF16)
+    return intrinsic(b, "llvm.x86.avx512bf16.dpbf16ps.512", acc.getType(),
+                     {acc, weights, activations});
+  // A bf16 is the upper half of an f32.
+  VectorType i32 = b.vec(b.target.lanes, b.getI32Type());
+  auto half = [&](Value pairs, bool upper) -> Value {
+    Value bits = b.bitcast(i32, pairs);
+    bits =
+        upper ? arith::AndIOp::create(b, bits, b.constant(i32, -65536))
+                    .getResult()
+              : arith::ShLIOp::create(b, bits, b.constant(i32, 16)).getResult();
+    return b.bitcast(b.f32Vec(b.target.lanes), bits);
+  };
+  for (bool upper : {true, false})
+    acc = b.fma(half(weights, upper), half(activations, upper), acc);
+  return acc;
+}

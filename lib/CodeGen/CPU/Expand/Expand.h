@@ -89,6 +89,10 @@ int64_t vectorLanes(int64_t size, int64_t most = 16);
 mlir::Value emitDot(KernelBuilder &b, mlir::Value acc, mlir::Value weights,
                     mlir::Value activations, unsigned laneBits);
 
+/// acc[f32 lanes] += a pair of bf16 times a pair of bf16 in each lane.
+mlir::Value emitDotBF16(KernelBuilder &b, mlir::Value acc, mlir::Value weights,
+                        mlir::Value activations);
+
 /// table[code] in every lane, for codes below 16: bytes in bytes, or f32 by
 /// i32.
 mlir::Value emitLookup(KernelBuilder &b, llvm::ArrayRef<uint8_t> table,
@@ -120,6 +124,15 @@ private:
   KernelBuilder &b;
   mlir::VectorType type;
 };
+
+/// The panels of a matmul's weight as registers of the target; an error at `op`
+/// if those are larger than a panel.
+llvm::FailureOr<PanelLayout> readPanels(KernelBuilder &b, mlir::Operation *op,
+                                        mlir::Type weight);
+
+/// How many of `rows`, the most of a tile by the table of targets, are left
+/// where panels have more registers than the target's own.
+int64_t fitRows(KernelBuilder &b, int64_t rows, const PanelLayout &layout);
 
 /// What kernels read from panels.
 class PanelReader {

@@ -20,10 +20,11 @@ namespace {
 
 class MatmulIntEmitter {
 public:
-  MatmulIntEmitter(KernelBuilder &b, kernel::MatmulIntOp op)
-      : b(b), op(op), layout(cast<qt::QuantTensorType>(op.getType())),
-        reader(b, layout, op.getWeights()), lanes(layout.lanes),
-        f32(b.f32Vec(lanes)), i32(b.vec(lanes, b.getI32Type())),
+  MatmulIntEmitter(KernelBuilder &b, kernel::MatmulIntOp op,
+                   const PanelLayout &layout)
+      : b(b), op(op), layout(layout), reader(b, layout, op.getWeights()),
+        lanes(layout.lanes), f32(b.f32Vec(lanes)),
+        i32(b.vec(lanes, b.getI32Type())),
         bytes(b.vec(lanes * 4, b.getI8Type())) {
     rowScales = !(int64_t(op.getGroup()) < layout.paddedK);
     offset = layout.form.offset;
@@ -201,17 +202,16 @@ MatmulTiling::Tile MatmulIntEmitter::tile(int64_t rows, Value row,
 }
 
 LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::MatmulIntOp op) {
-  MatmulIntEmitter emitter(b, op);
-  PanelLayout layout(cast<qt::QuantTensorType>(op.getType()));
+  FailureOr<PanelLayout> panels = readPanels(b, op, op.getType());
+  if (failed(panels))
+    return failure();
+  const PanelLayout &layout = *panels;
   if (layout.form.codeBits == 0)
     return op.emitOpError("has a weight without integer lanes");
-  if (layout.lanes != b.target.lanes)
-    return op.emitOpError("has a weight packed for registers of ")
-           << layout.lanes << " lanes, but cpu:" << b.target.name << " has "
-           << b.target.lanes << " (--cpu-pack for the same target)";
+  MatmulIntEmitter emitter(b, op, layout);
   bool grouped = layout.numGroups > 1;
-  int64_t rows = op.getRows().value_or(grouped ? b.target.rowsIntGroups
-                                               : b.target.rowsInt);
+  int64_t rows = op.getRows().value_or(
+      fitRows(b, grouped ? b.target.rowsIntGroups : b.target.rowsInt, layout));
   MatmulTiling(b, layout, op.getOffset(), op.getOut(), op.getBias(),
                op.getResidual())
       .emit(rows, [&](int64_t count, Value row, Value panel, Value) {

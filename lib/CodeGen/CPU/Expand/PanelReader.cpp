@@ -104,6 +104,14 @@ Value quantmlir::cpu::emitBF16(KernelBuilder &b, Value bytes, FloatType type) {
   int64_t count = cast<VectorType>(bytes.getType()).getNumElements();
   if (type.isBF16())
     return b.bitcast(b.vec(count / 2, type), bytes);
+  if (!b.target.dotsBF16) { // exact numbers: the other half is zero
+    Value bits =
+        b.bitcast(b.vec(count, b.getI32Type()), emitFloats(b, bytes, type));
+    bits = arith::ShRUIOp::create(b, bits, b.constant(bits.getType(), 16));
+    return b.bitcast(
+        b.vec(count, b.getBF16Type()),
+        arith::TruncIOp::create(b, b.vec(count, b.getI16Type()), bits));
+  }
   // Exponent and mantissa move to their places and the exponent gets the other
   // bias; subnormal numbers, which have bits of a mantissa alone, are looked
   // up.
@@ -155,6 +163,24 @@ qt::Lane RegisterEvaluator::lookup(ArrayRef<uint8_t> table, qt::Lane code) {
 //===----------------------------------------------------------------------===//
 // Panels
 //===----------------------------------------------------------------------===//
+
+FailureOr<PanelLayout> quantmlir::cpu::readPanels(KernelBuilder &b,
+                                                  Operation *op, Type weight) {
+  PanelLayout packed(cast<qt::QuantTensorType>(weight));
+  if (packed.panelRows % b.target.lanes != 0)
+    return op->emitOpError("has a weight packed for panels of ")
+           << packed.panelRows
+           << " rows, but registers of cpu:" << b.target.name << " have "
+           << b.target.lanes << " lanes (--cpu-pack for the same target)";
+  return PanelLayout(cast<qt::QuantTensorType>(weight), b.target.lanes);
+}
+
+int64_t quantmlir::cpu::fitRows(KernelBuilder &b, int64_t rows,
+                                const PanelLayout &layout) {
+  if (layout.vectors <= b.target.vectors)
+    return rows;
+  return llvm::divideCeil(rows * b.target.vectors, layout.vectors);
+}
 
 Value PanelReader::load(VectorType type, Value at, int64_t plus) {
   // A line is asked for once.

@@ -73,8 +73,7 @@ FailureOr<SmoothingCounts> quantmlir::qt::smoothActivations(
     return failure();
   auto calibration = provider->create(module, request.content);
   if (!calibration)
-    return emitError(module.getLoc(),
-                     llvm::toString(calibration.takeError()));
+    return emitError(module.getLoc(), llvm::toString(calibration.takeError()));
 
   SmallVector<ActivationSite> sites = findActivationSites(module);
   llvm::StringMap<ActivationSite *> byName;
