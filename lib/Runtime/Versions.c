@@ -68,7 +68,13 @@ uint64_t qm_cpu_features(void) {
 
 uint64_t qm_cpu_features(void) {
   const unsigned long dotprod = 1ul << 20; /* HWCAP_ASIMDDP */
-  return getauxval(AT_HWCAP) & dotprod ? QM_CPU_DOTPROD : 0;
+  const unsigned long i8mm = 1ul << 13;    /* HWCAP2_I8MM */
+  uint64_t features = 0;
+  if (getauxval(AT_HWCAP) & dotprod)
+    features |= QM_CPU_DOTPROD;
+  if (getauxval(AT_HWCAP2) & i8mm)
+    features |= QM_CPU_I8MM;
+  return features;
 }
 
 #else

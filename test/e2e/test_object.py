@@ -21,6 +21,7 @@ DOT = {
     "cpu:x86-64-v4": "vpmaddubsw",
     "cpu:x86-64-v4+vnni": "vpdpbusd",
     "cpu:aarch64": "sdot",
+    "cpu:aarch64+i8mm": "smmla",
 }
 DOTS = {*DOT.values(), "vpdpwssd", "vpmaddwd", "udot", "smlal"}
 
@@ -86,7 +87,7 @@ def gguf(tmp_path_factory):
 def check(path, dot, integers):
     assert undefined_symbols(path) <= ALLOWED
     # Older versions do not know these instructions unless told.
-    flags = ["--mattr=+dotprod"] if dot == "sdot" else []
+    flags = ["--mattr=+dotprod,+i8mm"] if dot in ("sdot", "smmla") else []
     total = sum(instructions(path, *flags).values(), collections.Counter())
     assert sum(total.values()) > 1000, "the disassembly is empty"
     used = {name for name in DOTS if total[name]}
@@ -95,7 +96,7 @@ def check(path, dot, integers):
         # A target with VNNI has no use for what it replaces.
         assert dot != "vpdpbusd" or "vpmaddubsw" not in used
     else:
-        assert not used & {"vpmaddubsw", "vpdpbusd", "sdot", "udot"}
+        assert not used & {"vpmaddubsw", "vpdpbusd", "sdot", "udot", "smmla"}
 
 
 @pytest.mark.parametrize("target", DOT)

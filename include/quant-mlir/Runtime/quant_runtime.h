@@ -59,10 +59,11 @@ typedef enum {
   QM_CPU_AVX_VNNI = 1 << 2,
   QM_CPU_AVX512_VNNI = 1 << 3,
   QM_CPU_AVX512_BF16 = 1 << 4,
-  QM_CPU_DOTPROD = 1 << 5 /* AArch64: sdot */
+  QM_CPU_DOTPROD = 1 << 5, /* AArch64: sdot */
+  QM_CPU_I8MM = 1 << 6     /* AArch64: smmla */
 } qm_cpu_feature;
 
-/* What this CPU has and the system lets programs use. */
+/* What this CPU has and the system knows of. */
 uint64_t qm_cpu_features(void);
 
 typedef struct {

@@ -30,6 +30,11 @@ static const CPUTarget targets[] = {
      QM_CPU_X86_64_V4 | QM_CPU_AVX512_VNNI | QM_CPU_AVX512_BF16},
     {"aarch64", "aarch64-unknown-linux-gnu", "generic", "+v8.2a,+dotprod",
      DotKind::NeonDot, 4, 4, 4, 2, 4, false, QM_CPU_DOTPROD},
+    // Rows in pairs; four share the work on a block of weights, at the price of
+    // floats that wait in memory for the end of a group.
+    {"aarch64+i8mm", "aarch64-unknown-linux-gnu", "generic",
+     "+v8.2a,+dotprod,+i8mm", DotKind::NeonI8MM, 4, 4, 4, 4, 4, false,
+     QM_CPU_DOTPROD | QM_CPU_I8MM},
 };
 
 static llvm::Error unknownTarget(llvm::StringRef spec) {

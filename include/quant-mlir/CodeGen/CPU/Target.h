@@ -16,7 +16,8 @@ enum class DotKind {
   Avx512,     ///< vpmaddubsw + vpmaddwd on zmm
   AvxVnni,    ///< vpdpbusd on ymm
   Avx2,       ///< vpmaddubsw + vpmaddwd on ymm
-  NeonDot     ///< sdot: both signed
+  NeonDot,    ///< sdot: both signed
+  NeonI8MM    ///< the same, and smmla for two rows of activations
 };
 
 /// All that code generation knows about a CPU. What a target can do is data:
@@ -36,8 +37,9 @@ struct CPUTarget {
   uint64_t needs;        ///< of qm_cpu_feature: what a CPU must have
 
   /// True if the dot product wants 8-bit weights as signed bytes.
-  bool wantsSignedBytes() const {
-    return dot == DotKind::Avx2 || dot == DotKind::NeonDot;
+  bool wantsSignedBytes() const { return dot == DotKind::Avx2 || isNeon(); }
+  bool isNeon() const {
+    return dot == DotKind::NeonDot || dot == DotKind::NeonI8MM;
   }
 };
 

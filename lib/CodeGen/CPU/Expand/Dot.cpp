@@ -39,6 +39,7 @@ Value quantmlir::cpu::emitDot(KernelBuilder &b, Value acc, Value weights,
     return intrinsic(b, "llvm.x86.avx512.vpdpbusd.256", acc.getType(),
                      {acc, weights, activations});
   case DotKind::NeonDot:
+  case DotKind::NeonI8MM:
     return intrinsic(b, "llvm.aarch64.neon.sdot.v4i32.v16i8", acc.getType(),
                      {acc, weights, activations});
   case DotKind::Avx2: {
@@ -66,6 +67,12 @@ Value quantmlir::cpu::emitDot(KernelBuilder &b, Value acc, Value weights,
   }
   }
   llvm_unreachable("unknown dot product");
+}
+
+Value quantmlir::cpu::emitBlockDot(KernelBuilder &b, Value acc, Value weights,
+                                   Value activations) {
+  return intrinsic(b, "llvm.aarch64.neon.smmla.v4i32.v16i8", acc.getType(),
+                   {acc, activations, weights});
 }
 
 Value quantmlir::cpu::emitDotBF16(KernelBuilder &b, Value acc, Value weights,

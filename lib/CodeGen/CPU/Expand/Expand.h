@@ -89,6 +89,11 @@ int64_t vectorLanes(int64_t size, int64_t most = 16);
 mlir::Value emitDot(KernelBuilder &b, mlir::Value acc, mlir::Value weights,
                     mlir::Value activations, unsigned laneBits);
 
+/// acc += the products of two rows of eight signed bytes, activations, by two
+/// rows of weights: {x0.w0, x0.w1, x1.w0, x1.w1}.
+mlir::Value emitBlockDot(KernelBuilder &b, mlir::Value acc, mlir::Value weights,
+                         mlir::Value activations);
+
 /// acc[f32 lanes] += a pair of bf16 times a pair of bf16 in each lane.
 mlir::Value emitDotBF16(KernelBuilder &b, mlir::Value acc, mlir::Value weights,
                         mlir::Value activations);

@@ -36,6 +36,7 @@ Value quantmlir::cpu::emitLookup(KernelBuilder &b, ArrayRef<uint8_t> table,
   case DotKind::Avx2:
     return b.intrinsic("llvm.x86.avx2.pshuf.b", type, {entries, codes});
   case DotKind::NeonDot:
+  case DotKind::NeonI8MM:
     return b.intrinsic("llvm.aarch64.neon.tbl1.v16i8", type, {entries, codes});
   }
   llvm_unreachable("unknown target");
@@ -63,7 +64,8 @@ Value quantmlir::cpu::emitLookup(KernelBuilder &b, ArrayRef<float> table,
                                          b.constant(i32, 7));
     return arith::SelectOp::create(b, isHigh, high, low);
   }
-  case DotKind::NeonDot: { // 64 bytes of table by the bytes of a number
+  case DotKind::NeonDot:
+  case DotKind::NeonI8MM: { // 64 bytes of table by the bytes of a number
     auto bytes = b.vec(16, b.getI8Type());
     Value places = arith::MulIOp::create(b, codes, b.constant(i32, 0x04040404));
     places = arith::AddIOp::create(b, places, b.constant(i32, 0x03020100));
