@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#define _GNU_SOURCE
 
 /* Which of an object's versions this CPU can run. */
 
@@ -6,6 +7,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -23,7 +26,7 @@ static uint32_t saved_registers(void) {
 
 uint64_t qm_cpu_features(void) {
   uint32_t a, b, c, d, sub_a = 0, sub_b, sub_c, sub_d;
-  uint32_t extended_c = 0, leaf7_b = 0, leaf7_c = 0;
+  uint32_t extended_c = 0, leaf7_b = 0, leaf7_c = 0, leaf7_d = 0;
   if (!__get_cpuid(1, &a, &b, &c, &d))
     return 0;
   /* SSE3, SSSE3, FMA, CX16, SSE4.1, SSE4.2, MOVBE, POPCNT, OSXSAVE, AVX, F16C
@@ -39,6 +42,7 @@ uint64_t qm_cpu_features(void) {
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
     leaf7_b = b;
     leaf7_c = c;
+    leaf7_d = d;
     if (a >= 1)
       __get_cpuid_count(7, 1, &sub_a, &sub_b, &sub_c, &sub_d);
   }
@@ -60,6 +64,9 @@ uint64_t qm_cpu_features(void) {
     features |= QM_CPU_AVX512_VNNI;
   if (has_bits(sub_a, 1u << 5))
     features |= QM_CPU_AVX512_BF16;
+  /* AMX-TILE, AMX-INT8; their configuration and data */
+  if (has_bits(leaf7_d, 1u << 24 | 1u << 25) && has_bits(saved, 0x60000))
+    features |= QM_CPU_AMX_INT8;
   return features;
 }
 
@@ -80,6 +87,16 @@ uint64_t qm_cpu_features(void) {
 #else
 uint64_t qm_cpu_features(void) { return 0; }
 #endif
+
+/* Linux saves the 8 KiB of tiles only for processes that have asked. */
+static int may_use(uint64_t features) {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  const long request_permission = 0x1023, tile_data = 18;
+  if (features & QM_CPU_AMX_INT8)
+    return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#endif
+  return !(features & QM_CPU_AMX_INT8);
+}
 
 /* "a, b, c", cut if it is too long. */
 static const char *list_targets(const qm_versions *versions, char *text,
@@ -105,7 +122,7 @@ int32_t qm_choose_version(const qm_versions *versions) {
     if (wanted && strcmp(wanted, version->target))
       continue;
     found = 1;
-    if (!(version->needs & ~features))
+    if (!(version->needs & ~features) && may_use(version->needs))
       return (int32_t)i;
   }
   list_targets(versions, targets, sizeof targets);

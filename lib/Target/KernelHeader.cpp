@@ -17,7 +17,7 @@ static constexpr const char *opening =
  * Matrices are row-major and without gaps, of at most @rows@ rows. Pointers are
  * aligned as their types ask, weights and workspaces to 64 bytes; a workspace
  * belongs to one call at a time, and may be NULL if it has 0 bytes. Nothing is
- * allocated and nothing can fail, if @name@_target() is not NULL.
+ * allocated and nothing can fail, once @name@_target() has not returned NULL.
  *
  * `team` says which thread of how many this is; all of them call. NULL: one
  * thread alone. See qm_team in quant_runtime.h.

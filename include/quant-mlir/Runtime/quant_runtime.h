@@ -60,7 +60,8 @@ typedef enum {
   QM_CPU_AVX512_VNNI = 1 << 3,
   QM_CPU_AVX512_BF16 = 1 << 4,
   QM_CPU_DOTPROD = 1 << 5, /* AArch64: sdot */
-  QM_CPU_I8MM = 1 << 6     /* AArch64: smmla */
+  QM_CPU_I8MM = 1 << 6,    /* AArch64: smmla */
+  QM_CPU_AMX_INT8 = 1 << 7
 } qm_cpu_feature;
 
 /* What this CPU has and the system knows of. */
@@ -78,7 +79,7 @@ typedef struct {
 } qm_versions;
 
 /* Which version runs here; -1 if there is none, and qm_last_error() says why.
- */
+ * Asks the system for permission where the version needs that (AMX). */
 int32_t qm_choose_version(const qm_versions *versions);
 
 /*===----------------------------------------------------------------------===*

@@ -28,6 +28,11 @@ static const CPUTarget targets[] = {
     {"x86-64-v4+bf16", x86Triple, "x86-64-v4", "+avx512vnni,+avx512bf16",
      DotKind::Avx512Vnni, 16, 2, 12, 6, 12, true,
      QM_CPU_X86_64_V4 | QM_CPU_AVX512_VNNI | QM_CPU_AVX512_BF16},
+    {"x86-64-v4+amx", x86Triple, "x86-64-v4",
+     "+avx512vnni,+avx512bf16,+amx-tile,+amx-int8", DotKind::Amx, 16, 2, 12, 6,
+     12, true,
+     QM_CPU_X86_64_V4 | QM_CPU_AVX512_VNNI | QM_CPU_AVX512_BF16 |
+         QM_CPU_AMX_INT8},
     {"aarch64", "aarch64-unknown-linux-gnu", "generic", "+v8.2a,+dotprod",
      DotKind::NeonDot, 4, 4, 4, 2, 4, false, QM_CPU_DOTPROD},
     // Rows in pairs; four share the work on a block of weights, at the price of
@@ -51,7 +56,8 @@ static llvm::Error unknownTarget(llvm::StringRef spec) {
 static llvm::Expected<CPUTarget> nativeTarget() {
   uint64_t has = qm_cpu_features();
   for (CPUTarget target : llvm::reverse(targets)) {
-    if (target.needs & ~has)
+    // Tiles wait to be asked for until they have been measured on a machine.
+    if (target.needs & ~has || target.dot == DotKind::Amx)
       continue;
     target.name = "native";
     target.cpu = llvm::sys::getHostCPUName().str();

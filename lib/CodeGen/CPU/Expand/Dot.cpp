@@ -32,6 +32,7 @@ Value quantmlir::cpu::emitDot(KernelBuilder &b, Value acc, Value weights,
                               Value activations, unsigned laneBits) {
   auto bytes = cast<VectorType>(weights.getType());
   switch (b.target.dot) {
+  case DotKind::Amx:
   case DotKind::Avx512Vnni:
     return intrinsic(b, "llvm.x86.avx512.vpdpbusd.512", acc.getType(),
                      {acc, weights, activations});

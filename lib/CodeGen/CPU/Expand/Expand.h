@@ -94,6 +94,36 @@ mlir::Value emitDot(KernelBuilder &b, mlir::Value acc, mlir::Value weights,
 mlir::Value emitBlockDot(KernelBuilder &b, mlir::Value acc, mlir::Value weights,
                          mlir::Value activations);
 
+/// Products of 16 rows of activations by the rows of a panel in AMX tiles.
+class TileProduct {
+public:
+  /// Whether the target has tiles, and the panel's codes can be one as they
+  /// lie: bytes for one sum per row.
+  static bool fits(KernelBuilder &b, const PanelLayout &layout);
+  static constexpr int64_t rows = 16;
+
+  /// In front of all loops.
+  TileProduct(KernelBuilder &b, const PanelLayout &layout);
+
+  /// codes[row ..][..] times the panel at byte `panel`: a register of sums for
+  /// each row and each register of a panel.
+  llvm::SmallVector<llvm::SmallVector<mlir::Value>>
+  multiply(mlir::Value codes, mlir::Value row, mlir::Value weights,
+           mlir::Value panel);
+
+private:
+  mlir::Value intrinsic(llvm::StringRef name, mlir::Type type,
+                        llvm::ArrayRef<int64_t> sizes,
+                        mlir::ValueRange operands);
+  mlir::Value load(int64_t tileRows, int64_t bytes, mlir::Value buffer,
+                   mlir::Value byte, int64_t stride);
+  mlir::Value pointer(mlir::Value buffer, mlir::Value byte);
+
+  KernelBuilder &b;
+  const PanelLayout &layout;
+  mlir::Value sums; ///< memory between tiles and vectors
+};
+
 /// acc[f32 lanes] += a pair of bf16 times a pair of bf16 in each lane.
 mlir::Value emitDotBF16(KernelBuilder &b, mlir::Value acc, mlir::Value weights,
                         mlir::Value activations);

@@ -34,6 +34,8 @@ public:
         bytes(b.vec(lanes * 4, b.getI8Type())) {
     rowScales = !(int64_t(op.getGroup()) < layout.paddedK);
     offset = layout.form.offset;
+    if (TileProduct::fits(b, this->layout))
+      tiles.emplace(b, this->layout);
     flips = layout.form.getLaneBits() == 8 && b.target.wantsSignedBytes();
     if (flips)
       offset -= 128;
@@ -64,6 +66,7 @@ private:
   int32_t offset;
   bool rowScales; ///< one activation scale per row
   bool flips;     ///< lanes are made signed
+  std::optional<TileProduct> tiles;
 };
 
 } // namespace
@@ -186,6 +189,14 @@ MatmulTiling::Tile MatmulIntEmitter::integerSums(int64_t rows, Value row,
     }
     vectors.assign(layout.vectors, start);
   }
+  if (tiles && rows == TileProduct::rows) {
+    Tile sums =
+        tiles->multiply(op.getCodes(), row, op.getWeights(), groupBytes);
+    for (auto [m, vectors] : llvm::enumerate(acc))
+      for (auto [v, sum] : llvm::enumerate(vectors))
+        sum = arith::AddIOp::create(b, sum, sums[m][v]);
+    return acc;
+  }
   if (b.target.dot != DotKind::NeonI8MM || rows % 2 != 0 ||
       layout.wordsPerGroup() % 2 != 0)
     return addWords(acc, [&](Tile &tile, Value word, int64_t count) {
@@ -281,8 +292,9 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::MatmulIntOp op) {
   if (layout.form.codeBits == 0)
     return op.emitOpError("has a weight without integer lanes");
   MatmulIntEmitter emitter(b, op, layout);
-  int64_t most =
-      layout.numGroups > 1 ? b.target.rowsIntGroups : b.target.rowsInt;
+  int64_t most = TileProduct::fits(b, layout) ? TileProduct::rows
+                 : layout.numGroups > 1       ? b.target.rowsIntGroups
+                                              : b.target.rowsInt;
   int64_t rows = op.getRows().value_or(fitRows(b, most, layout));
   MatmulTiling(b, layout, op.getOffset(), op.getOut(), op.getBias(),
                op.getResidual())

@@ -29,6 +29,7 @@ Value quantmlir::cpu::emitLookup(KernelBuilder &b, ArrayRef<uint8_t> table,
     values.push_back(b.getI8IntegerAttr(int8_t(table[i % 16])));
   Value entries = vectorConstant(b, type, values);
   switch (b.target.dot) {
+  case DotKind::Amx:
   case DotKind::Avx512Vnni:
   case DotKind::Avx512:
     return b.intrinsic("llvm.x86.avx512.pshuf.b.512", type, {entries, codes});
@@ -53,6 +54,7 @@ Value quantmlir::cpu::emitLookup(KernelBuilder &b, ArrayRef<float> table,
     return vectorConstant(b, f32, values);
   };
   switch (b.target.dot) {
+  case DotKind::Amx:
   case DotKind::Avx512Vnni:
   case DotKind::Avx512: // 16 lanes: a register is the table
     return b.intrinsic("llvm.x86.avx512.permvar.sf.512", f32, {part(0), codes});
