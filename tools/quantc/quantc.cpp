@@ -55,7 +55,7 @@ static cl::opt<int64_t> windowLength("window-length", cl::init(512),
                                      cl::desc("most tokens of a text"),
                                      cl::cat(category));
 static cl::opt<std::string> target("target", cl::init("cpu:native"),
-                                   cl::value_desc("cpu:NAME[,NAME…]"),
+                                   cl::value_desc("cpu:NAME,..."),
                                    cl::desc("what to compile for; of several, "
                                             "the best that its CPU runs is "
                                             "chosen by the program"),
