@@ -57,6 +57,7 @@ void qmi_release(void *memory, size_t bytes);
 
 struct qm_model {
   const qm_descriptor *descriptor;
+  const char *target;
   atomic_int references; /* the application's one, and one for each session */
   void *file;            /* the mapped weights file, NULL without weights */
   size_t file_bytes;

@@ -78,23 +78,42 @@ static qm_status find_data(qm_model *model, const char *path) {
   return QM_OK;
 }
 
-qm_status qm_model_open(const qm_descriptor *descriptor,
-                        const char *weights_path, qm_model **model) {
-  if (!model)
-    return qmi_fail(QM_INVALID, "no place was given to put the model");
+/* A model without its weights. */
+static qm_status open_descriptor(const qm_descriptor *descriptor,
+                                 qm_model **model) {
   qm_status status = qmi_check_descriptor(descriptor);
   if (status)
     return status;
-  if (descriptor->weights_bytes && !weights_path)
-    return qmi_fail(QM_INVALID, "model %s needs its weights file",
-                    descriptor->name);
+  const char *target = "";
+  if (descriptor->versions) {
+    int32_t version = qm_choose_version(descriptor->versions);
+    if (version < 0)
+      return QM_BAD_CPU;
+    target = descriptor->versions->versions[version].target;
+  }
   qm_model *opened = calloc(1, sizeof *opened);
   if (!opened)
     return qmi_fail(QM_NO_MEMORY, "no memory for model %s", descriptor->name);
   opened->descriptor = descriptor;
+  opened->target = target;
   atomic_init(&opened->references, 1);
+  *model = opened;
+  return QM_OK;
+}
+
+qm_status qm_model_open(const qm_descriptor *descriptor,
+                        const char *weights_path, qm_model **model) {
+  if (!model)
+    return qmi_fail(QM_INVALID, "no place was given to put the model");
+  qm_model *opened;
+  qm_status status = open_descriptor(descriptor, &opened);
+  if (status)
+    return status;
   if (descriptor->weights_bytes) {
-    status = map_file(opened, weights_path);
+    status = weights_path
+                 ? map_file(opened, weights_path)
+                 : qmi_fail(QM_INVALID, "model %s needs its weights file",
+                            descriptor->name);
     if (!status)
       status = find_data(opened, weights_path);
   }
@@ -110,19 +129,17 @@ qm_status qm_model_open_memory(const qm_descriptor *descriptor, void *data,
                                int64_t bytes, qm_model **model) {
   if (!model)
     return qmi_fail(QM_INVALID, "no place was given to put the model");
-  qm_status status = qmi_check_descriptor(descriptor);
+  qm_model *opened;
+  qm_status status = open_descriptor(descriptor, &opened);
   if (status)
     return status;
-  if (bytes < 0 || (bytes && !data) || (uintptr_t)data % QMI_LINE)
+  if (bytes < 0 || (bytes && !data) || (uintptr_t)data % QMI_LINE) {
+    qm_model_free(opened);
     return qmi_fail(QM_INVALID,
                     "model %s: the weights are not in memory aligned to %d "
                     "bytes",
                     descriptor->name, QMI_LINE);
-  qm_model *opened = calloc(1, sizeof *opened);
-  if (!opened)
-    return qmi_fail(QM_NO_MEMORY, "no memory for model %s", descriptor->name);
-  opened->descriptor = descriptor;
-  atomic_init(&opened->references, 1);
+  }
   opened->weights = data;
   opened->weights_bytes = bytes;
   *model = opened;
@@ -140,3 +157,5 @@ void qm_model_free(qm_model *model) {
 const qm_descriptor *qm_model_descriptor(const qm_model *model) {
   return model->descriptor;
 }
+
+const char *qm_model_target(const qm_model *model) { return model->target; }

@@ -2,16 +2,11 @@
 
 #include "quant-mlir/Target/Compile.h"
 #include "Target.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Pass/PassManager.h"
-#include "mlir/Target/LLVMIR/Export.h"
 #include "quant-mlir/Dialect/LM/IR/LM.h"
 #include "quant-mlir/Import/WeightFile.h"
 #include "quant-mlir/Pipelines/Pipelines.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/IR/LLVMContext.h"
-#include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
@@ -61,60 +56,6 @@ static int64_t chooseBatch(ModuleOp module, const CompileOptions &options) {
   return llvm::alignTo(std::min<int64_t>(model.context, 4096), 16);
 }
 
-static llvm::Error runPipeline(ModuleOp module,
-                               llvm::function_ref<void(PassManager &)> build,
-                               StringRef stage) {
-  PassManager pm(module.getContext());
-  build(pm);
-  if (failed(pm.run(module)))
-    return llvm::createStringError("stage '" + stage + "' failed");
-  return llvm::Error::success();
-}
-
-/// The translation warns about attributes of arguments that it does not know;
-/// ours have been read by then.
-static void dropOwnAttributes(ModuleOp module) {
-  for (FunctionOpInterface function : module.getOps<FunctionOpInterface>())
-    for (unsigned i = 0; i < function.getNumArguments(); ++i)
-      for (NamedAttribute attr : llvm::to_vector(function.getArgAttrs(i)))
-        if (!isa_and_nonnull<LLVM::LLVMDialect>(attr.getNameDialect()))
-          function.removeArgAttr(i, attr.getName());
-}
-
-llvm::Expected<std::unique_ptr<llvm::Module>>
-quantmlir::lowerToLLVM(ModuleOp module, ModelInfo &model,
-                       const CodegenCPUOptions &codegen,
-                       llvm::LLVMContext &context) {
-  if (llvm::Error error = runPipeline(
-          module, [&](PassManager &pm) { buildKernelPipeline(pm, codegen); },
-          "codegen-cpu"))
-    return std::move(error);
-  model.functions = describeFunctions(module);
-  if (llvm::Error error = runPipeline(
-          module, [&](PassManager &pm) { buildExpansionPipeline(pm, codegen); },
-          "codegen-cpu"))
-    return std::move(error);
-
-  dropOwnAttributes(module);
-  std::unique_ptr<llvm::Module> translated =
-      translateModuleToLLVMIR(module, context, model.name);
-  if (!translated)
-    return llvm::createStringError("translation to LLVM IR failed");
-  return std::move(translated);
-}
-
-llvm::Expected<std::string>
-quantmlir::compileToObject(ModuleOp module, ModelInfo &model,
-                           const CodegenCPUOptions &codegen,
-                           const cpu::CPUTarget &target) {
-  llvm::LLVMContext context;
-  auto lowered = lowerToLLVM(module, model, codegen, context);
-  if (!lowered)
-    return lowered.takeError();
-  emitDescriptor(**lowered, model);
-  return emitObject(**lowered, target);
-}
-
 llvm::Error quantmlir::writeLibrary(const CompileOptions &options,
                                     const cpu::CPUTarget &target,
                                     StringRef object, StringRef header) {
@@ -149,9 +90,10 @@ bool quantmlir::isIdentifier(StringRef text) {
 llvm::Error quantmlir::compileModel(ModuleOp module,
                                     const CompileOptions &given) {
   CompileOptions options = given;
-  llvm::Expected<cpu::CPUTarget> target = cpu::parseCPUTarget(options.target);
-  if (!target)
-    return target.takeError();
+  llvm::Expected<cpu::CPUTargets> targets =
+      cpu::parseCPUTargets(options.target);
+  if (!targets)
+    return targets.takeError();
   if (std::error_code code = llvm::sys::fs::create_directories(options.folder))
     return fileError(options.folder, "cannot be made: " + code.message());
   auto path = [&](const llvm::Twine &name) {
@@ -162,15 +104,13 @@ llvm::Error quantmlir::compileModel(ModuleOp module,
 
   options.batch = chooseBatch(module, options);
   ModelInfo model = describeModel(module, options);
-  if (llvm::Error error = runPipeline(
-          module,
-          [&](PassManager &pm) {
-            PackOptions pack;
-            pack.target = options.target;
-            buildPackPipeline(pm, pack);
-          },
-          "pack"))
-    return error;
+  model.targets = *targets;
+  PackOptions pack;
+  pack.target = options.target;
+  PassManager pm(module.getContext());
+  buildPackPipeline(pm, pack);
+  if (failed(pm.run(module)))
+    return llvm::createStringError("stage 'pack' failed");
   llvm::Expected<PackedWeights> weights =
       writePackedWeights(module, path(options.name + ".weights.safetensors"));
   if (!weights)
@@ -179,10 +119,8 @@ llvm::Error quantmlir::compileModel(ModuleOp module,
   model.weightsHash = weights->headerHash;
 
   CodegenCPUOptions codegen;
-  codegen.target = options.target;
   codegen.batch = options.batch;
-  llvm::Expected<std::string> object =
-      compileToObject(module, model, codegen, *target);
+  llvm::Expected<std::string> object = compileToObject(module, model, codegen);
   if (!object)
     return object.takeError();
 
@@ -196,6 +134,6 @@ llvm::Error quantmlir::compileModel(ModuleOp module,
       llvm::json::Value(makeManifest(model, *weights, options, *tokenizer)));
   if (llvm::Error error = writeFile(path(options.name + ".json"), manifest))
     return error;
-  return writeLibrary(options, *target, *object,
+  return writeLibrary(options, targets->front(), *object,
                       makeHeader(model, options.target));
 }

@@ -119,7 +119,8 @@ private:
     return hidden(llvm::ConstantArray::get(type, records), name);
   }
   Constant *argument(const FunctionValue &value);
-  llvm::Function *entry(StringRef name, const FunctionInfo &function);
+  llvm::Function *entry(const llvm::Twine &name, const FunctionInfo &function,
+                        StringRef suffix);
 
   llvm::Module &module;
   llvm::LLVMContext &context;
@@ -149,15 +150,15 @@ llvm::Constant *DescriptorEmitter::argument(const FunctionValue &value) {
 /// void NAME_function(void **args): an argument's pointer is passed on, for
 /// scalars what it points to. Results go in front, behind a pointer to a struct
 /// of their descriptors if there are several.
-llvm::Function *DescriptorEmitter::entry(StringRef name,
-                                         const FunctionInfo &function) {
+llvm::Function *DescriptorEmitter::entry(const llvm::Twine &name,
+                                         const FunctionInfo &function,
+                                         StringRef suffix) {
   llvm::Function *target =
-      module.getFunction(("_mlir_ciface_" + function.name));
+      module.getFunction(("_mlir_ciface_" + function.name + suffix).str());
   auto *type =
       llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer}, false);
-  auto *wrapper =
-      llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage,
-                             name + "_" + function.name, module);
+  auto *wrapper = llvm::Function::Create(
+      type, llvm::GlobalValue::ExternalLinkage, name, module);
   llvm::IRBuilder<> b(llvm::BasicBlock::Create(context, "", wrapper));
   llvm::Value *array = wrapper->getArg(0);
   auto argumentAt = [&](unsigned index) {
@@ -206,22 +207,28 @@ llvm::Function *DescriptorEmitter::entry(StringRef name,
 }
 
 void DescriptorEmitter::emit(const ModelInfo &model) {
+  VersionEmitter versions(module, model);
   SmallVector<Constant *> functions;
   for (const FunctionInfo &function : model.functions) {
     SmallVector<Constant *> arguments;
     for (const FunctionValue &value : function.values)
       arguments.push_back(argument(value));
-    functions.push_back(
-        record({text(function.name), entry(model.name, function),
-                number32(arguments.size()), table(arguments, "arguments"),
-                number64(function.workspaceBytes)}));
+    llvm::Function *code =
+        versions.entry(model.name + "_" + function.name,
+                       [&](const llvm::Twine &name, StringRef suffix) {
+                         return entry(name, function, suffix);
+                       });
+    functions.push_back(record(
+        {text(function.name), code, number32(arguments.size()),
+         table(arguments, "arguments"), number64(function.workspaceBytes)}));
   }
   Constant *descriptor =
       record({number32(QM_ABI_VERSION), text(model.name), text(model.task),
               number64(model.weightsBytes), number64(model.weightsHash),
               number64(model.vocabulary), number64(model.hidden),
               number64(model.context), number64(model.batch),
-              number32(functions.size()), table(functions, "functions")});
+              number32(functions.size()), table(functions, "functions"),
+              versions.table()});
   new llvm::GlobalVariable(module, descriptor->getType(), /*isConstant=*/true,
                            llvm::GlobalValue::ExternalLinkage, descriptor,
                            model.name + "_descriptor");

@@ -31,14 +31,13 @@ JITModel::create(ModuleOp module, const JITOptions &options) {
   info.name = "jit";
   info.task = "graph";
   info.batch = options.batch;
+  info.targets = {*target};
   if (auto size =
           module->getAttrOfType<IntegerAttr>(lm::LMDialect::vocabSizeAttrName))
     info.vocabulary = size.getInt();
   CodegenCPUOptions codegen;
-  codegen.target = options.target;
   codegen.batch = options.batch;
-  llvm::Expected<std::string> object =
-      compileToObject(module, info, codegen, *target);
+  llvm::Expected<std::string> object = compileToObject(module, info, codegen);
   if (!object)
     return object.takeError();
 

@@ -74,7 +74,8 @@ public:
         i64(llvm::Type::getInt64Ty(context)),
         pointer(llvm::PointerType::getUnqual(context)) {}
 
-  void emit(StringRef library, const FunctionInfo &function);
+  llvm::Function *emit(const llvm::Twine &name, const FunctionInfo &function,
+                       StringRef suffix);
 
 private:
   llvm::Value *describe(llvm::IRBuilder<> &b, const FunctionValue &value,
@@ -114,15 +115,16 @@ llvm::Value *EntryEmitter::describe(llvm::IRBuilder<> &b,
   return memory;
 }
 
-void EntryEmitter::emit(StringRef library, const FunctionInfo &function) {
+llvm::Function *EntryEmitter::emit(const llvm::Twine &name,
+                                   const FunctionInfo &function,
+                                   StringRef suffix) {
   auto parameters = kernelParameters(function);
   SmallVector<llvm::Type *> types;
   for (auto &[type, name] : parameters)
     types.push_back(type == "int64_t" ? i64 : pointer);
   auto *entry = llvm::Function::Create(
       llvm::FunctionType::get(llvm::Type::getVoidTy(context), types, false),
-      llvm::GlobalValue::ExternalLinkage, library + "_" + function.name,
-      module);
+      llvm::GlobalValue::ExternalLinkage, name, module);
   auto argument = [&](StringRef name) {
     for (auto [index, parameter] : llvm::enumerate(parameters))
       if (parameter.second == name)
@@ -177,8 +179,11 @@ void EntryEmitter::emit(StringRef library, const FunctionInfo &function) {
       operands.push_back(describe(b, value, data, size));
     }
   }
-  b.CreateCall(module.getFunction("_mlir_ciface_" + function.name), operands);
+  b.CreateCall(
+      module.getFunction(("_mlir_ciface_" + function.name + suffix).str()),
+      operands);
   b.CreateRetVoid();
+  return entry;
 }
 
 void quantmlir::emitKernelEntries(llvm::Module &module,
@@ -187,6 +192,10 @@ void quantmlir::emitKernelEntries(llvm::Module &module,
     if (!function.isDeclaration())
       function.setLinkage(llvm::GlobalValue::InternalLinkage);
   EntryEmitter emitter(module);
+  VersionEmitter versions(module, library);
   for (const FunctionInfo &function : library.functions)
-    emitter.emit(library.name, function);
+    versions.entry(library.name + "_" + function.name,
+                   [&](const llvm::Twine &name, StringRef suffix) {
+                     return emitter.emit(name, function, suffix);
+                   });
 }

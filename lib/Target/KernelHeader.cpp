@@ -16,7 +16,8 @@ static constexpr const char *opening =
  *
  * Matrices are row-major and without gaps, of at most @rows@ rows. Pointers are
  * aligned as their types ask, weights and workspaces to 64 bytes; a workspace
- * belongs to one call at a time, and may be NULL if it has 0 bytes. Nothing is allocated and nothing can fail.
+ * belongs to one call at a time, and may be NULL if it has 0 bytes. Nothing is
+ * allocated and nothing can fail, once @name@_target() has not returned NULL.
  *
  * `team` says which thread of how many this is; all of them call. NULL: one
  * thread alone. See qm_team in quant_runtime.h.
@@ -35,6 +36,15 @@ static constexpr const char *opening =
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+extern const qm_versions @name@_versions;
+
+/* The target of the version that this CPU runs; NULL if it can run none:
+ * qm_last_error() says why, and no kernel may be called. */
+static inline const char *@name@_target(void) {
+  int32_t version = qm_choose_version(&@name@_versions);
+  return version < 0 ? 0 : @name@_versions.versions[version].target;
+}
 )header";
 
 static constexpr const char *closing = R"header(

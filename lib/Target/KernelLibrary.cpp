@@ -39,9 +39,10 @@ static void dropUnusedWeights(ModelInfo &library,
 
 llvm::Error quantmlir::compileKernels(ModuleOp module,
                                       const CompileOptions &options) {
-  llvm::Expected<cpu::CPUTarget> target = cpu::parseCPUTarget(options.target);
-  if (!target)
-    return target.takeError();
+  llvm::Expected<cpu::CPUTargets> targets =
+      cpu::parseCPUTargets(options.target);
+  if (!targets)
+    return targets.takeError();
   if (std::error_code code = llvm::sys::fs::create_directories(options.folder))
     return fileError(options.folder, "cannot be made: " + code.message());
   PassManager pm(module.getContext());
@@ -53,18 +54,18 @@ llvm::Error quantmlir::compileKernels(ModuleOp module,
   llvm::StringMap<Type> weights = placeWeights(module);
 
   CodegenCPUOptions codegen;
-  codegen.target = options.target;
   codegen.batch = options.batch;
   codegen.resultsToArguments = true;
   ModelInfo library;
   library.name = options.name;
+  library.targets = *targets;
   llvm::LLVMContext context;
   auto lowered = lowerToLLVM(module, library, codegen, context);
   if (!lowered)
     return lowered.takeError();
   dropUnusedWeights(library, weights);
   emitKernelEntries(**lowered, library);
-  llvm::Expected<std::string> object = emitObject(**lowered, *target);
+  llvm::Expected<std::string> object = emitObject(**lowered, *targets);
   if (!object)
     return object.takeError();
 
@@ -73,5 +74,5 @@ llvm::Error quantmlir::compileKernels(ModuleOp module,
     kernels.push_back({function, weights.lookup(function.name)});
   std::string header =
       makeKernelHeader(options.name, options.target, options.batch, kernels);
-  return writeLibrary(options, *target, *object, header);
+  return writeLibrary(options, targets->front(), *object, header);
 }

@@ -47,7 +47,11 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
 }
 
 llvm::Expected<std::string>
-quantmlir::emitObject(llvm::Module &module, const cpu::CPUTarget &target) {
+quantmlir::emitObject(llvm::Module &module, const cpu::CPUTargets &targets) {
+  cpu::CPUTarget target = targets.front();
+  // Functions of several versions say what they may use.
+  if (targets.size() > 1)
+    target.cpu = target.features = "";
   auto machine = makeTargetMachine(target);
   if (!machine)
     return machine.takeError();

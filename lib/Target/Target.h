@@ -10,6 +10,9 @@
 #include "llvm/Support/JSON.h"
 
 namespace llvm {
+class Constant;
+class Function;
+class GlobalVariable;
 class LLVMContext;
 class Module;
 } // namespace llvm
@@ -41,6 +44,13 @@ struct ModelInfo {
   int64_t vocabulary = 0, hidden = 0, context = 0, batch = 0;
   uint64_t weightsBytes = 0, weightsHash = 0;
   llvm::SmallVector<FunctionInfo> functions;
+  /// Whose code the object has, the best first.
+  cpu::CPUTargets targets;
+
+  /// What follows the names of a version's functions where there are several.
+  std::string suffix(unsigned version) const {
+    return targets.size() > 1 ? "." + targets[version].name : "";
+  }
 };
 
 /// A packed tensor, for NAME.json.
@@ -68,15 +78,43 @@ llvm::SmallVector<FunctionInfo> describeFunctions(mlir::ModuleOp module);
 /// arguments as an array of pointers.
 void emitDescriptor(llvm::Module &module, const ModelInfo &model);
 
+/// The versions of an object's code, and the choice among them: NAME_versions,
+/// a qm_versions, and functions that call the version which this CPU runs.
+class VersionEmitter {
+public:
+  VersionEmitter(llvm::Module &module, const ModelInfo &model);
+
+  /// NAME_versions.
+  llvm::Constant *table() const { return versions; }
+  /// The function `name`, of which `emit(name, suffix)` makes each version,
+  /// to call functions with the suffix.
+  llvm::Function *
+  entry(llvm::StringRef name,
+        llvm::function_ref<llvm::Function *(const llvm::Twine &name,
+                                            llvm::StringRef suffix)>
+            emit);
+
+private:
+  llvm::Function *dispatch(llvm::StringRef name,
+                           llvm::ArrayRef<llvm::Function *> callees);
+
+  llvm::Module &module;
+  const ModelInfo &model;
+  llvm::Constant *versions;
+  /// Of several, the chosen one's number; -1 before the first call.
+  llvm::GlobalVariable *chosen = nullptr;
+};
+
 /// Optimizes and compiles to an object file in memory.
 llvm::Expected<std::string> emitObject(llvm::Module &module,
-                                       const cpu::CPUTarget &target);
+                                       const cpu::CPUTargets &targets);
 
 /// Adds for each function what C calls: NAME_function with a pointer for each
 /// buffer, numbers by value, and a qm_team. Nothing else stays visible.
 void emitKernelEntries(llvm::Module &module, const ModelInfo &library);
 
-/// Stage "codegen-cpu". Fills in `model.functions`. The module is changed.
+/// Stage "codegen-cpu", its second half for each of `model.targets`, all in one
+/// LLVM module. Fills in `model.functions`. The MLIR module is changed.
 llvm::Expected<std::unique_ptr<llvm::Module>>
 lowerToLLVM(mlir::ModuleOp module, ModelInfo &model,
             const CodegenCPUOptions &codegen, llvm::LLVMContext &context);
@@ -85,8 +123,7 @@ lowerToLLVM(mlir::ModuleOp module, ModelInfo &model,
 /// file. Fills in `model.functions`. The module is changed.
 llvm::Expected<std::string> compileToObject(mlir::ModuleOp module,
                                             ModelInfo &model,
-                                            const CodegenCPUOptions &codegen,
-                                            const cpu::CPUTarget &target);
+                                            const CodegenCPUOptions &codegen);
 
 /// The text of NAME.h.
 std::string makeHeader(const ModelInfo &model, llvm::StringRef target);

@@ -68,7 +68,9 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("model", metavar="MODEL", help="a .gguf or .mlir file or a Hugging Face folder")
     p.add_argument("--recipe", help="a name (as-stored, f32, w8a8, int4-g32, …) or a YAML file")
-    p.add_argument("--target", help="cpu:native (default), cpu:x86-64-v4, cpu:x86-64-v3, …")
+    p.add_argument(
+        "--target", help="cpu:native (default), cpu:x86-64-v3, cpu:x86-64-v3,x86-64-v4, …"
+    )
     p.add_argument("--name", help="the name of the files and of the C functions")
     p.add_argument("--batch", type=positive, help="the most tokens that one call takes")
     p.add_argument(

@@ -10,9 +10,9 @@ import numpy as np
 
 from .errors import InputError
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 MAX_RANK = 8
-INVALID, BAD_FILE, BAD_MODEL, NO_MEMORY = 1, 2, 3, 4
+INVALID, BAD_FILE, BAD_MODEL, NO_MEMORY, BAD_CPU = 1, 2, 3, 4, 5
 RESULT, INPUT = 0, 1  # of qm_arg_kind; the others are between the runtime and the code
 
 # numpy's type for each qm_dtype. bf16 has none: its bits come as uint16, see _from_tensor.
@@ -57,6 +57,7 @@ class _Descriptor(c.Structure):
         ("batch_tokens", c.c_int64),
         ("num_functions", c.c_uint32),
         ("functions", c.POINTER(_Function)),
+        ("versions", c.c_void_p),
     ]
 
 
@@ -83,6 +84,7 @@ _SIGNATURES = {
     "qm_last_error": (c.c_char_p, []),
     "qm_model_open": (_Status, [c.POINTER(_Descriptor), c.c_char_p, c.POINTER(_Model)]),
     "qm_model_free": (None, [_Model]),
+    "qm_model_target": (c.c_char_p, [_Model]),
     "qm_session_create": (_Status, [_Model, c.POINTER(_Options), c.POINTER(_Session)]),
     "qm_session_free": (None, [_Session]),
     "qm_session_feed": (_Status, [_Session, c.POINTER(c.c_int32), c.c_int64, c.c_int64]),
@@ -157,6 +159,7 @@ class Library:
         ]
         where = None if weights is None else str(weights).encode()
         self.check(self.lib.qm_model_open(c.byref(descriptor), where, c.byref(self.handle)))
+        self.target = self.lib.qm_model_target(self.handle).decode()
 
     def close(self) -> None:
         if self.handle:

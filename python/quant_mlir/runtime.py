@@ -27,7 +27,8 @@ class Model:
     """A compiled model, its weights mapped read-only. A context manager; or call close().
 
     `info` is what NAME.json says: source, recipe, every tensor's scheme. `task` is "causal-lm",
-    "encoder" or "graph"; sizes that do not apply are 0.
+    "encoder" or "graph"; sizes that do not apply are 0. `target` is the one of the compiled
+    targets that runs on this CPU.
     """
 
     def __init__(self, folder: Union[str, pathlib.Path], threads: Optional[int] = None):
@@ -37,7 +38,7 @@ class Model:
         name = self.info["name"]
         weights = self.folder / self.info["weights"] if self.info.get("weights") else None
         self.library = abi.Library(self.folder / f"{name}.so", name, weights)
-        self.task = self.library.task
+        self.task, self.target = self.library.task, self.library.target
         self.vocab_size = self.library.vocab_size
         self.hidden_size = self.library.hidden_size
         self.context_length = self.library.context_length

@@ -2,6 +2,7 @@
 """quantc --kernels: functions of a list, called through C, against numpy."""
 
 import ctypes
+import itertools
 import pathlib
 import re
 import shlex
@@ -11,7 +12,7 @@ import threading
 
 import numpy as np
 import pytest
-from cases import TARGETS
+from cases import TARGETS, cpu_flags
 from quant_mlir import tools
 from test_matmul import needs
 
@@ -290,3 +291,105 @@ def test_example(tmp_path):
     done = subprocess.run([run], cwd=tmp_path, capture_output=True, text=True, check=True)
     (expected,) = re.findall(r"^    \./project\n    (.*)$", text, re.MULTILINE)
     assert done.stdout.split() == expected.split()
+
+
+VERSIONS = ("cpu:x86-64-v3", "cpu:x86-64-v4", "cpu:x86-64-v4+bf16")
+
+
+@pytest.mark.parametrize("target", VERSIONS)
+@pytest.mark.parametrize("recipe, bits, groups", [("w8a8", 8, 1), ("int4-g32", 4, 4)])
+def test_versions(tmp_path, monkeypatch, recipe, bits, groups, target):
+    """One object for several CPUs gives, by each version, what one for it alone gives."""
+    needs(target)
+    codes = NUMBERS.integers(1, 1 << bits, (53, 128), np.uint8)
+    scales = NUMBERS.random((53, groups), np.float32)
+    x = NUMBERS.standard_normal((13, 128), np.float32)
+    text = f"rows: 16\nkernels: {{mm: {{op: matmul, n: 53, k: 128, recipe: {recipe}}}}}\n"
+    outs = []
+    for name, targets in [("alone", target), ("together", ",".join(VERSIONS))]:
+        (tmp_path / name).mkdir()
+        library = Library(text, tmp_path / name, "--target", targets)
+        monkeypatch.setenv("QM_TARGET", target[len("cpu:") :])
+        out = np.full((13, 53), np.nan, np.float32)
+        workspace = aligned(library.number("mm_workspace_bytes") + 64)
+        library.call("mm", 13, x, out, library.pack("mm", codes, scales), workspace)
+        outs.append(out)
+    np.testing.assert_array_equal(*outs)
+
+
+def test_target_of_a_version(tmp_path):
+    """LIB_target() of the header; without the CPU's support, NULL and a reason."""
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler")
+    library = "kernels: {mm: {op: matmul, n: 16, k: 32, recipe: q4_0}}\n"
+    Library(library, tmp_path, "--target", ",".join(VERSIONS))
+    program = tmp_path / "program.c"
+    program.write_text(
+        '#include "lib.h"\n#include <stdio.h>\nint main(void) {\n'
+        "  const char *target = lib_target();\n"
+        '  printf("%s\\n", target ? target : qm_last_error());\n  return 0;\n}\n'
+    )
+    out = tmp_path / "out"
+    subprocess.run(
+        ["cc", program, f"-I{out}", out / "lib.a", "-lpthread", "-o", tmp_path / "program"],
+        check=True,
+    )
+
+    def run(target):
+        done = subprocess.run(
+            [tmp_path / "program"], env={"QM_TARGET": target}, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    needs(VERSIONS[0])
+    assert run("x86-64-v3") == "x86-64-v3"
+    names = ", ".join(target[len("cpu:") :] for target in reversed(VERSIONS))
+    assert run("other") == f"QM_TARGET=other: lib is compiled for {names}"
+
+
+# Values of K in tiles of 64: nine; one and a half; half of one. N: two panels of two registers,
+# one and a part of one, three of one register.
+TILE_SHAPES = [(64, 576), (53, 96), (48, 32)]
+
+
+@pytest.fixture(scope="module")
+def emulated(tmp_path_factory):
+    """Counts emulated products of AMX tiles; None where the CPU has them."""
+    needs("cpu:x86-64-v4+vnni")
+    if "amx_int8" in cpu_flags():
+        return None
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler for the emulator")
+    path = tmp_path_factory.mktemp("amx") / "emulator.so"
+    source = pathlib.Path(__file__).with_name("amx_emulator.c")
+    flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+    subprocess.run(["cc", *flags, source, "-o", path], check=True)
+    return ctypes.c_uint64.in_dll(ctypes.CDLL(str(path)), "amx_products")
+
+
+def test_tiles_give_the_bits_of_vnni(emulated, tmp_path):
+    text = "rows: 48\nkernels:\n" + "".join(
+        f"  mm{n}: {{op: matmul, n: {n}, k: {k}, recipe: w8a8, bias: true}}\n"
+        for n, k in TILE_SHAPES
+    )
+    libraries = {}
+    for target in ("vnni", "amx"):
+        (tmp_path / target).mkdir()
+        flags = ("--target", f"cpu:x86-64-v4+{target}")
+        libraries[target] = Library(text, tmp_path / target, *flags)
+    amx = libraries["amx"].c  # asks the system for permission:
+    amx.qm_choose_version(ctypes.byref(ctypes.c_char.in_dll(amx, "lib_versions")))
+    for (n, k), rows in itertools.product(TILE_SHAPES, (1, 15, 16, 33, 48)):
+        codes = NUMBERS.integers(0, 256, (n, k), np.uint8)
+        scales, bias = NUMBERS.random((n, 1), np.float32), NUMBERS.random(n, np.float32)
+        x = NUMBERS.standard_normal((rows, k), np.float32)
+        outs, before = [], 0 if emulated is None else emulated.value
+        for library in libraries.values():
+            out = np.full((rows, n), np.nan, np.float32)
+            workspace = aligned(library.number(f"mm{n}_workspace_bytes") + 64)
+            packed = library.pack(f"mm{n}", codes, scales)
+            library.call(f"mm{n}", rows, x, bias, out, packed, workspace, threads=2)
+            outs.append(out)
+        np.testing.assert_array_equal(*outs)
+        if emulated is not None:
+            assert (emulated.value > before) == (rows >= 16), "tiles are for 16 rows"

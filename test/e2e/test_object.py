@@ -21,6 +21,7 @@ DOT = {
     "cpu:x86-64-v4": "vpmaddubsw",
     "cpu:x86-64-v4+vnni": "vpdpbusd",
     "cpu:aarch64": "sdot",
+    "cpu:aarch64+i8mm": "smmla",
 }
 DOTS = {*DOT.values(), "vpdpwssd", "vpmaddwd", "udot", "smlal"}
 
@@ -86,7 +87,7 @@ def gguf(tmp_path_factory):
 def check(path, dot, integers):
     assert undefined_symbols(path) <= ALLOWED
     # Older versions do not know these instructions unless told.
-    flags = ["--mattr=+dotprod"] if dot == "sdot" else []
+    flags = ["--mattr=+dotprod,+i8mm"] if dot in ("sdot", "smmla") else []
     total = sum(instructions(path, *flags).values(), collections.Counter())
     assert sum(total.values()) > 1000, "the disassembly is empty"
     used = {name for name in DOTS if total[name]}
@@ -95,7 +96,7 @@ def check(path, dot, integers):
         # A target with VNNI has no use for what it replaces.
         assert dot != "vpdpbusd" or "vpmaddubsw" not in used
     else:
-        assert not used & {"vpmaddubsw", "vpdpbusd", "sdot", "udot"}
+        assert not used & {"vpmaddubsw", "vpdpbusd", "sdot", "udot", "smmla"}
 
 
 @pytest.mark.parametrize("target", DOT)
@@ -131,3 +132,18 @@ def test_foreign_objects_are_not_linked(compiled, gguf):
 def test_object_of_smollm2(compiled, smollm2_gguf):
     folder = compiled(smollm2_gguf, "as-stored", "--target", "cpu:x86-64-v4+vnni")
     check(folder / "model.o", "vpdpbusd", True)
+
+
+def test_each_version_uses_its_own_instructions(compiled, gguf):
+    targets = ("x86-64-v3", "x86-64-v4", "x86-64-v4+bf16")
+    folder = compiled(gguf("Q4_1"), "w8a8", "--target", "cpu:" + ",".join(targets))
+    path = folder / "model.o"
+    assert undefined_symbols(path) <= {*ALLOWED, "qm_choose_version"}
+    found = {target: set() for target in targets}
+    for name, counts in instructions(path).items():
+        for target in targets:
+            if name and name.split(".", 1)[1:] == [target] and "matmul_int" in name:
+                found[target] |= set(counts)
+    assert "vpmaddubsw" in found["x86-64-v3"] and "vpsignb" in found["x86-64-v3"]
+    assert "vpmaddubsw" in found["x86-64-v4"] and "vpsignb" not in found["x86-64-v4"]
+    assert "vpdpbusd" in found["x86-64-v4+bf16"] and "vpmaddubsw" not in found["x86-64-v4+bf16"]

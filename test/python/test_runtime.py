@@ -219,7 +219,7 @@ def test_a_function_that_is_not_there(folder):
 
 
 def test_a_model_of_another_version(folder):
-    with pytest.raises(InputError, match=r"version 2.* compile the model again"):
+    with pytest.raises(InputError, match=r"version 3.* compile the model again"):
         quant_mlir.load(folder("future"))
 
 

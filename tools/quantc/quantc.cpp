@@ -56,7 +56,10 @@ static cl::opt<int64_t> windowLength("window-length", cl::init(512),
                                      cl::desc("most tokens of a text"),
                                      cl::cat(category));
 static cl::opt<std::string> target("target", cl::init("cpu:native"),
-                                   cl::desc("what to compile for"),
+                                   cl::value_desc("cpu:NAME,..."),
+                                   cl::desc("what to compile for; of several, "
+                                            "the best that its CPU runs is "
+                                            "chosen by the program"),
                                    cl::cat(category));
 static cl::opt<std::string>
     cache("cache", cl::value_desc("TYPE"),
@@ -92,7 +95,7 @@ static std::string findRuntime(const char *program) {
 /// What can be known without reading the model: seconds are not spent before a
 /// typing error is found.
 static llvm::Error checkOptions() {
-  if (llvm::Error error = cpu::parseCPUTarget(target).takeError())
+  if (llvm::Error error = cpu::parseCPUTargets(target).takeError())
     return error;
   llvm::Expected<Recipe> loaded = Recipe::load(recipe);
   if (!loaded)
@@ -148,7 +151,7 @@ static CompileOptions makeOptions(const char *program,
 
 /// The kernels of a list instead of a model.
 static llvm::Error runKernels(const char *program) {
-  if (llvm::Error error = cpu::parseCPUTarget(target).takeError())
+  if (llvm::Error error = cpu::parseCPUTargets(target).takeError())
     return error;
   llvm::Expected<OutputFolder> output = OutputFolder::create(folder);
   if (!output)

@@ -38,7 +38,8 @@ typedef enum {
   QM_INVALID = 1,   /* the caller asked for something that cannot be done */
   QM_BAD_FILE = 2,  /* the weights file is missing or another model's */
   QM_BAD_MODEL = 3, /* the descriptor is not one this runtime understands */
-  QM_NO_MEMORY = 4  /* the system has no memory or threads to give */
+  QM_NO_MEMORY = 4, /* the system has no memory or threads to give */
+  QM_BAD_CPU = 5    /* compiled for other CPUs than this one */
 } qm_status;
 
 /* What went wrong in the last call that failed on this thread, without a
@@ -46,10 +47,46 @@ typedef enum {
 const char *qm_last_error(void);
 
 /*===----------------------------------------------------------------------===*
+ * CPUs: the data symbol NAME_versions
+ *===----------------------------------------------------------------------===*/
+
+/* An object has a version of its code for each target that it was compiled for.
+ * The first that the CPU can run is used; among several, the environment
+ * variable QM_TARGET can name another. */
+typedef enum {
+  QM_CPU_X86_64_V3 = 1 << 0, /* the levels of the x86-64 psABI */
+  QM_CPU_X86_64_V4 = 1 << 1,
+  QM_CPU_AVX_VNNI = 1 << 2,
+  QM_CPU_AVX512_VNNI = 1 << 3,
+  QM_CPU_AVX512_BF16 = 1 << 4,
+  QM_CPU_DOTPROD = 1 << 5, /* AArch64: sdot */
+  QM_CPU_I8MM = 1 << 6,    /* AArch64: smmla */
+  QM_CPU_AMX_INT8 = 1 << 7
+} qm_cpu_feature;
+
+/* What this CPU has and the system knows of. */
+uint64_t qm_cpu_features(void);
+
+typedef struct {
+  const char *target; /* as quantc was told, without "cpu:" */
+  uint64_t needs;     /* of qm_cpu_feature */
+} qm_version;
+
+typedef struct {
+  const char *name;
+  uint32_t count;
+  const qm_version *versions; /* the best first */
+} qm_versions;
+
+/* Which version runs here; -1 if there is none, and qm_last_error() says why.
+ * Asks the system for permission where the version needs that (AMX). */
+int32_t qm_choose_version(const qm_versions *versions);
+
+/*===----------------------------------------------------------------------===*
  * What the compiler says about a model: the data symbol NAME_descriptor
  *===----------------------------------------------------------------------===*/
 
-#define QM_ABI_VERSION 1u
+#define QM_ABI_VERSION 2u
 #define QM_MAX_RANK 8
 
 typedef enum {
@@ -115,6 +152,7 @@ typedef struct {
   int64_t batch_tokens;   /* the most a dynamic dimension of an input may be */
   uint32_t num_functions;
   const qm_function *functions;
+  const qm_versions *versions; /* NULL: runs on any CPU */
 } qm_descriptor;
 
 /*===----------------------------------------------------------------------===*
@@ -140,6 +178,10 @@ qm_status qm_model_open_memory(const qm_descriptor *descriptor, void *data,
 void qm_model_free(qm_model *model);
 
 const qm_descriptor *qm_model_descriptor(const qm_model *model);
+
+/* The target of the version that runs, such as "x86-64-v4"; "" if the
+ * descriptor names none. */
+const char *qm_model_target(const qm_model *model);
 
 /*===----------------------------------------------------------------------===*
  * Sessions

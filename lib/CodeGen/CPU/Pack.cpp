@@ -307,11 +307,12 @@ LogicalResult PackPass::layOutActivations() {
 
 void PackPass::runOnOperation() {
   ModuleOp module = getOperation();
-  llvm::Expected<CPUTarget> cpu = parseCPUTarget(target);
-  if (!cpu) {
-    module.emitError(llvm::toString(cpu.takeError()));
+  llvm::Expected<CPUTargets> targets = parseCPUTargets(target);
+  if (!targets) {
+    module.emitError(llvm::toString(targets.takeError()));
     return signalPassFailure();
   }
+  CPUTarget cpu = chooseForPanels(*targets);
   llvm::DenseMap<StringRef, SmallVector<LoadOp>> loads;
   WalkResult walked = module.walk([&](Operation *op) {
     if (auto load = dyn_cast<LoadOp>(op))
@@ -338,7 +339,7 @@ void PackPass::runOnOperation() {
       weight.erase();
       continue;
     }
-    if (failed(packWeight(weight, users, *cpu)))
+    if (failed(packWeight(weight, users, cpu)))
       return signalPassFailure();
     int64_t bytes;
     if (auto type = dyn_cast<QuantTensorType>(weight.getType())) {

@@ -11,14 +11,15 @@ using namespace quantmlir;
 using namespace quantmlir::cpu;
 using namespace quantmlir::qt;
 
-PanelLayout::PanelLayout(QuantTensorType type)
+PanelLayout::PanelLayout(QuantTensorType type, int64_t readLanes)
     : scheme(type.getScheme()), form(scheme.getLaneForm(type.getRowLength())) {
   auto panels = cast<PanelsAttr>(type.getLayout());
   n = type.getShape()[0];
   k = type.getShape()[1];
-  lanes = panels.getLanes();
-  vectors = panels.getVectors();
-  panelRows = lanes * vectors;
+  panelRows = panels.getLanes() * panels.getVectors();
+  lanes = readLanes ? readLanes : panels.getLanes();
+  vectors = panelRows / lanes;
+  assert(panelRows % lanes == 0 && "registers across panels");
   numPanels = llvm::divideCeil(n, panelRows);
   depth = panels.getDepth();
   group = panels.getGroup();

@@ -18,8 +18,8 @@ func.func @floats_as_integers(%codes: memref<?x8xi32>, %scales: memref<?x1xf32>,
 
 // Registers of AVX2 hold 8 lanes.
 func.func @packed_for_another_target(%codes: memref<?x8xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
-  // expected-error @below {{has a weight packed for registers of 16 lanes, but cpu:x86-64-v3 has 8 (--cpu-pack for the same target)}}
-  kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 32, type = !qt.tensor<16x32xf32, #qt.q8_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x8xi32>, memref<?x1xf32>, memref<?x1xi32>, memref<?xi8>, index, memref<?x16xf32>
+  // expected-error @below {{has a weight packed for panels of 4 rows, but registers of cpu:x86-64-v3 have 8 lanes (--cpu-pack for the same target)}}
+  kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 32, type = !qt.tensor<16x32xf32, #qt.q8_0, #qt.panels<lanes = 4, vectors = 1, depth = 4, group = 32>>} : memref<?x8xi32>, memref<?x1xf32>, memref<?x1xi32>, memref<?xi8>, index, memref<?x16xf32>
   return
 }
 
@@ -38,7 +38,7 @@ func.func @one_element(%x: memref<f32>, %thread: index, %threads: index) {
 // -----
 
 func.func @no_pairs(%codes: memref<?x16xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
-  // expected-error @below {{needs dot products of bf16, which cpu:x86-64-v3 has not}}
-  kernel.matmul_bf16 %codes, %weights[%offset] into %out {group = 32, type = !qt.tensor<16x32xf32, #qt.float<bf16>, #qt.panels<lanes = 8, vectors = 2, depth = 2, group = 32>>} : memref<?x16xi32>, memref<?xi8>, index, memref<?x16xf32>
+  // expected-error @below {{has a weight packed by 1 values, not by pairs (--cpu-pack)}}
+  kernel.matmul_bf16 %codes, %weights[%offset] into %out {group = 32, type = !qt.tensor<16x32xf32, #qt.float<bf16>, #qt.panels<lanes = 8, vectors = 2, depth = 1, group = 32>>} : memref<?x16xi32>, memref<?xi8>, index, memref<?x16xf32>
   return
 }

@@ -23,6 +23,8 @@ TARGETS = {
         *("avx512_vnni", "avx512_bf16"),
     ),
     "cpu:native": (),
+    # The first is run: it reads panels that are packed for the second.
+    "cpu:x86-64-v3,x86-64-v4+bf16": ("avx2", "fma", "f16c"),
 }
 # Tokens per call: the matmul's tiles have 2 to 12 rows.
 TOKENS = (

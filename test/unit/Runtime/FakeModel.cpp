@@ -206,14 +206,15 @@ const qm_descriptor &fake::languageModel() {
                                            context,
                                            batch,
                                            1,
-                                           languageFunctions};
+                                           languageFunctions,
+                                           nullptr};
   return descriptor;
 }
 
 const qm_descriptor &fake::graph() {
   static const qm_descriptor descriptor = {
-      QM_ABI_VERSION, "graph", "encoder",     0, 0, vocab, 0, batch,
-      batch,          4,       graphFunctions};
+      QM_ABI_VERSION, "graph", "encoder",      0,      0, vocab, 0, batch,
+      batch,          4,       graphFunctions, nullptr};
   return descriptor;
 }
 

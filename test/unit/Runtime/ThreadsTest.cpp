@@ -44,7 +44,8 @@ const qm_arg args[] = {
 };
 const qm_function function = {"rounds", countRounds, 5, args, 4096};
 const qm_descriptor descriptor = {
-    QM_ABI_VERSION, "barriers", "graph", 0, 0, 0, 0, 0, 0, 1, &function};
+    QM_ABI_VERSION, "barriers", "graph", 0, 0, 0, 0, 0, 0, 1,
+    &function,      nullptr};
 
 /// Sums that were wrong in one call of countRounds.
 int64_t run(qm_session *session) {

@@ -26,6 +26,10 @@
 //   low  4:  row 0, k = 0..3     row 1, k = 0..3        row 15, k = 0..3
 //   high 4:  row 0, k = 4..7     row 1, k = 4..7        row 15, k = 4..7
 //
+// Rows follow each other in order, whatever a register holds: registers of 16
+// lanes, two side by side, are registers of 8 lanes, four side by side. So code
+// for narrow registers can read what was packed for wide ones.
+//
 // Floats need no words: a group is [K][panelRows], followed by scales like
 // codes if the floats have some. For dot products of bf16, which multiply
 // pairs, it is [K / 2][panelRows][2] (depth = 2).
@@ -37,8 +41,9 @@ namespace quantmlir::cpu {
 
 /// The geometry of a packed weight. All sizes in bytes unless said otherwise.
 struct PanelLayout {
-  /// `type` has rank 2, a static shape and the layout #qt.panels.
-  explicit PanelLayout(qt::QuantTensorType type);
+  /// `type` has rank 2, a static shape and the layout #qt.panels. `lanes`: of
+  /// the registers to read with, if they are others; they divide the panel.
+  explicit PanelLayout(qt::QuantTensorType type, int64_t lanes = 0);
 
   qt::QuantSchemeInterface scheme;
   qt::LaneForm form;

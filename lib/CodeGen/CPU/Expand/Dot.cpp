@@ -32,6 +32,7 @@ Value quantmlir::cpu::emitDot(KernelBuilder &b, Value acc, Value weights,
                               Value activations, unsigned laneBits) {
   auto bytes = cast<VectorType>(weights.getType());
   switch (b.target.dot) {
+  case DotKind::Amx:
   case DotKind::Avx512Vnni:
     return intrinsic(b, "llvm.x86.avx512.vpdpbusd.512", acc.getType(),
                      {acc, weights, activations});
@@ -39,6 +40,7 @@ Value quantmlir::cpu::emitDot(KernelBuilder &b, Value acc, Value weights,
     return intrinsic(b, "llvm.x86.avx512.vpdpbusd.256", acc.getType(),
                      {acc, weights, activations});
   case DotKind::NeonDot:
+  case DotKind::NeonI8MM:
     return intrinsic(b, "llvm.aarch64.neon.sdot.v4i32.v16i8", acc.getType(),
                      {acc, weights, activations});
   case DotKind::Avx2: {
@@ -78,11 +80,13 @@ Value quantmlir::cpu::emitWordDot(KernelBuilder &b, Value acc, Value x,
     switch (b.target.dot) {
     case DotKind::Avx512:
     case DotKind::Avx512Vnni:
+    case DotKind::Amx:
       return intrinsic(b, "llvm.x86.avx512.pmaddw.d.512", sums, {x, y});
     case DotKind::Avx2:
     case DotKind::AvxVnni:
       return intrinsic(b, "llvm.x86.avx2.pmadd.wd", sums, {x, y});
     case DotKind::NeonDot:
+    case DotKind::NeonI8MM:
       break;
     }
     auto wide = [&](Value words) {
@@ -94,7 +98,7 @@ Value quantmlir::cpu::emitWordDot(KernelBuilder &b, Value acc, Value x,
         b, arith::MulIOp::create(b, wide(xs.getRes1()), wide(ys.getRes1())),
         arith::MulIOp::create(b, wide(xs.getRes2()), wide(ys.getRes2())));
   };
-  if (b.target.dot == DotKind::NeonDot || b.target.lanes >= lanes)
+  if (b.target.isNeon() || b.target.lanes >= lanes)
     return arith::AddIOp::create(b, acc, multiply(x, y, lanes));
   // Registers are half as wide.
   auto part = [&](Value words, int64_t first) -> Value {
@@ -111,4 +115,30 @@ Value quantmlir::cpu::emitWordDot(KernelBuilder &b, Value acc, Value x,
         ArrayRef<int64_t>{1});
   }
   return arith::AddIOp::create(b, acc, sums);
+}
+
+Value quantmlir::cpu::emitBlockDot(KernelBuilder &b, Value acc, Value weights,
+                                   Value activations) {
+  return intrinsic(b, "llvm.aarch64.neon.smmla.v4i32.v16i8", acc.getType(),
+                   {acc, activations, weights});
+}
+
+Value quantmlir::cpu::emitDotBF16(KernelBuilder &b, Value acc, Value weights,
+                                  Value activations) {
+  if (b.target.dotsBF16)
+    return intrinsic(b, "llvm.x86.avx512bf16.dpbf16ps.512", acc.getType(),
+                     {acc, weights, activations});
+  // A bf16 is the upper half of an f32.
+  VectorType i32 = b.vec(b.target.lanes, b.getI32Type());
+  auto half = [&](Value pairs, bool upper) -> Value {
+    Value bits = b.bitcast(i32, pairs);
+    bits =
+        upper ? arith::AndIOp::create(b, bits, b.constant(i32, -65536))
+                    .getResult()
+              : arith::ShLIOp::create(b, bits, b.constant(i32, 16)).getResult();
+    return b.bitcast(b.f32Vec(b.target.lanes), bits);
+  };
+  for (bool upper : {true, false})
+    acc = b.fma(half(weights, upper), half(activations, upper), acc);
+  return acc;
 }

@@ -94,6 +94,45 @@ mlir::Value emitDot(KernelBuilder &b, mlir::Value acc, mlir::Value weights,
 mlir::Value emitWordDot(KernelBuilder &b, mlir::Value acc, mlir::Value x,
                         mlir::Value y);
 
+/// acc += the products of two rows of eight signed bytes, activations, by two
+/// rows of weights: {x0.w0, x0.w1, x1.w0, x1.w1}.
+mlir::Value emitBlockDot(KernelBuilder &b, mlir::Value acc, mlir::Value weights,
+                         mlir::Value activations);
+
+/// Products of 16 rows of activations by the rows of a panel in AMX tiles.
+class TileProduct {
+public:
+  /// Whether the target has tiles, and the panel's codes can be one as they
+  /// lie: bytes for one sum per row.
+  static bool fits(KernelBuilder &b, const PanelLayout &layout);
+  static constexpr int64_t rows = 16;
+
+  /// In front of all loops.
+  TileProduct(KernelBuilder &b, const PanelLayout &layout);
+
+  /// codes[row ..][..] times the panel at byte `panel`: a register of sums for
+  /// each row and each register of a panel.
+  llvm::SmallVector<llvm::SmallVector<mlir::Value>>
+  multiply(mlir::Value codes, mlir::Value row, mlir::Value weights,
+           mlir::Value panel);
+
+private:
+  mlir::Value intrinsic(llvm::StringRef name, mlir::Type type,
+                        llvm::ArrayRef<int64_t> sizes,
+                        mlir::ValueRange operands);
+  mlir::Value load(int64_t tileRows, int64_t bytes, mlir::Value buffer,
+                   mlir::Value byte, int64_t stride);
+  mlir::Value pointer(mlir::Value buffer, mlir::Value byte);
+
+  KernelBuilder &b;
+  const PanelLayout &layout;
+  mlir::Value sums; ///< memory between tiles and vectors
+};
+
+/// acc[f32 lanes] += a pair of bf16 times a pair of bf16 in each lane.
+mlir::Value emitDotBF16(KernelBuilder &b, mlir::Value acc, mlir::Value weights,
+                        mlir::Value activations);
+
 /// table[code] in every lane, for codes below 16: bytes in bytes, or f32 by
 /// i32.
 mlir::Value emitLookup(KernelBuilder &b, llvm::ArrayRef<uint8_t> table,
@@ -125,6 +164,15 @@ private:
   KernelBuilder &b;
   mlir::VectorType type;
 };
+
+/// The panels of a matmul's weight as registers of the target; an error at `op`
+/// if those are larger than a panel.
+llvm::FailureOr<PanelLayout> readPanels(KernelBuilder &b, mlir::Operation *op,
+                                        mlir::Type weight);
+
+/// How many of `rows`, the most of a tile by the table of targets, are left
+/// where panels have more registers than the target's own.
+int64_t fitRows(KernelBuilder &b, int64_t rows, const PanelLayout &layout);
 
 /// What kernels read from panels.
 class PanelReader {

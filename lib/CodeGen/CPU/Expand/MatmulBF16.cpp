@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Dot products of bf16: each lane multiplies two pairs and adds both products
-// to an f32. Weights of 8-bit floats become bf16 in registers, exactly. For a
-// tile of rows x vectors, per group of scales:
+// to an f32, in one instruction or, where a version for another CPU shares its
+// panels, in two. Weights of 8-bit floats become bf16 in registers, exactly.
+// For a tile of rows x vectors, per group of scales:
 //
 //   acc  = 0
 //   acc += w pairs . x pairs
@@ -24,10 +25,11 @@ namespace {
 
 class MatmulBF16Emitter {
 public:
-  MatmulBF16Emitter(KernelBuilder &b, kernel::MatmulBF16Op op)
-      : b(b), op(op), layout(cast<qt::QuantTensorType>(op.getType())),
-        reader(b, layout, op.getWeights()), lanes(layout.lanes),
-        f32(b.f32Vec(lanes)), pairs(b.vec(2 * lanes, b.getBF16Type())),
+  MatmulBF16Emitter(KernelBuilder &b, kernel::MatmulBF16Op op,
+                    const PanelLayout &layout)
+      : b(b), op(op), layout(layout), reader(b, layout, op.getWeights()),
+        lanes(layout.lanes), f32(b.f32Vec(lanes)),
+        pairs(b.vec(2 * lanes, b.getBF16Type())),
         inputGroups(op.getScales() && int64_t(op.getGroup()) < layout.paddedK),
         inGroups(layout.groupScales || inputGroups) {}
 
@@ -102,8 +104,7 @@ MatmulBF16Emitter::emitPairs(ValueRange sums, Value row, Value firstWord,
       Value activations = b.bitcast(pairs, b.splat(x, lanes));
       for (int64_t v = 0; v < layout.vectors; ++v) {
         Value &sum = acc[pair % chains * accumulators + m * layout.vectors + v];
-        sum = b.intrinsic("llvm.x86.avx512bf16.dpbf16ps.512", f32,
-                          {sum, weights[v], activations});
+        sum = emitDotBF16(b, sum, weights[v], activations);
       }
     }
   }
@@ -262,19 +263,18 @@ void MatmulBF16Emitter::emitDecoded(int64_t tileRows, MatmulTiling &tiling) {
 
 LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
                                      kernel::MatmulBF16Op op) {
-  PanelLayout layout(cast<qt::QuantTensorType>(op.getType()));
-  if (!b.target.dotsBF16)
-    return op.emitOpError("needs dot products of bf16, which cpu:")
-           << b.target.name << " has not";
-  if (layout.lanes != b.target.lanes || layout.depth != 2)
-    return op.emitOpError("has a weight packed for registers of ")
-           << layout.lanes << " lanes and depth " << layout.depth
-           << ", but cpu:" << b.target.name
-           << " multiplies pairs (--cpu-pack for the same target)";
-  MatmulBF16Emitter emitter(b, op);
+  FailureOr<PanelLayout> panels = readPanels(b, op, op.getType());
+  if (failed(panels))
+    return failure();
+  const PanelLayout &layout = *panels;
+  if (layout.depth != 2)
+    return op.emitOpError("has a weight packed by ")
+           << layout.depth << " values, not by pairs (--cpu-pack)";
+  MatmulBF16Emitter emitter(b, op, layout);
   MatmulTiling tiling(b, layout, op.getOffset(), op.getOut(), op.getBias(),
                       op.getResidual());
-  int64_t tileRows = op.getRows().value_or(b.target.rowsInt);
+  int64_t tileRows =
+      op.getRows().value_or(fitRows(b, b.target.rowsInt, layout));
   auto emitDirect = [&] {
     tiling.emit(tileRows, [&](int64_t rows, Value row, Value panel, Value) {
       return emitter.tile(rows, row, panel);

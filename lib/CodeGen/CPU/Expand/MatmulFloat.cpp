@@ -22,11 +22,11 @@ namespace {
 
 class MatmulFloatEmitter {
 public:
-  MatmulFloatEmitter(KernelBuilder &b, kernel::MatmulFloatOp op)
-      : b(b), op(op), layout(cast<qt::QuantTensorType>(op.getType())),
-        form(layout.form), reader(b, layout, op.getWeights()),
-        lanes(layout.lanes), f32(b.f32Vec(lanes)),
-        isFloat(form.kind == qt::LaneForm::Kind::Float) {}
+  MatmulFloatEmitter(KernelBuilder &b, kernel::MatmulFloatOp op,
+                     const PanelLayout &panels)
+      : b(b), op(op), layout(panels), form(layout.form),
+        reader(b, layout, op.getWeights()), lanes(layout.lanes),
+        f32(b.f32Vec(lanes)), isFloat(form.kind == qt::LaneForm::Kind::Float) {}
 
   MatmulTiling::Tile tile(int64_t rows, Value row, Value panel);
 
@@ -282,15 +282,14 @@ MatmulTiling::Tile MatmulFloatEmitter::tile(int64_t rows, Value row,
 
 LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
                                      kernel::MatmulFloatOp op) {
-  PanelLayout layout(cast<qt::QuantTensorType>(op.getType()));
-  if (layout.lanes != b.target.lanes)
-    return op.emitOpError("has a weight packed for registers of ")
-           << layout.lanes << " lanes, but cpu:" << b.target.name << " has "
-           << b.target.lanes << " (--cpu-pack for the same target)";
-  MatmulFloatEmitter emitter(b, op);
+  FailureOr<PanelLayout> panels = readPanels(b, op, op.getType());
+  if (failed(panels))
+    return failure();
+  const PanelLayout &layout = *panels;
+  MatmulFloatEmitter emitter(b, op, layout);
   MatmulTiling(b, layout, op.getOffset(), op.getOut(), op.getBias(),
                op.getResidual())
-      .emit(op.getRows().value_or(b.target.rowsFloat),
+      .emit(op.getRows().value_or(fitRows(b, b.target.rowsFloat, layout)),
             [&](int64_t rows, Value row, Value panel, Value) {
               return emitter.tile(rows, row, panel);
             });

@@ -7,6 +7,12 @@
 //   out += float(acc) * (weight scale * activation scale)
 //   out += minimum * (activation scale * sum(a))
 //
+// Where the target multiplies blocks of two rows by two (smmla), rows of the
+// tile go in pairs. A block takes eight bytes of each of its rows: of the
+// activation as they lie, of the weight from two words, whose registers are
+// zipped. So panels are those of every other target, and a single row has its
+// dot products.
+//
 // With one activation scale per row the factor moves behind the loop over
 // groups, with one weight scale per row its load moves in front of it.
 
@@ -20,13 +26,16 @@ namespace {
 
 class MatmulIntEmitter {
 public:
-  MatmulIntEmitter(KernelBuilder &b, kernel::MatmulIntOp op)
-      : b(b), op(op), layout(cast<qt::QuantTensorType>(op.getType())),
-        reader(b, layout, op.getWeights()), lanes(layout.lanes),
-        f32(b.f32Vec(lanes)), i32(b.vec(lanes, b.getI32Type())),
+  MatmulIntEmitter(KernelBuilder &b, kernel::MatmulIntOp op,
+                   const PanelLayout &layout)
+      : b(b), op(op), layout(layout), reader(b, layout, op.getWeights()),
+        lanes(layout.lanes), f32(b.f32Vec(lanes)),
+        i32(b.vec(lanes, b.getI32Type())),
         bytes(b.vec(lanes * 4, b.getI8Type())) {
     rowScales = !(int64_t(op.getGroup()) < layout.paddedK);
     offset = layout.form.offset;
+    if (TileProduct::fits(b, this->layout))
+      tiles.emplace(b, this->layout);
     flips = layout.form.getLaneBits() == 8 && b.target.wantsSignedBytes();
     if (flips)
       offset -= 128;
@@ -37,8 +46,15 @@ public:
 private:
   using Tile = MatmulTiling::Tile;
 
+  Value operand(PanelReader::Words &words, int64_t j, int64_t v);
   void dotWords(Tile &acc, Value row, Value group, Value word, int64_t words,
                 Value codes);
+  void blockWords(Tile &acc, Value row, Value group, Value word, int64_t words,
+                  Value codes);
+  void swapBlocks(Tile &acc);
+  /// Adds `count` words from `word` on.
+  using AddWords = llvm::function_ref<void(Tile &, Value word, int64_t count)>;
+  Tile addWords(Tile acc, AddWords add);
   Tile integerSums(int64_t rows, Value row, Value group, Value groupBytes);
 
   KernelBuilder &b;
@@ -50,30 +66,33 @@ private:
   int32_t offset;
   bool rowScales; ///< one activation scale per row
   bool flips;     ///< lanes are made signed
+  std::optional<TileProduct> tiles;
 };
 
 } // namespace
+
+/// Word j of the rows in register v, decoded.
+Value MatmulIntEmitter::operand(PanelReader::Words &words, int64_t j,
+                                int64_t v) {
+  RegisterEvaluator evaluator(b, bytes);
+  Value code = words.codes(j, v);
+  Value lane = layout.scheme.decodeLane(evaluator, {0, code}).value;
+  if (flips)
+    lane = arith::XOrIOp::create(b, lane, b.constant(bytes, -128));
+  return lane;
+}
 
 /// acc += words `word` to `word + words` of a group; `word` is a multiple of
 /// the words in a stored register of every plane. `codes` is where the group
 /// starts.
 void MatmulIntEmitter::dotWords(Tile &acc, Value row, Value group, Value word,
                                 int64_t words, Value codes) {
-  RegisterEvaluator evaluator(b, bytes);
   PanelReader::Words reading(reader, codes, word);
-  auto operand = [&](int64_t j, int64_t v) {
-    Value code = reading.codes(j, v);
-    Value lane = layout.scheme.decodeLane(evaluator, {0, code}).value;
-    if (flips)
-      lane = arith::XOrIOp::create(b, lane, b.constant(bytes, -128));
-    return lane;
-  };
-
   Value base = b.add(b.mul(group, layout.wordsPerGroup()), word);
   for (int64_t j = 0; j < words; ++j) {
     SmallVector<Value> weights;
     for (int64_t v = 0; v < layout.vectors; ++v)
-      weights.push_back(operand(j, v));
+      weights.push_back(operand(reading, j, v));
     for (auto [m, vectors] : llvm::enumerate(acc)) {
       Value x = b.loadScalar(op.getCodes(), {b.add(row, m), b.add(base, j)});
       Value activations = b.bitcast(bytes, b.splat(x, lanes));
@@ -82,6 +101,79 @@ void MatmulIntEmitter::dotWords(Tile &acc, Value row, Value group, Value word,
             emitDot(b, sum, weights[v], activations, layout.form.getLaneBits());
     }
   }
+}
+
+/// Two registers, each with a row of the tile, become the blocks of both rows
+/// by the first and by the last two rows of the weight; or the other way round.
+void MatmulIntEmitter::swapBlocks(Tile &acc) {
+  for (size_t m = 0; m < acc.size(); m += 2)
+    for (int64_t v = 0; v < layout.vectors; ++v) {
+      Value &first = acc[m][v], &second = acc[m + 1][v];
+      Value left = vector::ShuffleOp::create(b, first, second, {0, 1, 4, 5});
+      second = vector::ShuffleOp::create(b, first, second, {2, 3, 6, 7});
+      first = left;
+    }
+}
+
+/// The same as `dotWords`, on blocks.
+void MatmulIntEmitter::blockWords(Tile &acc, Value row, Value group, Value word,
+                                  int64_t words, Value codes) {
+  PanelReader::Words reading(reader, codes, word);
+  Value base = b.add(b.mul(group, layout.wordsPerGroup()), word);
+  auto two = b.vec(2, b.getI32Type());
+  for (int64_t j = 0; j < words; j += 2) {
+    SmallVector<Value> pairs;
+    for (int64_t m = 0; m < int64_t(acc.size()); m += 2) {
+      auto load = [&](int64_t plus) {
+        return b.load(two, op.getCodes(),
+                      {b.add(row, m + plus), b.add(base, j)});
+      };
+      Value x = vector::ShuffleOp::create(b, load(0), load(1), {0, 1, 2, 3});
+      pairs.push_back(b.bitcast(bytes, x));
+    }
+    for (int64_t v = 0; v < layout.vectors; ++v) {
+      Value even = b.bitcast(i32, operand(reading, j, v));
+      Value odd = b.bitcast(i32, operand(reading, j + 1, v));
+      Value blocks[] = {vector::ShuffleOp::create(b, even, odd, {0, 4, 1, 5}),
+                        vector::ShuffleOp::create(b, even, odd, {2, 6, 3, 7})};
+      for (auto [half, block] : llvm::enumerate(blocks)) {
+        Value weights = b.bitcast(bytes, block);
+        for (auto [pair, x] : llvm::enumerate(pairs)) {
+          Value &sum = acc[2 * pair + half][v];
+          sum = emitBlockDot(b, sum, weights, x);
+        }
+      }
+    }
+  }
+}
+
+/// acc and the words of a group. Short groups are unrolled, long ones walked in
+/// steps that hold whole registers of every plane.
+MatmulTiling::Tile MatmulIntEmitter::addWords(Tile acc, AddWords add) {
+  constexpr int64_t step = 8, unrolled = 16;
+  int64_t words = layout.wordsPerGroup();
+  if (words <= unrolled || words % step != 0) {
+    add(acc, b.index(0), words);
+    return acc;
+  }
+  auto flatten = [](const Tile &tile) {
+    SmallVector<Value> values;
+    for (auto &vectors : tile)
+      llvm::append_range(values, vectors);
+    return values;
+  };
+  auto unflatten = [&](ValueRange values) {
+    Tile tile(values.size() / layout.vectors);
+    for (auto [i, value] : llvm::enumerate(values))
+      tile[i / layout.vectors].push_back(value);
+    return tile;
+  };
+  return unflatten(b.loop(b.index(0), b.index(words), step, flatten(acc),
+                          [&](Value word, ValueRange values) {
+                            Tile tile = unflatten(values);
+                            add(tile, word, step);
+                            return flatten(tile);
+                          }));
 }
 
 MatmulTiling::Tile MatmulIntEmitter::integerSums(int64_t rows, Value row,
@@ -97,33 +189,25 @@ MatmulTiling::Tile MatmulIntEmitter::integerSums(int64_t rows, Value row,
     }
     vectors.assign(layout.vectors, start);
   }
-  // Short groups are unrolled, long ones walked in steps that hold whole
-  // registers of every plane.
-  constexpr int64_t step = 8, unrolled = 16;
-  int64_t words = layout.wordsPerGroup();
-  if (words <= unrolled || words % step != 0) {
-    dotWords(acc, row, group, b.index(0), words, groupBytes);
+  if (tiles && rows == TileProduct::rows) {
+    Tile sums =
+        tiles->multiply(op.getCodes(), row, op.getWeights(), groupBytes);
+    for (auto [m, vectors] : llvm::enumerate(acc))
+      for (auto [v, sum] : llvm::enumerate(vectors))
+        sum = arith::AddIOp::create(b, sum, sums[m][v]);
     return acc;
   }
-  SmallVector<Value> carried;
-  for (auto &vectors : acc)
-    llvm::append_range(carried, vectors);
-  auto unflatten = [&](ValueRange values) {
-    Tile tile(rows);
-    for (auto [i, value] : llvm::enumerate(values))
-      tile[i / layout.vectors].push_back(value);
-    return tile;
-  };
-  carried = b.loop(b.index(0), b.index(words), step, carried,
-                   [&](Value word, ValueRange values) {
-                     Tile tile = unflatten(values);
-                     dotWords(tile, row, group, word, step, groupBytes);
-                     SmallVector<Value> flat;
-                     for (auto &vectors : tile)
-                       llvm::append_range(flat, vectors);
-                     return flat;
-                   });
-  return unflatten(carried);
+  if (b.target.dot != DotKind::NeonI8MM || rows % 2 != 0 ||
+      layout.wordsPerGroup() % 2 != 0)
+    return addWords(acc, [&](Tile &tile, Value word, int64_t count) {
+      dotWords(tile, row, group, word, count, groupBytes);
+    });
+  swapBlocks(acc);
+  acc = addWords(acc, [&](Tile &tile, Value word, int64_t count) {
+    blockWords(tile, row, group, word, count, groupBytes);
+  });
+  swapBlocks(acc);
+  return acc;
 }
 
 MatmulTiling::Tile MatmulIntEmitter::tile(int64_t rows, Value row,
@@ -201,17 +285,17 @@ MatmulTiling::Tile MatmulIntEmitter::tile(int64_t rows, Value row,
 }
 
 LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::MatmulIntOp op) {
-  MatmulIntEmitter emitter(b, op);
-  PanelLayout layout(cast<qt::QuantTensorType>(op.getType()));
+  FailureOr<PanelLayout> panels = readPanels(b, op, op.getType());
+  if (failed(panels))
+    return failure();
+  const PanelLayout &layout = *panels;
   if (layout.form.codeBits == 0)
     return op.emitOpError("has a weight without integer lanes");
-  if (layout.lanes != b.target.lanes)
-    return op.emitOpError("has a weight packed for registers of ")
-           << layout.lanes << " lanes, but cpu:" << b.target.name << " has "
-           << b.target.lanes << " (--cpu-pack for the same target)";
-  bool grouped = layout.numGroups > 1;
-  int64_t rows = op.getRows().value_or(grouped ? b.target.rowsIntGroups
-                                               : b.target.rowsInt);
+  MatmulIntEmitter emitter(b, op, layout);
+  int64_t most = TileProduct::fits(b, layout) ? TileProduct::rows
+                 : layout.numGroups > 1       ? b.target.rowsIntGroups
+                                              : b.target.rowsInt;
+  int64_t rows = op.getRows().value_or(fitRows(b, most, layout));
   MatmulTiling(b, layout, op.getOffset(), op.getOut(), op.getBias(),
                op.getResidual())
       .emit(rows, [&](int64_t count, Value row, Value panel, Value) {

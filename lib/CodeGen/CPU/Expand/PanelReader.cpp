@@ -29,6 +29,7 @@ Value quantmlir::cpu::emitLookup(KernelBuilder &b, ArrayRef<uint8_t> table,
     values.push_back(b.getI8IntegerAttr(int8_t(table[i % 16])));
   Value entries = vectorConstant(b, type, values);
   switch (b.target.dot) {
+  case DotKind::Amx:
   case DotKind::Avx512Vnni:
   case DotKind::Avx512:
     return b.intrinsic("llvm.x86.avx512.pshuf.b.512", type, {entries, codes});
@@ -36,6 +37,7 @@ Value quantmlir::cpu::emitLookup(KernelBuilder &b, ArrayRef<uint8_t> table,
   case DotKind::Avx2:
     return b.intrinsic("llvm.x86.avx2.pshuf.b", type, {entries, codes});
   case DotKind::NeonDot:
+  case DotKind::NeonI8MM:
     return b.intrinsic("llvm.aarch64.neon.tbl1.v16i8", type, {entries, codes});
   }
   llvm_unreachable("unknown target");
@@ -52,6 +54,7 @@ Value quantmlir::cpu::emitLookup(KernelBuilder &b, ArrayRef<float> table,
     return vectorConstant(b, f32, values);
   };
   switch (b.target.dot) {
+  case DotKind::Amx:
   case DotKind::Avx512Vnni:
   case DotKind::Avx512: // 16 lanes: a register is the table
     return b.intrinsic("llvm.x86.avx512.permvar.sf.512", f32, {part(0), codes});
@@ -63,7 +66,8 @@ Value quantmlir::cpu::emitLookup(KernelBuilder &b, ArrayRef<float> table,
                                          b.constant(i32, 7));
     return arith::SelectOp::create(b, isHigh, high, low);
   }
-  case DotKind::NeonDot: { // 64 bytes of table by the bytes of a number
+  case DotKind::NeonDot:
+  case DotKind::NeonI8MM: { // 64 bytes of table by the bytes of a number
     auto bytes = b.vec(16, b.getI8Type());
     Value places = arith::MulIOp::create(b, codes, b.constant(i32, 0x04040404));
     places = arith::AddIOp::create(b, places, b.constant(i32, 0x03020100));
@@ -104,6 +108,14 @@ Value quantmlir::cpu::emitBF16(KernelBuilder &b, Value bytes, FloatType type) {
   int64_t count = cast<VectorType>(bytes.getType()).getNumElements();
   if (type.isBF16())
     return b.bitcast(b.vec(count / 2, type), bytes);
+  if (!b.target.dotsBF16) { // exact numbers: the other half is zero
+    Value bits =
+        b.bitcast(b.vec(count, b.getI32Type()), emitFloats(b, bytes, type));
+    bits = arith::ShRUIOp::create(b, bits, b.constant(bits.getType(), 16));
+    return b.bitcast(
+        b.vec(count, b.getBF16Type()),
+        arith::TruncIOp::create(b, b.vec(count, b.getI16Type()), bits));
+  }
   // Exponent and mantissa move to their places and the exponent gets the other
   // bias; subnormal numbers, which have bits of a mantissa alone, are looked
   // up.
@@ -155,6 +167,24 @@ qt::Lane RegisterEvaluator::lookup(ArrayRef<uint8_t> table, qt::Lane code) {
 //===----------------------------------------------------------------------===//
 // Panels
 //===----------------------------------------------------------------------===//
+
+FailureOr<PanelLayout> quantmlir::cpu::readPanels(KernelBuilder &b,
+                                                  Operation *op, Type weight) {
+  PanelLayout packed(cast<qt::QuantTensorType>(weight));
+  if (packed.panelRows % b.target.lanes != 0)
+    return op->emitOpError("has a weight packed for panels of ")
+           << packed.panelRows
+           << " rows, but registers of cpu:" << b.target.name << " have "
+           << b.target.lanes << " lanes (--cpu-pack for the same target)";
+  return PanelLayout(cast<qt::QuantTensorType>(weight), b.target.lanes);
+}
+
+int64_t quantmlir::cpu::fitRows(KernelBuilder &b, int64_t rows,
+                                const PanelLayout &layout) {
+  if (layout.vectors <= b.target.vectors)
+    return rows;
+  return llvm::divideCeil(rows * b.target.vectors, layout.vectors);
+}
 
 Value PanelReader::load(VectorType type, Value at, int64_t plus) {
   // A line is asked for once.
