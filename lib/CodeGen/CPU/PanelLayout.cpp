@@ -24,7 +24,7 @@ PanelLayout::PanelLayout(QuantTensorType type)
   group = panels.getGroup();
   numGroups = llvm::divideCeil(k, group);
   paddedK = group * numGroups;
-  scaleBytes = minimumBytes = codeBytes = 0;
+  scaleBytes = minimumBytes = factorBytes = codeBytes = 0;
 
   if (form.kind == LaneForm::Kind::Float) {
     codeBytes = group * panelRows * form.floatType.getIntOrFloatBitWidth() / 8;
@@ -43,9 +43,16 @@ PanelLayout::PanelLayout(QuantTensorType type)
     scaleBytes = panelRows * form.scaleType.getIntOrFloatBitWidth() / 8;
   if (form.hasMinimum)
     minimumBytes = panelRows * form.minimumType.getIntOrFloatBitWidth() / 8;
+  if (form.scaleBlock) {
+    groupScales = true;
+    factorBytes = scaleBytes + minimumBytes;
+    scaleBytes = panelRows;
+    minimumBytes = form.hasMinimum ? panelRows : 0;
+  }
   groupBytes = codeBytes + (groupScales ? scaleBytes + minimumBytes : 0);
-  panelBytes =
-      numGroups * groupBytes + (groupScales ? 0 : scaleBytes + minimumBytes);
+  panelBytes = numGroups * groupBytes +
+               (groupScales ? 0 : scaleBytes + minimumBytes) +
+               (form.scaleBlock ? k / form.scaleBlock * factorBytes : 0);
   totalBytes = numPanels * panelBytes;
 }
 
@@ -102,6 +109,7 @@ qm_panels PanelLayout::forRuntime() const {
   panels.vectors = vectors;
   panels.group = group;
   panels.scale_group = form.group;
+  panels.scale_block = form.scaleBlock;
   panels.group_bytes = groupBytes;
   panels.panel_bytes = panelBytes;
   panels.scale_offset = form.scaleType ? scaleOffset() : 0;

@@ -11,7 +11,9 @@
 //   group:  codes of plane 0 | plane 1 | ... | scales | minimums
 //
 // and, when the whole row has one scale, one set of scales and minimums after
-// the last group instead of one in each.
+// the last group instead of one in each. Scales with factors
+// (LaneForm::scaleBlock) are signed bytes in the groups; the factors of scales
+// and of minimums follow the last group, block after block.
 //
 // A dot product instruction multiplies, in each of its 32-bit lanes, four
 // bytes. So four consecutive values of a row form a *word*, a register holds
@@ -54,6 +56,7 @@ struct PanelLayout {
   /// True if every group carries its scales, false if the panel does.
   bool groupScales;
   int64_t scaleBytes, minimumBytes; ///< of one panel's rows together
+  int64_t factorBytes; ///< of one panel's rows and a block; 0 without factors
   /// What scales are multiplied by as they are packed. f8E4M3FN numbers are
   /// decoded by moving their bits into an f16, which makes them 2^8 too small.
   float scaleFactor = 1;
@@ -77,6 +80,8 @@ struct PanelLayout {
     return groupScales ? codeBytes : numGroups * groupBytes;
   }
   int64_t minimumOffset() const { return scaleOffset() + scaleBytes; }
+  /// Byte offset of the factors inside a panel.
+  int64_t factorOffset() const { return numGroups * groupBytes; }
 
   /// Byte and bit, from the start of the weight, of a code's bits in a plane.
   struct Position {

@@ -137,9 +137,10 @@ public:
 
   /// `plus` bytes behind `at`.
   Value load(mlir::VectorType type, Value at, int64_t plus);
-  /// Scales or minimums of the panel's rows that lie `start` bytes behind
-  /// `base`, as f32; those of register v.
-  Value scales(Value base, int64_t start, mlir::FloatType type, int64_t v);
+  /// Scales or minimums of a group, as f32; those of the rows in register v.
+  /// Without scales of groups `group` is not looked at.
+  Value scales(Value panel, Value group, int64_t v);
+  Value minimums(Value panel, Value group, int64_t v);
 
   /// The codes of consecutive words of a group, a stored register being loaded
   /// when a first word needs it.
@@ -162,6 +163,10 @@ public:
   int64_t wordsPerStep() const;
 
 private:
+  Value floats(Value base, int64_t start, mlir::FloatType type, int64_t v);
+  Value scaled(Value panel, Value group, int64_t v, int64_t start,
+               int64_t factorStart, mlir::FloatType type);
+
   /// Measured on Zen 4 with 4 and 8 bits and 8 to 120 rows: 2 KiB are too few,
   /// 4 to 16 KiB make no difference.
   static constexpr int64_t prefetchDistance = 8192;
@@ -209,7 +214,9 @@ public:
         residual(residual) {}
 
   /// This thread's panels, each with all rows in tiles of at most `tileRows`.
-  void emit(int64_t tileRows, TileBody body);
+  /// `prepare`, if given, makes what the full tiles of a panel share.
+  void emit(int64_t tileRows, TileBody body,
+            llvm::function_ref<void(Value panel)> prepare = {});
 
   /// The same by chunks of at most `chunk` of the `words` that a row of the
   /// panel has, of which `prepare` makes what all rows need. `addSums` returns

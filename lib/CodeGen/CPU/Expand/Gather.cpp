@@ -119,19 +119,30 @@ void GatherEmitter::emitRow(Value row, Value id) {
       code = code ? arith::OrIOp::create(b, code, bits).getResult() : bits;
     }
     Value base = layout.groupScales ? groupBytes : panel;
-    Value scale = scalar(
-        b.add(b.add(base, b.mul(inPanel, scaleWidth)), layout.scaleOffset()),
-        form.scaleType);
+    Value factors;
+    if (form.scaleBlock)
+      factors = b.add(b.add(panel, layout.factorOffset()),
+                      b.mul(b.div(k, form.scaleBlock), layout.factorBytes));
+    auto scaleOf = [&](int64_t offset, int64_t factorOffset, FloatType type) {
+      int64_t width = type.getIntOrFloatBitWidth() / 8;
+      Value place = b.mul(inPanel, width);
+      if (!factors)
+        return scalar(b.add(b.add(base, place), offset), type);
+      Value integer =
+          b.loadScalar(op.getWeights(), b.add(b.add(base, inPanel), offset));
+      integer = arith::SIToFPOp::create(b, b.getF32Type(), integer);
+      Value factor = scalar(b.add(b.add(factors, place), factorOffset), type);
+      return b.mulF(integer, factor);
+    };
+    Value scale = scaleOf(layout.scaleOffset(), 0, form.scaleType);
     // Decoded lanes wider than codes come from a table.
     Value lanes = form.laneBits ? lookUp(code)
                                 : b.toF32(arith::SubIOp::create(
                                       b, code, b.constant(i32, form.offset)));
     Value values = b.mulF(lanes, b.splat(scale, 4));
     if (form.hasMinimum) {
-      int64_t width = form.minimumType.getIntOrFloatBitWidth() / 8;
-      Value minimum = scalar(
-          b.add(b.add(base, b.mul(inPanel, width)), layout.minimumOffset()),
-          form.minimumType);
+      Value minimum = scaleOf(layout.minimumOffset(),
+                              layout.panelRows * scaleWidth, form.minimumType);
       values = b.addF(values, b.splat(minimum, 4));
     }
     if (count == 4)

@@ -34,9 +34,18 @@ public:
 
   MatmulTiling::Tile tile(int64_t rows, Value row, Value panel);
 
+  /// Of tiles of `rows` rows: the scales of groups are decoded once for all
+  /// tiles of a panel.
+  void shareScales(int64_t rows);
+  bool sharesScales() const { return bool(sharedScales); }
+  void decodeScales(Value panel);
+
 private:
   using Tile = MatmulTiling::Tile;
+  using Scales = SmallVector<std::pair<Value, Value>>;
 
+  Scales readScales(Value panel, Value group);
+  Scales loadScales(Value group);
   void dotWords(Tile &acc, Value row, Value group, Value word, int64_t words,
                 Value codes);
   Tile integerSums(int64_t rows, Value row, Value group, Value groupBytes);
@@ -50,9 +59,67 @@ private:
   int32_t offset;
   bool rowScales; ///< one activation scale per row
   bool flips;     ///< lanes are made signed
+  /// f32 [groups, 1 or 2, rows of a panel]: scales and minimums.
+  Value sharedScales;
+  int64_t sharingRows = 0;
 };
 
 } // namespace
+
+/// Scales and minimums of a group, for each register of rows.
+MatmulIntEmitter::Scales MatmulIntEmitter::readScales(Value panel,
+                                                      Value group) {
+  const qt::LaneForm &form = layout.form;
+  Scales result;
+  for (int64_t v = 0; v < layout.vectors; ++v) {
+    Value scale = reader.scales(panel, group, v);
+    // Lanes that are rounded fractions.
+    if (!form.numbers.empty())
+      scale = b.mulF(scale, b.constant(f32, 1.0 / form.laneFactor));
+    Value minimum =
+        form.hasMinimum ? reader.minimums(panel, group, v) : Value();
+    result.push_back({scale, minimum});
+  }
+  return result;
+}
+
+void MatmulIntEmitter::shareScales(int64_t rows) {
+  // On the stack of whoever calls, and read from the first cache or the second.
+  constexpr int64_t most = 256 * 1024;
+  int64_t kinds = layout.form.hasMinimum ? 2 : 1;
+  if (!layout.groupScales || rows == 1 ||
+      layout.numGroups * kinds * layout.panelRows * 4 > most)
+    return;
+  sharingRows = rows;
+  sharedScales = memref::AllocaOp::create(
+      b,
+      MemRefType::get({layout.numGroups, kinds, layout.panelRows},
+                      b.getF32Type()),
+      b.getI64IntegerAttr(64));
+}
+
+void MatmulIntEmitter::decodeScales(Value panel) {
+  b.loop(0, layout.numGroups, 1, [&](Value group) {
+    for (auto [v, scales] : llvm::enumerate(readScales(panel, group))) {
+      Value row = b.index(int64_t(v) * lanes);
+      b.store(scales.first, sharedScales, {group, b.index(0), row});
+      if (scales.second)
+        b.store(scales.second, sharedScales, {group, b.index(1), row});
+    }
+  });
+}
+
+MatmulIntEmitter::Scales MatmulIntEmitter::loadScales(Value group) {
+  Scales result;
+  for (int64_t v = 0; v < layout.vectors; ++v) {
+    Value row = b.index(v * lanes), minimum;
+    Value scale = b.load(f32, sharedScales, {group, b.index(0), row});
+    if (layout.form.hasMinimum)
+      minimum = b.load(f32, sharedScales, {group, b.index(1), row});
+    result.push_back({scale, minimum});
+  }
+  return result;
+}
 
 /// acc += words `word` to `word + words` of a group; `word` is a multiple of
 /// the words in a stored register of every plane. `codes` is where the group
@@ -133,30 +200,17 @@ MatmulTiling::Tile MatmulIntEmitter::tile(int64_t rows, Value row,
   // Activation scales may be shared by several of the panel's groups, or the
   // other way round; the panel's groups are the smaller.
   int64_t perScale = rowScales ? 1 : int64_t(op.getGroup()) / layout.group;
-  auto weightScales = [&](Value base) {
-    SmallVector<std::pair<Value, Value>> result;
-    for (int64_t v = 0; v < layout.vectors; ++v) {
-      Value scale =
-          reader.scales(base, layout.scaleOffset(), form.scaleType, v);
-      // Lanes that are rounded fractions.
-      if (!form.numbers.empty())
-        scale = b.mulF(scale, b.constant(f32, 1.0 / form.laneFactor));
-      Value minimum =
-          form.hasMinimum
-              ? reader.scales(base, layout.minimumOffset(), form.minimumType, v)
-              : Value();
-      result.push_back({scale, minimum});
-    }
-    return result;
-  };
-  SmallVector<std::pair<Value, Value>> panelScales;
+  bool shared = sharesScales() && rows == sharingRows;
+  Scales panelScales;
   if (!layout.groupScales)
-    panelScales = weightScales(panel);
+    panelScales = readScales(panel, /*group=*/Value());
 
   auto groupBody = [&](Value group, ValueRange sums) {
     Value groupBytes = b.add(panel, b.mul(group, layout.groupBytes));
     Tile acc = integerSums(rows, row, group, groupBytes);
-    auto scales = layout.groupScales ? weightScales(groupBytes) : panelScales;
+    Scales scales = !layout.groupScales ? panelScales
+                    : shared            ? loadScales(group)
+                                        : readScales(panel, group);
     SmallVector<Value> results;
     for (auto [m, vectors] : llvm::enumerate(acc)) {
       Value at = b.add(row, m), xScale, xMinimum;
@@ -212,10 +266,16 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::MatmulIntOp op) {
   bool grouped = layout.numGroups > 1;
   int64_t rows = op.getRows().value_or(grouped ? b.target.rowsIntGroups
                                                : b.target.rowsInt);
+  emitter.shareScales(rows);
+  auto prepare = [&](Value panel) { emitter.decodeScales(panel); };
   MatmulTiling(b, layout, op.getOffset(), op.getOut(), op.getBias(),
                op.getResidual())
-      .emit(rows, [&](int64_t count, Value row, Value panel, Value) {
-        return emitter.tile(count, row, panel);
-      });
+      .emit(
+          rows,
+          [&](int64_t count, Value row, Value panel, Value) {
+            return emitter.tile(count, row, panel);
+          },
+          emitter.sharesScales() ? llvm::function_ref<void(Value)>(prepare)
+                                 : llvm::function_ref<void(Value)>());
   return success();
 }

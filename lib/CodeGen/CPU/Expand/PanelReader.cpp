@@ -167,12 +167,43 @@ Value PanelReader::load(VectorType type, Value at, int64_t plus) {
   return b.load(type, weights, b.add(at, plus));
 }
 
-Value PanelReader::scales(Value base, int64_t start, FloatType type,
+/// The numbers of register v's rows that lie `start` bytes behind `base`.
+Value PanelReader::floats(Value base, int64_t start, FloatType type,
                           int64_t v) {
   int64_t width = type.getIntOrFloatBitWidth() / 8, lanes = layout.lanes;
   Value raw = load(b.vec(lanes * width, b.getI8Type()), base,
                    start + v * lanes * width);
   return b.toF32(b.bitcast(b.vec(lanes, type), raw));
+}
+
+/// Of the numbers that lie `start` bytes behind the start of their group, or
+/// panel; their factors `factorStart` bytes behind that of the block's factors.
+Value PanelReader::scaled(Value panel, Value group, int64_t v, int64_t start,
+                          int64_t factorStart, FloatType type) {
+  if (!layout.groupScales)
+    return floats(panel, start, type, v);
+  Value base = b.add(panel, b.mul(group, layout.groupBytes));
+  int64_t block = layout.form.scaleBlock, lanes = layout.lanes;
+  if (!block)
+    return floats(base, start, type, v);
+  Value factors = b.add(
+      panel, b.mul(b.div(group, block / layout.group), layout.factorBytes));
+  Value factor = floats(factors, layout.factorOffset() + factorStart, type, v);
+  Value integers = load(b.vec(lanes, b.getI8Type()), base, start + v * lanes);
+  integers = arith::ExtSIOp::create(b, b.vec(lanes, b.getI32Type()), integers);
+  return b.mulF(b.toF32(integers), factor);
+}
+
+Value PanelReader::scales(Value panel, Value group, int64_t v) {
+  return scaled(panel, group, v, layout.scaleOffset(), 0,
+                layout.form.scaleType);
+}
+
+Value PanelReader::minimums(Value panel, Value group, int64_t v) {
+  int64_t scaleFactors =
+      layout.panelRows * layout.form.scaleType.getIntOrFloatBitWidth() / 8;
+  return scaled(panel, group, v, layout.minimumOffset(), scaleFactors,
+                layout.form.minimumType);
 }
 
 int64_t PanelReader::wordsPerStep() const {
