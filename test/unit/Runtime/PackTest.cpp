@@ -120,7 +120,7 @@ TEST(Pack, putsFactorsBehindGroups) {
       EXPECT_EQ(int8_t(group[panels.minimum_offset + row]), minimums[row][i]);
     }
     const uint16_t halves[2][rows] = {{0x3c00, 0x4000, 0x4200, 0x4400},
-                                      {0x8000, 0xbc00, 0xc000, 0xc200}};
+                                      {0x0000, 0xbc00, 0xc000, 0xc200}};
     for (int i = 0; i < 2; ++i) {
       uint16_t factor;
       std::memcpy(&factor,

@@ -137,10 +137,14 @@ public:
 
   /// `plus` bytes behind `at`.
   Value load(mlir::VectorType type, Value at, int64_t plus);
+  enum class Numbers { Scales, Minimums };
   /// Scales or minimums of a group, as f32; those of the rows in register v.
   /// Without scales of groups `group` is not looked at.
-  Value scales(Value panel, Value group, int64_t v);
-  Value minimums(Value panel, Value group, int64_t v);
+  Value scales(Numbers which, Value panel, Value group, int64_t v);
+  /// With LaneForm::scaleBlock, what these are products of: the integers, and
+  /// the factors of the group's block.
+  Value integers(Numbers which, Value panel, Value group, int64_t v);
+  Value factors(Numbers which, Value panel, Value group, int64_t v);
 
   /// The codes of consecutive words of a group, a stored register being loaded
   /// when a first word needs it.
@@ -164,8 +168,6 @@ public:
 
 private:
   Value floats(Value base, int64_t start, mlir::FloatType type, int64_t v);
-  Value scaled(Value panel, Value group, int64_t v, int64_t start,
-               int64_t factorStart, mlir::FloatType type);
 
   /// Measured on Zen 4 with 4 and 8 bits and 8 to 120 rows: 2 KiB are too few,
   /// 4 to 16 KiB make no difference.
@@ -214,9 +216,7 @@ public:
         residual(residual) {}
 
   /// This thread's panels, each with all rows in tiles of at most `tileRows`.
-  /// `prepare`, if given, makes what the full tiles of a panel share.
-  void emit(int64_t tileRows, TileBody body,
-            llvm::function_ref<void(Value panel)> prepare = {});
+  void emit(int64_t tileRows, TileBody body);
 
   /// The same by chunks of at most `chunk` of the `words` that a row of the
   /// panel has, of which `prepare` makes what all rows need. `addSums` returns

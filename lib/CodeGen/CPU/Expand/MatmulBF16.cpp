@@ -154,7 +154,8 @@ MatmulBF16Emitter::applyGroupScales(Vectors part, Value row, Value panel,
   for (auto [i, sum] : llvm::enumerate(part)) {
     Value factor;
     if (layout.groupScales)
-      factor = reader.scales(panel, group, i % layout.vectors);
+      factor = reader.scales(PanelReader::Numbers::Scales, panel, group,
+                             i % layout.vectors);
     if (inputGroups) {
       Value scale = inputScale(b.add(row, i / layout.vectors), group);
       factor = factor ? b.mulF(factor, scale) : scale;
@@ -167,7 +168,8 @@ MatmulBF16Emitter::applyGroupScales(Vectors part, Value row, Value panel,
 Value MatmulBF16Emitter::applyRowScales(Value sum, Value row, Value panel,
                                         int64_t v) {
   if (layout.form.scaleType && !layout.groupScales)
-    sum = b.mulF(sum, reader.scales(panel, /*group=*/Value(), v));
+    sum = b.mulF(sum, reader.scales(PanelReader::Numbers::Scales, panel,
+                                    /*group=*/Value(), v));
   if (op.getScales() && !inputGroups)
     sum = b.mulF(sum, inputScale(row, b.index(0)));
   return sum;

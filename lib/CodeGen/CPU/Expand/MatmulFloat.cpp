@@ -115,9 +115,11 @@ MatmulFloatEmitter::integerColumns(Value group, Value word, int64_t count) {
 void MatmulFloatEmitter::applyScales(Columns &columns, Value panel,
                                      Value group) {
   for (int64_t v = 0; v < layout.vectors; ++v) {
-    Value scale = reader.scales(panel, group, v);
+    Value scale = reader.scales(PanelReader::Numbers::Scales, panel, group, v);
     Value minimum =
-        form.hasMinimum ? reader.minimums(panel, group, v) : Value();
+        form.hasMinimum
+            ? reader.scales(PanelReader::Numbers::Minimums, panel, group, v)
+            : Value();
     for (Vectors &vectors : columns) {
       vectors[v] = b.mulF(vectors[v], scale);
       if (minimum)
@@ -226,7 +228,7 @@ MatmulFloatEmitter::Vectors MatmulFloatEmitter::addGroup(ValueRange sums,
   Vectors part = fold(emitGroup(zeros, row, panel, group, count));
   Vectors acc(sums);
   for (int64_t v = 0; v < layout.vectors; ++v) {
-    Value scale = reader.scales(panel, group, v);
+    Value scale = reader.scales(PanelReader::Numbers::Scales, panel, group, v);
     for (int64_t i = v; i < accumulators; i += layout.vectors)
       acc[i] = b.fma(part[i], scale, acc[i]);
   }
@@ -266,7 +268,8 @@ MatmulTiling::Tile MatmulFloatEmitter::tile(int64_t rows, Value row,
   MatmulTiling::Tile tile(rows);
   for (int64_t v = 0; v < layout.vectors; ++v) {
     Value scale = scaleAt == Scale::Row
-                      ? reader.scales(panel, /*group=*/Value(), v)
+                      ? reader.scales(PanelReader::Numbers::Scales, panel,
+                                      /*group=*/Value(), v)
                       : Value();
     for (int64_t m = 0; m < rows; ++m) {
       Value sum = sums[m * layout.vectors + v];

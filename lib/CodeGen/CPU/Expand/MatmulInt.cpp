@@ -8,7 +8,9 @@
 //   out += minimum * (activation scale * sum(a))
 //
 // With one activation scale per row the factor moves behind the loop over
-// groups, with one weight scale per row its load moves in front of it.
+// groups, with one weight scale per row its load moves in front of it. Scales
+// that are integers with factors are used as they are inside a block, if there
+// are registers for its sums, which the factors then multiply.
 
 #include "Expand.h"
 
@@ -34,18 +36,17 @@ public:
 
   MatmulTiling::Tile tile(int64_t rows, Value row, Value panel);
 
-  /// Of tiles of `rows` rows: the scales of groups are decoded once for all
-  /// tiles of a panel.
-  void shareScales(int64_t rows);
-  bool sharesScales() const { return bool(sharedScales); }
-  void decodeScales(Value panel);
-
 private:
   using Tile = MatmulTiling::Tile;
+  using Numbers = PanelReader::Numbers;
+  /// Scales and minimums of a group, for each register of rows.
   using Scales = SmallVector<std::pair<Value, Value>>;
 
-  Scales readScales(Value panel, Value group);
-  Scales loadScales(Value group);
+  Scales readScales(Value panel, Value group, bool plain = false);
+  SmallVector<Value> addGroup(int64_t rows, Value row, Value panel, Value group,
+                              const Scales &scales, ValueRange sums);
+  SmallVector<Value> addBlock(int64_t rows, Value row, Value panel, Value block,
+                              ValueRange sums);
   void dotWords(Tile &acc, Value row, Value group, Value word, int64_t words,
                 Value codes);
   Tile integerSums(int64_t rows, Value row, Value group, Value groupBytes);
@@ -59,67 +60,9 @@ private:
   int32_t offset;
   bool rowScales; ///< one activation scale per row
   bool flips;     ///< lanes are made signed
-  /// f32 [groups, 1 or 2, rows of a panel]: scales and minimums.
-  Value sharedScales;
-  int64_t sharingRows = 0;
 };
 
 } // namespace
-
-/// Scales and minimums of a group, for each register of rows.
-MatmulIntEmitter::Scales MatmulIntEmitter::readScales(Value panel,
-                                                      Value group) {
-  const qt::LaneForm &form = layout.form;
-  Scales result;
-  for (int64_t v = 0; v < layout.vectors; ++v) {
-    Value scale = reader.scales(panel, group, v);
-    // Lanes that are rounded fractions.
-    if (!form.numbers.empty())
-      scale = b.mulF(scale, b.constant(f32, 1.0 / form.laneFactor));
-    Value minimum =
-        form.hasMinimum ? reader.minimums(panel, group, v) : Value();
-    result.push_back({scale, minimum});
-  }
-  return result;
-}
-
-void MatmulIntEmitter::shareScales(int64_t rows) {
-  // On the stack of whoever calls, and read from the first cache or the second.
-  constexpr int64_t most = 256 * 1024;
-  int64_t kinds = layout.form.hasMinimum ? 2 : 1;
-  if (!layout.groupScales || rows == 1 ||
-      layout.numGroups * kinds * layout.panelRows * 4 > most)
-    return;
-  sharingRows = rows;
-  sharedScales = memref::AllocaOp::create(
-      b,
-      MemRefType::get({layout.numGroups, kinds, layout.panelRows},
-                      b.getF32Type()),
-      b.getI64IntegerAttr(64));
-}
-
-void MatmulIntEmitter::decodeScales(Value panel) {
-  b.loop(0, layout.numGroups, 1, [&](Value group) {
-    for (auto [v, scales] : llvm::enumerate(readScales(panel, group))) {
-      Value row = b.index(int64_t(v) * lanes);
-      b.store(scales.first, sharedScales, {group, b.index(0), row});
-      if (scales.second)
-        b.store(scales.second, sharedScales, {group, b.index(1), row});
-    }
-  });
-}
-
-MatmulIntEmitter::Scales MatmulIntEmitter::loadScales(Value group) {
-  Scales result;
-  for (int64_t v = 0; v < layout.vectors; ++v) {
-    Value row = b.index(v * lanes), minimum;
-    Value scale = b.load(f32, sharedScales, {group, b.index(0), row});
-    if (layout.form.hasMinimum)
-      minimum = b.load(f32, sharedScales, {group, b.index(1), row});
-    result.push_back({scale, minimum});
-  }
-  return result;
-}
 
 /// acc += words `word` to `word + words` of a group; `word` is a multiple of
 /// the words in a stored register of every plane. `codes` is where the group
@@ -193,54 +136,115 @@ MatmulTiling::Tile MatmulIntEmitter::integerSums(int64_t rows, Value row,
   return unflatten(carried);
 }
 
-MatmulTiling::Tile MatmulIntEmitter::tile(int64_t rows, Value row,
-                                          Value panel) {
+/// `plain`: without their factors.
+MatmulIntEmitter::Scales MatmulIntEmitter::readScales(Value panel, Value group,
+                                                      bool plain) {
   const qt::LaneForm &form = layout.form;
-  reader.setPrefetching(rows > 1);
+  auto read = [&](Numbers which, int64_t v) {
+    return plain ? reader.integers(which, panel, group, v)
+                 : reader.scales(which, panel, group, v);
+  };
+  Scales result;
+  for (int64_t v = 0; v < layout.vectors; ++v) {
+    Value scale = read(Numbers::Scales, v);
+    // Lanes that are rounded fractions.
+    if (!form.numbers.empty())
+      scale = b.mulF(scale, b.constant(f32, 1.0 / form.laneFactor));
+    result.push_back(
+        {scale, form.hasMinimum ? read(Numbers::Minimums, v) : Value()});
+  }
+  return result;
+}
+
+/// sums[row * vectors + vector] and a group. Where there is a second set of
+/// sums, minimums go there.
+SmallVector<Value> MatmulIntEmitter::addGroup(int64_t rows, Value row,
+                                              Value panel, Value group,
+                                              const Scales &scales,
+                                              ValueRange sums) {
   // Activation scales may be shared by several of the panel's groups, or the
   // other way round; the panel's groups are the smaller.
   int64_t perScale = rowScales ? 1 : int64_t(op.getGroup()) / layout.group;
-  bool shared = sharesScales() && rows == sharingRows;
+  int64_t count = rows * layout.vectors;
+  SmallVector<Value> results(sums);
+  Tile acc = integerSums(rows, row, group,
+                         b.add(panel, b.mul(group, layout.groupBytes)));
+  for (auto [m, vectors] : llvm::enumerate(acc)) {
+    Value at = b.add(row, m), xScale, xMinimum;
+    if (!rowScales)
+      xScale = b.loadScalar(op.getScales(), {at, b.div(group, perScale)});
+    if (layout.form.hasMinimum) {
+      xMinimum = b.toF32(b.loadScalar(op.getSums(), {at, group}));
+      if (xScale)
+        xMinimum = b.mulF(xMinimum, xScale);
+      xMinimum = b.splat(xMinimum, lanes);
+    }
+    if (xScale)
+      xScale = b.splat(xScale, lanes);
+    for (auto [v, sum] : llvm::enumerate(vectors)) {
+      auto [scale, minimum] = scales[v];
+      Value factor = xScale ? b.mulF(scale, xScale) : scale;
+      int64_t i = int64_t(m) * layout.vectors + int64_t(v);
+      results[i] = b.fma(b.toF32(sum), factor, results[i]);
+      int64_t low = int64_t(sums.size()) > count ? count + i : i;
+      if (minimum)
+        results[low] = b.fma(minimum, xMinimum, results[low]);
+    }
+  }
+  return results;
+}
+
+/// sums and a block of groups whose scales share factors.
+SmallVector<Value> MatmulIntEmitter::addBlock(int64_t rows, Value row,
+                                              Value panel, Value block,
+                                              ValueRange sums) {
+  const qt::LaneForm &form = layout.form;
+  int64_t count = rows * layout.vectors;
+  int64_t groups = form.scaleBlock / layout.group;
+  SmallVector<Value> zeros(form.hasMinimum ? 2 * count : count,
+                           b.constant(f32, 0));
+  Value first = b.mul(block, groups);
+  SmallVector<Value> parts = b.loop(
+      first, b.add(first, groups), 1, zeros,
+      [&](Value group, ValueRange carried) {
+        return addGroup(rows, row, panel, group,
+                        readScales(panel, group, /*plain=*/true), carried);
+      });
+  SmallVector<Value> results(sums);
+  for (int64_t v = 0; v < layout.vectors; ++v) {
+    Value scale = reader.factors(Numbers::Scales, panel, first, v), minimum;
+    if (form.hasMinimum)
+      minimum = reader.factors(Numbers::Minimums, panel, first, v);
+    for (int64_t i = v; i < count; i += layout.vectors) {
+      results[i] = b.fma(parts[i], scale, results[i]);
+      if (minimum)
+        results[i] = b.fma(parts[count + i], minimum, results[i]);
+    }
+  }
+  return results;
+}
+
+MatmulTiling::Tile MatmulIntEmitter::tile(int64_t rows, Value row,
+                                          Value panel) {
+  reader.setPrefetching(rows > 1);
   Scales panelScales;
   if (!layout.groupScales)
     panelScales = readScales(panel, /*group=*/Value());
-
-  auto groupBody = [&](Value group, ValueRange sums) {
-    Value groupBytes = b.add(panel, b.mul(group, layout.groupBytes));
-    Tile acc = integerSums(rows, row, group, groupBytes);
-    Scales scales = !layout.groupScales ? panelScales
-                    : shared            ? loadScales(group)
-                                        : readScales(panel, group);
-    SmallVector<Value> results;
-    for (auto [m, vectors] : llvm::enumerate(acc)) {
-      Value at = b.add(row, m), xScale, xMinimum;
-      if (!rowScales)
-        xScale = b.loadScalar(op.getScales(), {at, b.div(group, perScale)});
-      if (form.hasMinimum) {
-        xMinimum = b.toF32(b.loadScalar(op.getSums(), {at, group}));
-        if (xScale)
-          xMinimum = b.mulF(xMinimum, xScale);
-        xMinimum = b.splat(xMinimum, lanes);
-      }
-      if (xScale)
-        xScale = b.splat(xScale, lanes);
-      for (auto [v, sum] : llvm::enumerate(vectors)) {
-        auto [scale, minimum] = scales[v];
-        Value factor = xScale ? b.mulF(scale, xScale) : scale;
-        Value result =
-            b.fma(b.toF32(sum), factor, sums[m * layout.vectors + v]);
-        if (minimum)
-          result = b.fma(minimum, xMinimum, result);
-        results.push_back(result);
-      }
-    }
-    return results;
+  // Three registers for each sum: of a group, of a block and its minimums.
+  bool byBlocks = layout.form.scaleBlock && rows * layout.vectors <= 4;
+  auto add = [&](Value place, ValueRange sums) {
+    if (byBlocks)
+      return addBlock(rows, row, panel, place, sums);
+    return addGroup(rows, row, panel, place,
+                    layout.groupScales ? readScales(panel, place) : panelScales,
+                    sums);
   };
+  int64_t places =
+      byBlocks ? layout.k / layout.form.scaleBlock : layout.numGroups;
   SmallVector<Value> zeros(rows * layout.vectors, b.constant(f32, 0));
   SmallVector<Value> sums =
-      layout.numGroups == 1
-          ? groupBody(b.index(0), zeros)
-          : b.loop(b.index(0), b.index(layout.numGroups), 1, zeros, groupBody);
+      places == 1 ? add(b.index(0), zeros)
+                  : b.loop(b.index(0), b.index(places), 1, zeros, add);
 
   Tile result(rows);
   for (auto [i, sum] : llvm::enumerate(sums)) {
@@ -266,16 +270,10 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::MatmulIntOp op) {
   bool grouped = layout.numGroups > 1;
   int64_t rows = op.getRows().value_or(grouped ? b.target.rowsIntGroups
                                                : b.target.rowsInt);
-  emitter.shareScales(rows);
-  auto prepare = [&](Value panel) { emitter.decodeScales(panel); };
   MatmulTiling(b, layout, op.getOffset(), op.getOut(), op.getBias(),
                op.getResidual())
-      .emit(
-          rows,
-          [&](int64_t count, Value row, Value panel, Value) {
-            return emitter.tile(count, row, panel);
-          },
-          emitter.sharesScales() ? llvm::function_ref<void(Value)>(prepare)
-                                 : llvm::function_ref<void(Value)>());
+      .emit(rows, [&](int64_t count, Value row, Value panel, Value) {
+        return emitter.tile(count, row, panel);
+      });
   return success();
 }

@@ -22,19 +22,10 @@ void MatmulTiling::emitTiles(int64_t tileRows,
   }
 }
 
-void MatmulTiling::emit(int64_t tileRows, TileBody body,
-                        llvm::function_ref<void(Value)> prepare) {
+void MatmulTiling::emit(int64_t tileRows, TileBody body) {
   b.splitLoop(b.index(layout.numPanels), [&](Value panel) {
     Value n = b.mul(panel, layout.panelRows);
     Value bytes = b.add(offset, b.mul(panel, layout.panelBytes));
-    if (prepare) {
-      Value isFull = arith::CmpIOp::create(b, arith::CmpIPredicate::uge,
-                                           b.size(out, 0), b.index(tileRows));
-      auto branch = scf::IfOp::create(b, isFull, /*withElseRegion=*/false);
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(branch.thenBlock());
-      prepare(bytes);
-    }
     emitTiles(tileRows, [&](int64_t count, Value row) {
       finish(body(count, row, bytes, n), row, n);
     });

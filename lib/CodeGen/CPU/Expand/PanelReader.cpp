@@ -176,34 +176,38 @@ Value PanelReader::floats(Value base, int64_t start, FloatType type,
   return b.toF32(b.bitcast(b.vec(lanes, type), raw));
 }
 
-/// Of the numbers that lie `start` bytes behind the start of their group, or
-/// panel; their factors `factorStart` bytes behind that of the block's factors.
-Value PanelReader::scaled(Value panel, Value group, int64_t v, int64_t start,
-                          int64_t factorStart, FloatType type) {
-  if (!layout.groupScales)
-    return floats(panel, start, type, v);
+Value PanelReader::integers(Numbers which, Value panel, Value group,
+                            int64_t v) {
+  int64_t lanes = layout.lanes;
+  int64_t start =
+      which == Numbers::Scales ? layout.scaleOffset() : layout.minimumOffset();
   Value base = b.add(panel, b.mul(group, layout.groupBytes));
-  int64_t block = layout.form.scaleBlock, lanes = layout.lanes;
-  if (!block)
-    return floats(base, start, type, v);
-  Value factors = b.add(
-      panel, b.mul(b.div(group, block / layout.group), layout.factorBytes));
-  Value factor = floats(factors, layout.factorOffset() + factorStart, type, v);
-  Value integers = load(b.vec(lanes, b.getI8Type()), base, start + v * lanes);
-  integers = arith::ExtSIOp::create(b, b.vec(lanes, b.getI32Type()), integers);
-  return b.mulF(b.toF32(integers), factor);
+  Value bytes = load(b.vec(lanes, b.getI8Type()), base, start + v * lanes);
+  return b.toF32(
+      arith::ExtSIOp::create(b, b.vec(lanes, b.getI32Type()), bytes));
 }
 
-Value PanelReader::scales(Value panel, Value group, int64_t v) {
-  return scaled(panel, group, v, layout.scaleOffset(), 0,
-                layout.form.scaleType);
+Value PanelReader::factors(Numbers which, Value panel, Value group, int64_t v) {
+  const qt::LaneForm &form = layout.form;
+  Value block = b.div(group, form.scaleBlock / layout.group);
+  Value base = b.add(panel, b.mul(block, layout.factorBytes));
+  int64_t start = layout.factorOffset();
+  if (which == Numbers::Scales)
+    return floats(base, start, form.scaleType, v);
+  start += layout.panelRows * form.scaleType.getIntOrFloatBitWidth() / 8;
+  return floats(base, start, form.minimumType, v);
 }
 
-Value PanelReader::minimums(Value panel, Value group, int64_t v) {
-  int64_t scaleFactors =
-      layout.panelRows * layout.form.scaleType.getIntOrFloatBitWidth() / 8;
-  return scaled(panel, group, v, layout.minimumOffset(), scaleFactors,
-                layout.form.minimumType);
+Value PanelReader::scales(Numbers which, Value panel, Value group, int64_t v) {
+  if (layout.form.scaleBlock)
+    return b.mulF(integers(which, panel, group, v),
+                  factors(which, panel, group, v));
+  Value base = layout.groupScales
+                   ? b.add(panel, b.mul(group, layout.groupBytes))
+                   : panel;
+  return which == Numbers::Scales
+             ? floats(base, layout.scaleOffset(), layout.form.scaleType, v)
+             : floats(base, layout.minimumOffset(), layout.form.minimumType, v);
 }
 
 int64_t PanelReader::wordsPerStep() const {
