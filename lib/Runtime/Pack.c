@@ -91,26 +91,42 @@ static void store_scale(const qm_panels *layout, uint8_t *group, int64_t row,
     store_number(group + row * width_of(dtype), value, dtype);
 }
 
-/* The factors of scales and minimums, behind the groups. */
+/* Bytes of the factors of a block. */
+static int64_t factor_bytes(const qm_panels *layout) {
+  int64_t rows = layout->lanes * layout->vectors;
+  if (!layout->scale_block)
+    return 0;
+  return rows *
+         (width_of(layout->scale_dtype) +
+          (layout->minimum_offset ? width_of(layout->minimum_dtype) : 0));
+}
+
+/* Where group `g` of a panel starts: factors stand in front of their block. */
+static int64_t group_at(const qm_panels *layout, int64_t g) {
+  int64_t at = g * layout->group_bytes;
+  if (layout->scale_block)
+    at += (g * layout->group / layout->scale_block + 1) * factor_bytes(layout);
+  return at;
+}
+
+/* The factors of scales and minimums. */
 static void pack_factors(const qm_panels *layout, const float *scales,
                          const float *minimums, int64_t count, uint8_t *panel) {
   int64_t rows = layout->lanes * layout->vectors;
   int64_t groups = divide_up(layout->k, layout->scale_group);
   int64_t columns = scale_columns(layout);
   int64_t width = width_of(layout->scale_dtype);
-  uint8_t *block =
-      panel + divide_up(layout->k, layout->group) * layout->group_bytes;
-  for (int64_t at = groups; at < columns; ++at) {
-    for (int64_t row = 0; row < count; ++row)
-      store_number(block + row * width, scales[row * columns + at],
-                   layout->scale_dtype);
-    block += rows * width;
-    if (!minimums)
-      continue;
-    for (int64_t row = 0; row < count; ++row)
-      store_number(block + row * width_of(layout->minimum_dtype),
-                   minimums[row * columns + at], layout->minimum_dtype);
-    block += rows * width_of(layout->minimum_dtype);
+  for (int64_t i = 0; i < columns - groups; ++i) {
+    int64_t first = i * (layout->scale_block / layout->group);
+    uint8_t *block = panel + group_at(layout, first) - factor_bytes(layout);
+    for (int64_t row = 0; row < count; ++row) {
+      int64_t at = row * columns + groups + i;
+      store_number(block + row * width, scales[at], layout->scale_dtype);
+      if (minimums)
+        store_number(block + rows * width +
+                         row * width_of(layout->minimum_dtype),
+                     minimums[at], layout->minimum_dtype);
+    }
   }
 }
 
@@ -124,7 +140,7 @@ void qm_pack_panel(const qm_panels *layout, const void *codes,
   uint8_t *panel = packed;
   memset(panel, 0, layout->panel_bytes);
   for (int64_t g = 0; g < groups; ++g) {
-    uint8_t *group = panel + g * layout->group_bytes;
+    uint8_t *group = panel + group_at(layout, g);
     int64_t first = g * layout->group;
     int64_t length = k - first < layout->group ? k - first : layout->group;
     for (int64_t row = 0; row < count; ++row) {
@@ -145,7 +161,7 @@ void qm_pack_panel(const qm_panels *layout, const void *codes,
   /* Scales of its own in each group, or behind all of them. */
   int per_group = layout->scale_group < k || layout->scale_block;
   for (int64_t g = 0; g < (per_group ? groups : 1); ++g) {
-    uint8_t *base = panel + (per_group ? g * layout->group_bytes : 0);
+    uint8_t *base = panel + (per_group ? group_at(layout, g) : 0);
     /* Several groups may share a scale. */
     int64_t from = g * layout->group / layout->scale_group;
     for (int64_t row = 0; row < count; ++row) {

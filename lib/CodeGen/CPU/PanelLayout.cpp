@@ -76,8 +76,9 @@ PanelLayout::Position PanelLayout::position(int64_t row, int64_t col,
   int64_t inPanel = row % panelRows;
   int64_t word = col % group / 4;
   int64_t reg = word / wordsPerRegister(width);
+  int64_t block = col / group / blockGroups();
   return {row / panelRows * panelBytes + col / group * groupBytes +
-              planeOffset(plane) +
+              (block + 1) * factorBytes + planeOffset(plane) +
               (reg * vectors + inPanel / lanes) * registerBytes() +
               inPanel % lanes * 4 + col % 4,
           unsigned(word % wordsPerRegister(width)) * width};

@@ -256,11 +256,26 @@ TEST(Recipe, RoundingAndSmoothing) {
 }
 
 TEST(Recipe, UnknownNames) {
-  for (const char *name :
-       {"", "int1", "int9", "int", "int4-", "int4-g", "int4-g0", "int4-g-1",
-        "int4-g99999999999999999999", "int4-g32-", "int4-g32-asymm", "w4a8",
-        "INT8", "f64", "gptq", "as-stored-gptq", "as-stored-a32", "w8a8-a32", "w4a16-awq-smoothquant",
-        "w4a16-gptq-gptq"}) {
+  for (const char *name : {"",
+                           "int1",
+                           "int9",
+                           "int",
+                           "int4-",
+                           "int4-g",
+                           "int4-g0",
+                           "int4-g-1",
+                           "int4-g99999999999999999999",
+                           "int4-g32-",
+                           "int4-g32-asymm",
+                           "w4a8",
+                           "INT8",
+                           "f64",
+                           "gptq",
+                           "as-stored-gptq",
+                           "as-stored-a32",
+                           "w8a8-a32",
+                           "w4a16-awq-smoothquant",
+                           "w4a16-gptq-gptq"}) {
     std::string error = named(name).error;
     EXPECT_NE(error.find("is neither a file nor one of"), std::string::npos)
         << name << ": " << error;

@@ -92,7 +92,7 @@ TEST(Pack, putsEightWordsIntoHalves) {
 }
 
 // Two groups of 16 values, whose scales and minimums share factors.
-TEST(Pack, putsFactorsBehindGroups) {
+TEST(Pack, putsFactorsBeforeTheirGroups) {
   qm_panels panels = fourRows(QM_F16);
   panels.group = panels.scale_group = 2 * words;
   panels.scale_block = 4 * words;
@@ -115,7 +115,7 @@ TEST(Pack, putsFactorsBehindGroups) {
             QM_OK);
   for (int row = 0; row < rows; ++row) {
     for (int i = 0; i < 2; ++i) {
-      const uint8_t *group = packed + i * panels.group_bytes;
+      const uint8_t *group = packed + 2 * rows * 2 + i * panels.group_bytes;
       EXPECT_EQ(int8_t(group[panels.scale_offset + row]), scales[row][i]);
       EXPECT_EQ(int8_t(group[panels.minimum_offset + row]), minimums[row][i]);
     }
@@ -123,8 +123,7 @@ TEST(Pack, putsFactorsBehindGroups) {
                                       {0x0000, 0xbc00, 0xc000, 0xc200}};
     for (int i = 0; i < 2; ++i) {
       uint16_t factor;
-      std::memcpy(&factor,
-                  packed + 2 * panels.group_bytes + (i * rows + row) * 2, 2);
+      std::memcpy(&factor, packed + (i * rows + row) * 2, 2);
       EXPECT_EQ(factor, halves[i][row]);
     }
   }

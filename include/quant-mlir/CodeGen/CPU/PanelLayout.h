@@ -13,7 +13,8 @@
 // and, when the whole row has one scale, one set of scales and minimums after
 // the last group instead of one in each. Scales with factors
 // (LaneForm::scaleBlock) are signed bytes in the groups; the factors of scales
-// and of minimums follow the last group, block after block.
+// and of minimums stand in front of the groups of their block, so that a panel
+// is read from one end to the other.
 //
 // A dot product instruction multiplies, in each of its 32-bit lanes, four
 // bytes. So four consecutive values of a row form a *word*, a register holds
@@ -80,8 +81,14 @@ struct PanelLayout {
     return groupScales ? codeBytes : numGroups * groupBytes;
   }
   int64_t minimumOffset() const { return scaleOffset() + scaleBytes; }
-  /// Byte offset of the factors inside a panel.
-  int64_t factorOffset() const { return numGroups * groupBytes; }
+  /// Groups whose scales share factors; all without factors.
+  int64_t blockGroups() const {
+    return form.scaleBlock ? form.scaleBlock / group : numGroups;
+  }
+  /// Bytes from a block of groups to the next. Its factors come first.
+  int64_t blockBytes() const {
+    return blockGroups() * groupBytes + factorBytes;
+  }
 
   /// Byte and bit, from the start of the weight, of a code's bits in a plane.
   struct Position {

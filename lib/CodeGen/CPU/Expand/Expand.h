@@ -137,6 +137,9 @@ public:
 
   /// `plus` bytes behind `at`.
   Value load(mlir::VectorType type, Value at, int64_t plus);
+  /// Where a group starts.
+  Value groupAt(Value panel, Value group);
+
   enum class Numbers { Scales, Minimums };
   /// Scales or minimums of a group, as f32; those of the rows in register v.
   /// Without scales of groups `group` is not looked at.

@@ -101,6 +101,13 @@ void GatherEmitter::emitRow(Value row, Value id) {
     Value group = b.div(k, layout.group);
     Value word = b.div(b.rem(k, layout.group), 4);
     Value groupBytes = b.add(panel, b.mul(group, layout.groupBytes));
+    Value factors;
+    if (form.scaleBlock) {
+      Value block = b.div(group, layout.blockGroups());
+      factors = b.add(panel, b.mul(block, layout.blockBytes()));
+      groupBytes = b.add(b.add(groupBytes, b.mul(block, layout.factorBytes)),
+                         layout.factorBytes);
+    }
     Value code;
     for (auto [plane, width] : llvm::enumerate(layout.planes)) {
       int64_t perRegister = PanelLayout::wordsPerRegister(width);
@@ -119,10 +126,6 @@ void GatherEmitter::emitRow(Value row, Value id) {
       code = code ? arith::OrIOp::create(b, code, bits).getResult() : bits;
     }
     Value base = layout.groupScales ? groupBytes : panel;
-    Value factors;
-    if (form.scaleBlock)
-      factors = b.add(b.add(panel, layout.factorOffset()),
-                      b.mul(b.div(k, form.scaleBlock), layout.factorBytes));
     auto scaleOf = [&](int64_t offset, int64_t factorOffset, FloatType type) {
       int64_t width = type.getIntOrFloatBitWidth() / 8;
       Value place = b.mul(inPanel, width);

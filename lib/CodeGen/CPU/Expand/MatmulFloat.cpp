@@ -172,7 +172,7 @@ MatmulFloatEmitter::Vectors MatmulFloatEmitter::fold(ValueRange sums) {
 MatmulFloatEmitter::Vectors
 MatmulFloatEmitter::emitGroup(ValueRange sums, Value row, Value panel,
                               Value group, int64_t count) {
-  Value groupBytes = b.add(panel, b.mul(group, layout.groupBytes));
+  Value groupBytes = reader.groupAt(panel, group);
   Value firstK = b.mul(group, layout.group);
   // Floats: unrolled so that the loads of several steps are under way at once.
   int64_t step = isFloat ? 4 : reader.wordsPerStep() * 4;

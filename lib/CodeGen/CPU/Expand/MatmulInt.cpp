@@ -167,8 +167,7 @@ SmallVector<Value> MatmulIntEmitter::addGroup(int64_t rows, Value row,
   int64_t perScale = rowScales ? 1 : int64_t(op.getGroup()) / layout.group;
   int64_t count = rows * layout.vectors;
   SmallVector<Value> results(sums);
-  Tile acc = integerSums(rows, row, group,
-                         b.add(panel, b.mul(group, layout.groupBytes)));
+  Tile acc = integerSums(rows, row, group, reader.groupAt(panel, group));
   for (auto [m, vectors] : llvm::enumerate(acc)) {
     Value at = b.add(row, m), xScale, xMinimum;
     if (!rowScales)

@@ -176,12 +176,20 @@ Value PanelReader::floats(Value base, int64_t start, FloatType type,
   return b.toF32(b.bitcast(b.vec(lanes, type), raw));
 }
 
+Value PanelReader::groupAt(Value panel, Value group) {
+  Value at = b.add(panel, b.mul(group, layout.groupBytes));
+  if (!layout.factorBytes)
+    return at;
+  Value block = b.div(group, layout.blockGroups());
+  return b.add(b.add(at, b.mul(block, layout.factorBytes)), layout.factorBytes);
+}
+
 Value PanelReader::integers(Numbers which, Value panel, Value group,
                             int64_t v) {
   int64_t lanes = layout.lanes;
   int64_t start =
       which == Numbers::Scales ? layout.scaleOffset() : layout.minimumOffset();
-  Value base = b.add(panel, b.mul(group, layout.groupBytes));
+  Value base = groupAt(panel, group);
   Value bytes = load(b.vec(lanes, b.getI8Type()), base, start + v * lanes);
   return b.toF32(
       arith::ExtSIOp::create(b, b.vec(lanes, b.getI32Type()), bytes));
@@ -189,12 +197,11 @@ Value PanelReader::integers(Numbers which, Value panel, Value group,
 
 Value PanelReader::factors(Numbers which, Value panel, Value group, int64_t v) {
   const qt::LaneForm &form = layout.form;
-  Value block = b.div(group, form.scaleBlock / layout.group);
-  Value base = b.add(panel, b.mul(block, layout.factorBytes));
-  int64_t start = layout.factorOffset();
+  Value block = b.div(group, layout.blockGroups());
+  Value base = b.add(panel, b.mul(block, layout.blockBytes()));
   if (which == Numbers::Scales)
-    return floats(base, start, form.scaleType, v);
-  start += layout.panelRows * form.scaleType.getIntOrFloatBitWidth() / 8;
+    return floats(base, 0, form.scaleType, v);
+  int64_t start = layout.panelRows * form.scaleType.getIntOrFloatBitWidth() / 8;
   return floats(base, start, form.minimumType, v);
 }
 
@@ -202,9 +209,7 @@ Value PanelReader::scales(Numbers which, Value panel, Value group, int64_t v) {
   if (layout.form.scaleBlock)
     return b.mulF(integers(which, panel, group, v),
                   factors(which, panel, group, v));
-  Value base = layout.groupScales
-                   ? b.add(panel, b.mul(group, layout.groupBytes))
-                   : panel;
+  Value base = layout.groupScales ? groupAt(panel, group) : panel;
   return which == Numbers::Scales
              ? floats(base, layout.scaleOffset(), layout.form.scaleType, v)
              : floats(base, layout.minimumOffset(), layout.form.minimumType, v);
