@@ -48,6 +48,8 @@ FORMATS = {
     "q4_0": ("recipe: q4_0", ["ggml q4_0", "onnxruntime nbits4_g32", "openvino i4_g32"]),
     "q4_1": ("recipe: q4_1", ["ggml q4_1"]),
     "q8_0": ("recipe: q8_0", ["ggml q8_0", "onnxruntime nbits8_g32", "openvino i8"]),
+    "q4_K": ("recipe: q4_K", ["ggml q4_K"]),
+    "q6_K": ("recipe: q6_K", ["ggml q6_K"]),
     "nf4": ("recipe: nf4-a8", []),
     "nf4 x float": ("recipe: nf4", []),
     "fp8": ("recipe: fp8", []),

@@ -182,8 +182,10 @@ private:
     unsigned mask = panels.code_bits ? (1u << panels.code_bits) - 1 : 0x3f;
     for (uint8_t &code : codes)
       code = uint8_t(random() & mask);
-    int64_t groups = (kernel.k + panels.scale_group - 1) / panels.scale_group;
-    std::vector<float> scales(kernel.n * groups, 0.01f);
+    int64_t columns = (kernel.k + panels.scale_group - 1) / panels.scale_group;
+    if (panels.scale_block)
+      columns += kernel.k / panels.scale_block;
+    std::vector<float> scales(kernel.n * columns, 1.0f);
     qm_pack_weight(&panels, codes.data(),
                    panels.scale_offset ? scales.data() : nullptr,
                    panels.minimum_offset ? scales.data() : nullptr, target);

@@ -103,35 +103,55 @@ Value GraphBuilder::plain(StringRef name, ArrayRef<int64_t> shape) {
   }
 }
 
+/// The scheme that a matrix of this type is, or null.
+static const char *schemeOf(DType type) {
+  switch (type) {
+  case DType::F16:
+    return "#qt.float<f16>";
+  case DType::BF16:
+    return "#qt.float<bf16>";
+  case DType::Q4_0:
+    return "#qt.q4_0";
+  case DType::Q4_1:
+    return "#qt.q4_1";
+  case DType::Q5_0:
+    return "#qt.q5_0";
+  case DType::Q5_1:
+    return "#qt.q5_1";
+  case DType::Q8_0:
+    return "#qt.q8_0";
+  case DType::IQ4_NL:
+    return "#qt.iq4_nl";
+  case DType::Q2_K:
+    return "#qt.q2_K";
+  case DType::Q3_K:
+    return "#qt.q3_K";
+  case DType::Q4_K:
+    return "#qt.q4_K";
+  case DType::Q5_K:
+    return "#qt.q5_K";
+  case DType::Q6_K:
+    return "#qt.q6_K";
+  default:
+    return nullptr;
+  }
+}
+
 Value GraphBuilder::matrix(StringRef name, int64_t rows, int64_t columns) {
   int64_t shape[] = {rows, columns};
   std::optional<Place> place = findChecked(name, shape);
   if (!place)
     return missing(shape);
   auto logical = RankedTensorType::get(shape, b.getF32Type());
-  std::string scheme;
-  switch (place->tensor->type) {
-  case DType::F32:
+  DType type = place->tensor->type;
+  if (type == DType::F32)
     return load(name, logical, *place);
-  case DType::F16:
-    scheme = "#qt.float<f16>";
-    break;
-  case DType::BF16:
-    scheme = "#qt.float<bf16>";
-    break;
-  case DType::Q4_0:
-    scheme = "#qt.q4_0";
-    break;
-  case DType::Q4_1:
-    scheme = "#qt.q4_1";
-    break;
-  case DType::Q8_0:
-    scheme = "#qt.q8_0";
-    break;
-  default:
+  const char *scheme = schemeOf(type);
+  if (!scheme) {
     fail(tensorError(place->file->path(), name,
-                     llvm::Twine("is ") + dtypeName(place->tensor->type) +
-                         "; supported are F32, F16, BF16, Q4_0, Q4_1, Q8_0"));
+                     llvm::Twine("is ") + dtypeName(type) +
+                         "; supported are F32, F16, BF16, Q4_0, Q4_1, Q5_0, "
+                         "Q5_1, Q8_0, IQ4_NL and Q2_K to Q6_K"));
     return missing(shape);
   }
   auto attr = cast<qt::QuantSchemeInterface>(

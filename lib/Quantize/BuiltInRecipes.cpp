@@ -46,6 +46,8 @@ namespace {
 struct Format {
   const char *name, *weights, *activations;
   Rounding::Range range = Rounding::Range::Extremes;
+  /// Of weights whose rows are no whole super-blocks; those of llama-quantize.
+  const char *fallback = "";
 };
 } // namespace
 
@@ -72,7 +74,15 @@ static const Format formats[] = {
     {"nvfp4", "#qt.float<f4E2M1FN, group = 16, scale = f8E4M3FN>", "auto"},
     {"q4_0", "#qt.q4_0", "auto"},
     {"q4_1", "#qt.q4_1", "auto"},
+    {"q5_0", "#qt.q5_0", "auto"},
+    {"q5_1", "#qt.q5_1", "auto"},
     {"q8_0", "#qt.q8_0", "auto"},
+    {"iq4_nl", "#qt.iq4_nl", "auto"},
+    {"q2_K", "#qt.q2_K", "auto", Rounding::Range::Extremes, "#qt.iq4_nl"},
+    {"q3_K", "#qt.q3_K", "auto", Rounding::Range::Extremes, "#qt.iq4_nl"},
+    {"q4_K", "#qt.q4_K", "auto", Rounding::Range::Extremes, "#qt.q5_0"},
+    {"q5_K", "#qt.q5_K", "auto", Rounding::Range::Extremes, "#qt.q5_1"},
+    {"q6_K", "#qt.q6_K", "auto", Rounding::Range::Extremes, "#qt.q8_0"},
 };
 
 /// intB and wBa16, with -gN (for wBa16 it is 128 unless given) and -asym. What
@@ -124,6 +134,7 @@ static std::optional<Recipe> formatRecipe(StringRef name, bool asymmetric) {
     if (name.ends_with("-static"))
       recipe.rules.front().staticActivations.emplace();
     recipe.rules.front().rounding.range = format.range;
+    recipe.rules.front().fallback = {format.fallback};
     if (name == "int8-llm")
       recipe.rules.front().outlierThreshold = 6;
     return recipe;

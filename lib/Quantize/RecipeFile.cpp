@@ -364,6 +364,12 @@ bool RecipeReader::group(yaml::Node *node, RecipeRule &rule) {
     if (key == "weights")
       return scheme(value, /*isWeight=*/true, rule.weights,
                     rule.staticActivations);
+    if (key == "fallback") {
+      std::optional<StaticActivations> none;
+      return scheme(value, /*isWeight=*/true, rule.fallback, none) &&
+             (rule.fallback.text != "keep" ||
+              fail(value, "a fallback is a scheme"));
+    }
     if (key == "input_activations")
       return scheme(value, /*isWeight=*/false, rule.activations,
                     rule.staticActivations);

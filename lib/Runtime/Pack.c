@@ -76,17 +76,71 @@ static void pack_codes(const qm_panels *layout, const uint8_t *codes,
   }
 }
 
+/* Numbers of a row of scales: see qm_pack_weight. */
+static int64_t scale_columns(const qm_panels *layout) {
+  return divide_up(layout->k, layout->scale_group) +
+         (layout->scale_block ? layout->k / layout->scale_block : 0);
+}
+
+/* A scale or a minimum in row `row` of a group. */
+static void store_scale(const qm_panels *layout, uint8_t *group, int64_t row,
+                        float value, uint32_t dtype) {
+  if (layout->scale_block)
+    group[row] = (uint8_t)(int8_t)value;
+  else
+    store_number(group + row * width_of(dtype), value, dtype);
+}
+
+/* Bytes of the factors of a block. */
+static int64_t factor_bytes(const qm_panels *layout) {
+  int64_t rows = layout->lanes * layout->vectors;
+  if (!layout->scale_block)
+    return 0;
+  return rows *
+         (width_of(layout->scale_dtype) +
+          (layout->minimum_offset ? width_of(layout->minimum_dtype) : 0));
+}
+
+/* Where group `g` of a panel starts: factors stand in front of their block. */
+static int64_t group_at(const qm_panels *layout, int64_t g) {
+  int64_t at = g * layout->group_bytes;
+  if (layout->scale_block)
+    at += (g * layout->group / layout->scale_block + 1) * factor_bytes(layout);
+  return at;
+}
+
+/* The factors of scales and minimums. */
+static void pack_factors(const qm_panels *layout, const float *scales,
+                         const float *minimums, int64_t count, uint8_t *panel) {
+  int64_t rows = layout->lanes * layout->vectors;
+  int64_t groups = divide_up(layout->k, layout->scale_group);
+  int64_t columns = scale_columns(layout);
+  int64_t width = width_of(layout->scale_dtype);
+  for (int64_t i = 0; i < columns - groups; ++i) {
+    int64_t first = i * (layout->scale_block / layout->group);
+    uint8_t *block = panel + group_at(layout, first) - factor_bytes(layout);
+    for (int64_t row = 0; row < count; ++row) {
+      int64_t at = row * columns + groups + i;
+      store_number(block + row * width, scales[at], layout->scale_dtype);
+      if (minimums)
+        store_number(block + rows * width +
+                         row * width_of(layout->minimum_dtype),
+                     minimums[at], layout->minimum_dtype);
+    }
+  }
+}
+
 void qm_pack_panel(const qm_panels *layout, const void *codes,
                    const float *scales, const float *minimums, int64_t count,
                    void *packed) {
   int64_t rows = layout->lanes * layout->vectors, k = layout->k;
   int64_t groups = divide_up(k, layout->group);
-  int64_t scale_groups = divide_up(k, layout->scale_group);
+  int64_t columns = scale_columns(layout);
   int64_t width = layout->code_bytes;
   uint8_t *panel = packed;
   memset(panel, 0, layout->panel_bytes);
   for (int64_t g = 0; g < groups; ++g) {
-    uint8_t *group = panel + g * layout->group_bytes;
+    uint8_t *group = panel + group_at(layout, g);
     int64_t first = g * layout->group;
     int64_t length = k - first < layout->group ? k - first : layout->group;
     for (int64_t row = 0; row < count; ++row) {
@@ -105,22 +159,22 @@ void qm_pack_panel(const qm_panels *layout, const void *codes,
   if (!scales)
     return;
   /* Scales of its own in each group, or behind all of them. */
-  int per_group = layout->scale_group < k;
+  int per_group = layout->scale_group < k || layout->scale_block;
   for (int64_t g = 0; g < (per_group ? groups : 1); ++g) {
-    uint8_t *base = panel + (per_group ? g * layout->group_bytes : 0);
+    uint8_t *base = panel + (per_group ? group_at(layout, g) : 0);
     /* Several groups may share a scale. */
     int64_t from = g * layout->group / layout->scale_group;
     for (int64_t row = 0; row < count; ++row) {
-      int64_t at = row * scale_groups + from;
-      store_number(base + layout->scale_offset +
-                       row * width_of(layout->scale_dtype),
-                   scales[at] * layout->scale_factor, layout->scale_dtype);
+      int64_t at = row * columns + from;
+      store_scale(layout, base + layout->scale_offset, row,
+                  scales[at] * layout->scale_factor, layout->scale_dtype);
       if (minimums)
-        store_number(base + layout->minimum_offset +
-                         row * width_of(layout->minimum_dtype),
-                     minimums[at], layout->minimum_dtype);
+        store_scale(layout, base + layout->minimum_offset, row, minimums[at],
+                    layout->minimum_dtype);
     }
   }
+  if (layout->scale_block)
+    pack_factors(layout, scales, minimums, count, panel);
 }
 
 qm_status qm_pack_weight(const qm_panels *layout, const void *codes,
@@ -135,14 +189,13 @@ qm_status qm_pack_weight(const qm_panels *layout, const void *codes,
     return qmi_fail(QM_INVALID, "the format has %sminimums",
                     layout->minimum_offset ? "" : "no ");
   int64_t rows = layout->lanes * layout->vectors;
-  int64_t scale_groups = divide_up(layout->k, layout->scale_group);
+  int64_t columns = scale_columns(layout);
   for (int64_t first = 0; first < layout->n; first += rows) {
     int64_t left = layout->n - first;
     qm_pack_panel(
         layout, (const uint8_t *)codes + first * layout->k * layout->code_bytes,
-        scales ? scales + first * scale_groups : NULL,
-        minimums ? minimums + first * scale_groups : NULL,
-        left < rows ? left : rows,
+        scales ? scales + first * columns : NULL,
+        minimums ? minimums + first * columns : NULL, left < rows ? left : rows,
         (uint8_t *)packed + first / rows * layout->panel_bytes);
   }
   return QM_OK;

@@ -116,15 +116,15 @@ static std::string describeKernel(StringRef library, const KernelInfo &kernel) {
     cpu::PanelLayout layout(type);
     qm_panels panels = layout.forRuntime();
     text += formatv("#define {0}_WEIGHT_BYTES {1}\n", upper, layout.totalBytes);
-    text += formatv("static const qm_panels {0}_panels = {{\n"
-                    "    {1}, {2}, {3}, {4}, {5}, {6}, {7}, {8},\n"
-                    "    {9}, {10}, {11}, {12}, {13}, {14}, {15}, {16}f};\n",
-                    name, panels.n, panels.k, panels.lanes, panels.vectors,
-                    panels.group, panels.scale_group, panels.group_bytes,
-                    panels.panel_bytes, panels.scale_offset,
-                    panels.minimum_offset, panels.code_bits, panels.code_bytes,
-                    panels.depth, panels.scale_dtype, panels.minimum_dtype,
-                    formatv("{0:f1}", panels.scale_factor));
+    text += formatv(
+        "static const qm_panels {0}_panels = {{\n"
+        "    {1}, {2}, {3}, {4}, {5}, {6}, {7}, {8},\n"
+        "    {9}, {10}, {11}, {12}, {13}, {14}, {15}, {16}, {17}f};\n",
+        name, panels.n, panels.k, panels.lanes, panels.vectors, panels.group,
+        panels.scale_group, panels.scale_block, panels.group_bytes,
+        panels.panel_bytes, panels.scale_offset, panels.minimum_offset,
+        panels.code_bits, panels.code_bytes, panels.depth, panels.scale_dtype,
+        panels.minimum_dtype, formatv("{0:f1}", panels.scale_factor));
   }
   text += "void " + name + "(";
   std::string indent(name.size() + 6, ' ');

@@ -33,7 +33,7 @@ class Panels(ctypes.Structure):
     _fields_ = [
         *(
             (field, ctypes.c_int64)
-            for field in ["n", "k", "lanes", "vectors", "group", "scale_group"]
+            for field in ["n", "k", "lanes", "vectors", "group", "scale_group", "scale_block"]
         ),
         *((f, ctypes.c_int64) for f in ["group_bytes", "panel_bytes", "scale_at", "minimum_at"]),
         *(

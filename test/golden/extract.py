@@ -15,7 +15,9 @@ import sys
 
 import numpy
 
-BLOCKS = [f"{name}.{part}" for name in ("Q4_0", "Q4_1", "Q8_0") for part in ("bytes", "values")]
+SIMPLE = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"]
+SEARCHED = ["IQ4_NL", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"]
+PARTS = ("bytes", "values")
 ROUNDED = ["pack3_group32", "pack4_group32", "pack5_group32", "pack4_channel"]
 ASYMMETRIC = ["pack4_group32_asym", "pack3_group32_asym"]
 
@@ -59,8 +61,9 @@ ODD = [f"{kind}.odd.{part}" for kind in ("nf4", "fp4") for part in ("packed", "a
 
 ARRAYS = {
     "algorithms": ALGORITHMS,
-    "gguf_simple": ["x", *BLOCKS],
-    "gguf_decode": BLOCKS,
+    "gguf_simple": ["x", *[f"{name}.{part}" for name in SIMPLE for part in PARTS]],
+    "gguf_decode": [f"{name}.{part}" for name in SIMPLE + SEARCHED for part in PARTS],
+    "gguf_search": ["x", *[f"{name}.plain" for name in SEARCHED]],
     "casts": ["f16.x", "f16.rne", "bf16.x", "bf16.rne", *SMALL],
     "bnb": [
         *["w", *FOUR_BIT, "dynamic_map", "dynamic.x", "dynamic.codes", "dynamic.absmax"],

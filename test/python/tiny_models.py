@@ -14,7 +14,9 @@ import numpy as np
 
 # Numbers of the formats.
 U32, I32, F32, BOOL, STRING, ARRAY, U64 = 4, 5, 6, 7, 8, 9, 10
-GGML = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 8, "Q6_K": 14, "BF16": 30}
+GGML = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q5_0": 6, "Q5_1": 7, "Q8_0": 8}
+GGML.update({"Q2_K": 10, "Q3_K": 11, "Q4_K": 12, "Q5_K": 13, "Q6_K": 14, "IQ4_XS": 23})
+GGML.update({"IQ4_NL": 20, "BF16": 30})
 # Values and bytes of a block.
 BLOCKS = {
     "F32": (1, 4),
@@ -22,8 +24,31 @@ BLOCKS = {
     "BF16": (1, 2),
     "Q4_0": (32, 18),
     "Q4_1": (32, 20),
+    "Q5_0": (32, 22),
+    "Q5_1": (32, 24),
     "Q8_0": (32, 34),
+    "IQ4_NL": (32, 18),
+    "Q2_K": (256, 84),
+    "Q3_K": (256, 110),
+    "Q4_K": (256, 144),
+    "Q5_K": (256, 176),
     "Q6_K": (256, 210),
+    "IQ4_XS": (256, 136),
+}
+# Where a block has f16 numbers, and which ones make values of about 1/8.
+HALVES = {
+    "Q4_0": {0: 0.02},
+    "Q4_1": {0: 0.02, 2: -0.15},
+    "Q5_0": {0: 0.01},
+    "Q5_1": {0: 0.01, 2: -0.15},
+    "Q8_0": {0: 0.001},
+    "IQ4_NL": {0: 0.002},
+    "Q2_K": {80: 0.01, 82: 0.015},
+    "Q3_K": {108: 0.003},
+    "Q4_K": {0: 0.0006, 2: 0.0045},
+    "Q5_K": {0: 0.0003, 2: 0.0045},
+    "Q6_K": {208: 0.0001},
+    "IQ4_XS": {0: 0.0001},
 }
 
 LAYERS, HIDDEN, HEADS, KV_HEADS, FEED_FORWARD, VOCABULARY = 2, 64, 4, 2, 96, 128
@@ -113,23 +138,20 @@ def random_tensor(name, shape, type, seed=0) -> Tensor:
         return Tensor(name, list(shape), type, raw)
     values, size = BLOCKS[type]
     blocks = random.integers(0, 256, (int(np.prod(shape)) // values, size), np.uint8)
-    scale = 0.001 if type == "Q8_0" else 0.02
-    if type != "Q6_K":
-        blocks[:, :2] = np.frombuffer(np.float16(scale).tobytes(), np.uint8)
-    if type == "Q4_1":
-        blocks[:, 2:4] = np.frombuffer(np.float16(-7.5 * scale).tobytes(), np.uint8)
+    for place, number in HALVES[type].items():
+        blocks[:, place : place + 2] = np.frombuffer(np.float16(number).tobytes(), np.uint8)
     return Tensor(name, list(shape), type, blocks.tobytes())
 
 
-def llama_gguf(type="Q4_1") -> GGUF:
+def llama_gguf(type="Q4_1", hidden=HIDDEN, feed_forward=FEED_FORWARD) -> GGUF:
     """The llama with matrices of one type, and a vocabulary of bytes."""
     keys = {
         "general.architecture": (STRING, "llama"),
         "general.name": (STRING, "Tiny"),
         "llama.block_count": (U32, LAYERS),
         "llama.context_length": (U32, 64),
-        "llama.embedding_length": (U32, HIDDEN),
-        "llama.feed_forward_length": (U32, FEED_FORWARD),
+        "llama.embedding_length": (U32, hidden),
+        "llama.feed_forward_length": (U32, feed_forward),
         "llama.attention.head_count": (U32, HEADS),
         "llama.attention.head_count_kv": (U32, KV_HEADS),
         "llama.attention.layer_norm_rms_epsilon": (F32, 1e-5),
@@ -137,23 +159,23 @@ def llama_gguf(type="Q4_1") -> GGUF:
         "tokenizer.ggml.model": (STRING, "llama"),
         "tokenizer.ggml.tokens": (ARRAY, (STRING, [f"t{i}" for i in range(VOCABULARY)])),
     }
-    key_values = KV_HEADS * HEAD_SIZE
-    tensors = [random_tensor("token_embd.weight", (VOCABULARY, HIDDEN), type)]
+    key_values = KV_HEADS * (hidden // HEADS)
+    tensors = [random_tensor("token_embd.weight", (VOCABULARY, hidden), type)]
     for layer in range(LAYERS):
         for name, shape in {
-            "attn_norm": (HIDDEN,),
-            "attn_q": (HIDDEN, HIDDEN),
-            "attn_k": (key_values, HIDDEN),
-            "attn_v": (key_values, HIDDEN),
-            "attn_output": (HIDDEN, HIDDEN),
-            "ffn_norm": (HIDDEN,),
-            "ffn_gate": (FEED_FORWARD, HIDDEN),
-            "ffn_up": (FEED_FORWARD, HIDDEN),
-            "ffn_down": (HIDDEN, FEED_FORWARD),
+            "attn_norm": (hidden,),
+            "attn_q": (hidden, hidden),
+            "attn_k": (key_values, hidden),
+            "attn_v": (key_values, hidden),
+            "attn_output": (hidden, hidden),
+            "ffn_norm": (hidden,),
+            "ffn_gate": (feed_forward, hidden),
+            "ffn_up": (feed_forward, hidden),
+            "ffn_down": (hidden, feed_forward),
         }.items():
             kind = "F32" if len(shape) == 1 else type
             tensors.append(random_tensor(f"blk.{layer}.{name}.weight", shape, kind))
-    tensors.append(random_tensor("output_norm.weight", (HIDDEN,), "F32"))
+    tensors.append(random_tensor("output_norm.weight", (hidden,), "F32"))
     return GGUF(keys, tensors)
 
 

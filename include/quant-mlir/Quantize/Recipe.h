@@ -109,6 +109,9 @@ struct RecipeRule {
   /// The scheme of weights, such as "#qt.int<4, group = 32, scale = f16>";
   /// "keep" leaves them as they are stored.
   RecipeText weights = {"keep"};
+  /// The scheme of weights that this one cannot hold, such as those whose rows
+  /// are no whole blocks; empty if such a weight is an error.
+  RecipeText fallback = {};
   /// The scheme of activations; "float", or "auto": float for float weights,
   /// int8 in groups for integer weights.
   RecipeText activations = {"auto"};

@@ -280,6 +280,7 @@ typedef struct {
   int64_t lanes, vectors; /* their product: rows of a panel */
   int64_t group;          /* values of a row whose codes lie together */
   int64_t scale_group;    /* values of a row that share a scale */
+  int64_t scale_block;    /* values whose scales share a factor; 0: none do */
   int64_t group_bytes, panel_bytes;
   int64_t scale_offset, minimum_offset; /* 0: the format has none */
   uint32_t code_bits;   /* of an integer code; 0: numbers are stored as given */
@@ -299,7 +300,8 @@ static inline int64_t qm_packed_bytes(const qm_panels *layout) {
 /* Packs a weight for a kernel: w[n][k] = scale * (code - offset) + minimum,
  * offset as the kernel's header says, or scale * number for floats.
  * codes: [n][k], a byte each, or floats in their type; scales and minimums:
- * [n][ceil(k / scale_group)], NULL if the format has none. */
+ * [n][ceil(k / scale_group)], NULL if the format has none. With a scale_block
+ * they are integers, and each row goes on with k / scale_block factors. */
 qm_status qm_pack_weight(const qm_panels *layout, const void *codes,
                          const float *scales, const float *minimums,
                          void *packed);

@@ -25,7 +25,7 @@ PanelLayout::PanelLayout(QuantTensorType type, int64_t readLanes)
   group = panels.getGroup();
   numGroups = llvm::divideCeil(k, group);
   paddedK = group * numGroups;
-  scaleBytes = minimumBytes = codeBytes = 0;
+  scaleBytes = minimumBytes = factorBytes = codeBytes = 0;
 
   if (form.kind == LaneForm::Kind::Float) {
     codeBytes = group * panelRows * form.floatType.getIntOrFloatBitWidth() / 8;
@@ -44,9 +44,16 @@ PanelLayout::PanelLayout(QuantTensorType type, int64_t readLanes)
     scaleBytes = panelRows * form.scaleType.getIntOrFloatBitWidth() / 8;
   if (form.hasMinimum)
     minimumBytes = panelRows * form.minimumType.getIntOrFloatBitWidth() / 8;
+  if (form.scaleBlock) {
+    groupScales = true;
+    factorBytes = scaleBytes + minimumBytes;
+    scaleBytes = panelRows;
+    minimumBytes = form.hasMinimum ? panelRows : 0;
+  }
   groupBytes = codeBytes + (groupScales ? scaleBytes + minimumBytes : 0);
-  panelBytes =
-      numGroups * groupBytes + (groupScales ? 0 : scaleBytes + minimumBytes);
+  panelBytes = numGroups * groupBytes +
+               (groupScales ? 0 : scaleBytes + minimumBytes) +
+               (form.scaleBlock ? k / form.scaleBlock * factorBytes : 0);
   totalBytes = numPanels * panelBytes;
 }
 
@@ -70,8 +77,9 @@ PanelLayout::Position PanelLayout::position(int64_t row, int64_t col,
   int64_t inPanel = row % panelRows;
   int64_t word = col % group / 4;
   int64_t reg = word / wordsPerRegister(width);
+  int64_t block = col / group / blockGroups();
   return {row / panelRows * panelBytes + col / group * groupBytes +
-              planeOffset(plane) +
+              (block + 1) * factorBytes + planeOffset(plane) +
               (reg * vectors + inPanel / lanes) * registerBytes() +
               inPanel % lanes * 4 + col % 4,
           unsigned(word % wordsPerRegister(width)) * width};
@@ -103,6 +111,7 @@ qm_panels PanelLayout::forRuntime() const {
   panels.vectors = vectors;
   panels.group = group;
   panels.scale_group = form.group;
+  panels.scale_block = form.scaleBlock;
   panels.group_bytes = groupBytes;
   panels.panel_bytes = panelBytes;
   panels.scale_offset = form.scaleType ? scaleOffset() : 0;

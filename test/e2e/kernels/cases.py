@@ -10,7 +10,7 @@ import random
 from typing import Dict, List, Tuple, Union
 
 import numpy as np
-from schemes import Block, Codebook, Float, Int, SmallFloat, Weight
+from schemes import Block, Codebook, Float, Int, SmallFloat, SuperBlock, Weight
 
 # What a CPU must have (as Linux names it) to run the code of a target.
 TARGETS = {
@@ -56,12 +56,14 @@ FACTORS = {
     "bias": (False, True),
     "residual": (False, True),
 }
+BLOCKS = ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "iq4_nl")
+SUPER_BLOCKS = ("q2_K", "q3_K", "q4_K", "q5_K", "q6_K")
 FULL = bool(os.environ.get("QUANT_MLIR_FULL_KERNEL_MATRIX"))
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    scheme: Union[Int, Block, Float, SmallFloat, Codebook]
+    scheme: Union[Int, Block, SuperBlock, Float, SmallFloat, Codebook]
     activation: str  # a scheme, or "" for float activations
     n: int
     k: int
@@ -175,11 +177,25 @@ def missing_pairs() -> set:
 def block_cases() -> List[Case]:
     shapes = list(itertools.product(ROWS, COLUMNS))
     cases = []
-    for kind in ("q4_0", "q4_1", "q8_0"):
+    for kind in BLOCKS:
         for index, activation in enumerate(FACTORS["activation"]):
             for n, k in shapes if FULL else shapes[4 * index + 1 :: 7]:
                 flags = len(cases) % 2 == 0, len(cases) % 3 == 0
                 cases.append(Case(Block(kind), activation, n, k, *flags, f"{kind}_{len(cases)}"))
+    return cases
+
+
+def super_block_cases() -> List[Case]:
+    """Also with float activations; rows of one block, of several."""
+    activations = [*FACTORS["activation"], "", ROUNDED[0], "#qt.int<8, group = 16>"]
+    cases = []
+    for kind in SUPER_BLOCKS:
+        for activation in activations:
+            shapes = list(itertools.product(ROWS, (256, 512, 1024)))
+            for n, k in shapes if FULL else [shapes[7 * len(cases) % len(shapes)]]:
+                flags = len(cases) % 2 == 0, len(cases) % 3 == 0
+                name = f"{kind}_{len(cases)}"
+                cases.append(Case(SuperBlock(kind), activation, n, k, *flags, name))
     return cases
 
 
@@ -296,7 +312,7 @@ def weight_only_cases() -> List[Case]:
         for bits in BITS
         for asymmetric in (False, True)
     ]
-    schemes += [Block(kind) for kind in ("q4_0", "q4_1", "q8_0")]
+    schemes += [Block(kind) for kind in BLOCKS]
     return _small_cases("wo", [(s, ["", ROUNDED[0]][: 1 + i % 2]) for i, s in enumerate(schemes)])
 
 
@@ -305,6 +321,7 @@ def modules() -> Dict[str, List[Case]]:
     """The cases by the module that holds them: few runs of the compiler, small modules."""
     result = {f"int{bits}": integer_cases(bits) for bits in BITS}
     result["blocks"] = block_cases()
+    result["super_blocks"] = super_block_cases()
     result["floats"] = float_cases()
     result["odd"] = odd_cases()
     result["codebooks"] = codebook_cases()

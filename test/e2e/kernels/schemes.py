@@ -121,6 +121,9 @@ class Int:
         return Weight(self.text, codes, scales, minimums, group, parts)
 
 
+IQ4_NL = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113])
+
+
 @dataclasses.dataclass(frozen=True)
 class Block:
     """GGUF's blocks of 32 values."""
@@ -133,12 +136,19 @@ class Block:
 
     def make(self, rng, n: int, k: int) -> Weight:
         groups = k // 32
-        low, high = {"q4_0": (-8, 7), "q4_1": (0, 15), "q8_0": (-128, 127)}[self.kind]
+        low, high = {
+            "q4_0": (-8, 7),
+            "q4_1": (0, 15),
+            "q5_0": (-16, 15),
+            "q5_1": (0, 31),
+            "q8_0": (-128, 127),
+            "iq4_nl": (0, 15),
+        }[self.kind]
         codes = random_codes(rng, n, k, low, high)
         stored, scales = store_floats(random_scales(rng, n, groups), "f16")
         fields = [stored[..., None].view(np.uint8)]
         minimums = np.zeros((n, groups))
-        if self.kind == "q4_1":
+        if self.kind.endswith("_1"):
             minimums = rng.uniform(-9, 9, (n, groups))
             minimums[::2] = minimums[::2].round()
             stored, minimums = store_floats(minimums, "f16")
@@ -147,10 +157,94 @@ class Block:
         if self.kind == "q8_0":
             fields.append(split.astype(np.int8).view(np.uint8))
         else:  # a byte holds values j and j + 16
-            nibbles = (split - low).astype(np.uint8)
+            bits = (split - low).astype(np.uint8)
+            if self.kind.startswith("q5"):
+                fields.append(np.packbits(bits >> 4, axis=-1, bitorder="little"))
+            nibbles = bits & 15
             fields.append(nibbles[..., :16] | nibbles[..., 16:] << 4)
         blocks = np.concatenate(fields, axis=-1).tobytes()
+        if self.kind == "iq4_nl":
+            codes = IQ4_NL[codes]
         return Weight(self.text, codes, scales, minimums, 32, {}, (self.kind, blocks))
+
+
+def put_bits(target: np.ndarray, byte, shift, bits: np.ndarray) -> None:
+    """target[..., byte[j]] |= bits[..., j] << shift[j]"""
+    for j, values in enumerate(np.moveaxis(bits, -1, 0)):
+        target[..., byte[j]] |= (values << shift[j]).astype(np.uint8)
+
+
+@dataclasses.dataclass(frozen=True)
+class SuperBlock:
+    """GGUF's blocks of 256 values, with integers for scales and minimums."""
+
+    kind: str
+
+    @property
+    def text(self) -> str:
+        return f"#qt.{self.kind}"
+
+    def make(self, rng, n: int, k: int) -> Weight:
+        bits = int(self.kind[1])
+        offset = {3: 4, 6: 32}.get(bits, 0)
+        group = 32 if bits in (4, 5) else 16
+        lowest, highest = {2: (0, 15), 3: (-32, 31), 6: (-128, 127)}.get(bits, (0, 63))
+        blocks, groups = k // 256, 256 // group
+        codes = random_codes(rng, n, k, -offset, (1 << bits) - 1 - offset)
+        scales = rng.integers(lowest, highest, (n, blocks, groups), endpoint=True)
+        scales[::2] = rng.integers(1, 2, scales[::2].shape, endpoint=True)
+        scales[1, 0, :2] = lowest, highest
+        factor_bits, factors = store_floats(random_scales(rng, n, blocks), "f16")
+        minimums, minimum_factors = np.zeros(scales.shape), np.zeros(factors.shape)
+        if not offset:
+            minimums = rng.integers(0, highest, scales.shape, endpoint=True)
+            minimums[::2] %= 3
+            minimum_bits, minimum_factors = store_floats(random_scales(rng, n, blocks), "f16")
+        size = {2: 84, 3: 110, 4: 144, 5: 176, 6: 210}[bits]
+        data = np.zeros((n, blocks, size), np.uint8)
+        halves = {2: 80, 3: 108, 6: 208}.get(bits, 0)
+        data[..., halves : halves + 2] = factor_bits[..., None].view(np.uint8)
+        if not offset:
+            data[..., halves + 2 : halves + 4] = minimum_bits[..., None].view(np.uint8)
+        self.put_scales(bits, data, scales, minimums)
+        self.put_codes(bits, data, codes.reshape(n, blocks, 256) + offset)
+        exact = (factors[..., None] * scales).reshape(n, -1)
+        low = -(minimum_factors[..., None] * minimums).reshape(n, -1)
+        return Weight(self.text, codes, exact, low, group, {}, (self.kind, data.tobytes()))
+
+    @staticmethod
+    def put_scales(bits, data, scales, minimums) -> None:
+        g = np.arange(16)
+        if bits == 6:
+            data[..., 192:208] = scales.astype(np.int8).view(np.uint8)
+        elif bits == 3:
+            put_bits(data, 96 + g % 8, g // 8 * 4, scales + 32 & 15)
+            put_bits(data, 104 + g % 4, g // 4 * 2, scales + 32 >> 4)
+        elif bits == 2:
+            put_bits(data, g, 0 * g, scales | minimums << 4)
+        else:
+            for start, numbers in ((4, scales), (8, minimums)):
+                put_bits(data, start + g[:4], 0 * g, numbers[..., :4])
+                put_bits(data, start + g[:4], 0 * g + 6, numbers[..., 4:] >> 4)
+            put_bits(data, 12 + g[:4], 0 * g, scales[..., 4:] & 15)
+            put_bits(data, 12 + g[:4], 0 * g + 4, minimums[..., 4:] & 15)
+
+    @staticmethod
+    def put_codes(bits, data, codes) -> None:
+        j = np.arange(256)
+        nibble, pair = j // 64 * 32 + j % 32, j // 128 * 32 + j % 32
+        if bits == 2:
+            put_bits(data, 16 + pair, j // 32 % 4 * 2, codes)
+        elif bits == 3:
+            put_bits(data, 32 + pair, j // 32 % 4 * 2, codes & 3)
+            put_bits(data, j % 32, j // 32, codes >> 2)
+        elif bits == 6:
+            put_bits(data, j // 128 * 64 + j % 64, j // 64 % 2 * 4, codes & 15)
+            put_bits(data, 128 + pair, j // 32 % 4 * 2, codes >> 4)
+        else:
+            put_bits(data, (48 if bits == 5 else 16) + nibble, j // 32 % 2 * 4, codes & 15)
+            if bits == 5:
+                put_bits(data, 16 + j % 32, j // 32, codes >> 4)
 
 
 @dataclasses.dataclass(frozen=True)

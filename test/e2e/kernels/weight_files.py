@@ -19,7 +19,8 @@ class Tagged:
     bytes: np.ndarray
 
 
-GGUF_TYPES = {"q4_0": 2, "q4_1": 3, "q8_0": 8}
+GGUF_TYPES = {"q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "iq4_nl": 20}
+GGUF_TYPES.update({f"q{bits}_K": 8 + bits for bits in range(2, 7)})
 
 
 def write_safetensors(path, tensors) -> None:

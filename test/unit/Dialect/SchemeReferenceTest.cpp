@@ -60,6 +60,9 @@ protected:
     };
     for (const std::string &name : names) {
       std::string spelled = "#qt." + StringRef(name).lower();
+      // GGUF's names: q4_K.
+      if (StringRef(spelled).ends_with("_k"))
+        spelled.back() = 'K';
       ScopedDiagnosticHandler quiet(&context,
                                     [](Diagnostic &) { return success(); });
       if (parseAttribute(spelled, &context)) {

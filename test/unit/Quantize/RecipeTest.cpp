@@ -91,6 +91,8 @@ TEST(Recipe, BuiltInNames) {
        "#qt.int<3, group = 128, scale = f16, zero = i3> with auto"},
       {"int5-asym", "#qt.int<5, channel, zero = i5> with auto"},
       {"q4_0", "#qt.q4_0 with auto"},
+      {"q4_K", "#qt.q4_K with auto"},
+      {"q6_K-a32", "#qt.q6_K with float"},
       {"nf4", "#qt.codebook<nf4, group = 64> with float"},
       {"nf4-dq", "#qt.codebook<nf4, group = 64, nested = 256> with float"},
       {"nf4-a8", "#qt.codebook<nf4, group = 64> with auto"},
@@ -109,6 +111,15 @@ TEST(Recipe, BuiltInNames) {
     EXPECT_EQ(named(name).at("Linear", "blk.0.ffn_up.weight"), scheme) << name;
     EXPECT_EQ(named(name).recipe.name, name);
   }
+}
+
+TEST(Recipe, Fallbacks) {
+  auto fallback = [](const char *name) {
+    return named(name).recipe.rules.at(0).fallback.text;
+  };
+  EXPECT_EQ(fallback("q4_K"), "#qt.q5_0");
+  EXPECT_EQ(fallback("q6_K"), "#qt.q8_0");
+  EXPECT_EQ(fallback("q4_0"), "");
 }
 
 TEST(Recipe, Outliers) {

@@ -91,6 +91,44 @@ TEST(Pack, putsEightWordsIntoHalves) {
   EXPECT_EQ(last, 4);
 }
 
+// Two groups of 16 values, whose scales and minimums share factors.
+TEST(Pack, putsFactorsBeforeTheirGroups) {
+  qm_panels panels = fourRows(QM_F16);
+  panels.group = panels.scale_group = 2 * words;
+  panels.scale_block = 4 * words;
+  panels.scale_offset = words / 4 * rows * 4;
+  panels.minimum_offset = panels.scale_offset + rows;
+  panels.group_bytes = panels.minimum_offset + rows;
+  panels.panel_bytes = 2 * panels.group_bytes + 2 * rows * 2;
+  panels.minimum_dtype = QM_F16;
+  // Of each row: the two groups' integers, then the factor.
+  uint8_t codes[rows][4 * words] = {}, packed[256];
+  float scales[rows][3], minimums[rows][3];
+  for (int row = 0; row < rows; ++row)
+    for (int i = 0; i < 2; ++i) {
+      scales[row][i] = float(-128 + 60 * row + i);
+      minimums[row][i] = float(10 * row + i);
+      scales[row][2] = float(row + 1);
+      minimums[row][2] = float(-row);
+    }
+  ASSERT_EQ(qm_pack_weight(&panels, codes, scales[0], minimums[0], packed),
+            QM_OK);
+  for (int row = 0; row < rows; ++row) {
+    for (int i = 0; i < 2; ++i) {
+      const uint8_t *group = packed + 2 * rows * 2 + i * panels.group_bytes;
+      EXPECT_EQ(int8_t(group[panels.scale_offset + row]), scales[row][i]);
+      EXPECT_EQ(int8_t(group[panels.minimum_offset + row]), minimums[row][i]);
+    }
+    const uint16_t halves[2][rows] = {{0x3c00, 0x4000, 0x4200, 0x4400},
+                                      {0x0000, 0xbc00, 0xc000, 0xc200}};
+    for (int i = 0; i < 2; ++i) {
+      uint16_t factor;
+      std::memcpy(&factor, packed + (i * rows + row) * 2, 2);
+      EXPECT_EQ(factor, halves[i][row]);
+    }
+  }
+}
+
 TEST(Pack, saysWhatIsMissing) {
   qm_panels panels = fourRows(QM_F16);
   uint8_t codes[rows][4 * words] = {}, packed[256];

@@ -11,7 +11,10 @@
 //   group:  codes of plane 0 | plane 1 | ... | scales | minimums
 //
 // and, when the whole row has one scale, one set of scales and minimums after
-// the last group instead of one in each.
+// the last group instead of one in each. Scales with factors
+// (LaneForm::scaleBlock) are signed bytes in the groups; the factors of scales
+// and of minimums stand in front of the groups of their block, so that a panel
+// is read from one end to the other.
 //
 // A dot product instruction multiplies, in each of its 32-bit lanes, four
 // bytes. So four consecutive values of a row form a *word*, a register holds
@@ -59,6 +62,7 @@ struct PanelLayout {
   /// True if every group carries its scales, false if the panel does.
   bool groupScales;
   int64_t scaleBytes, minimumBytes; ///< of one panel's rows together
+  int64_t factorBytes; ///< of one panel's rows and a block; 0 without factors
   /// What scales are multiplied by as they are packed. f8E4M3FN numbers are
   /// decoded by moving their bits into an f16, which makes them 2^8 too small.
   float scaleFactor = 1;
@@ -82,6 +86,14 @@ struct PanelLayout {
     return groupScales ? codeBytes : numGroups * groupBytes;
   }
   int64_t minimumOffset() const { return scaleOffset() + scaleBytes; }
+  /// Groups whose scales share factors; all without factors.
+  int64_t blockGroups() const {
+    return form.scaleBlock ? form.scaleBlock / group : numGroups;
+  }
+  /// Bytes from a block of groups to the next. Its factors come first.
+  int64_t blockBytes() const {
+    return blockGroups() * groupBytes + factorBytes;
+  }
 
   /// Byte and bit, from the start of the weight, of a code's bits in a plane.
   struct Position {

@@ -190,9 +190,17 @@ public:
 
   /// `plus` bytes behind `at`.
   Value load(mlir::VectorType type, Value at, int64_t plus);
-  /// Scales or minimums of the panel's rows that lie `start` bytes behind
-  /// `base`, as f32; those of register v.
-  Value scales(Value base, int64_t start, mlir::FloatType type, int64_t v);
+  /// Where a group starts.
+  Value groupAt(Value panel, Value group);
+
+  enum class Numbers { Scales, Minimums };
+  /// Scales or minimums of a group, as f32; those of the rows in register v.
+  /// Without scales of groups `group` is not looked at.
+  Value scales(Numbers which, Value panel, Value group, int64_t v);
+  /// With LaneForm::scaleBlock, what these are products of: the integers, and
+  /// the factors of the group's block.
+  Value integers(Numbers which, Value panel, Value group, int64_t v);
+  Value factors(Numbers which, Value panel, Value group, int64_t v);
 
   /// The codes of consecutive words of a group, a stored register being loaded
   /// when a first word needs it.
@@ -215,6 +223,8 @@ public:
   int64_t wordsPerStep() const;
 
 private:
+  Value floats(Value base, int64_t start, mlir::FloatType type, int64_t v);
+
   /// Measured on Zen 4 with 4 and 8 bits and 8 to 120 rows: 2 KiB are too few,
   /// 4 to 16 KiB make no difference.
   static constexpr int64_t prefetchDistance = 8192;

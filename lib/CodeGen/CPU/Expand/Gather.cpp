@@ -101,6 +101,13 @@ void GatherEmitter::emitRow(Value row, Value id) {
     Value group = b.div(k, layout.group);
     Value word = b.div(b.rem(k, layout.group), 4);
     Value groupBytes = b.add(panel, b.mul(group, layout.groupBytes));
+    Value factors;
+    if (form.scaleBlock) {
+      Value block = b.div(group, layout.blockGroups());
+      factors = b.add(panel, b.mul(block, layout.blockBytes()));
+      groupBytes = b.add(b.add(groupBytes, b.mul(block, layout.factorBytes)),
+                         layout.factorBytes);
+    }
     Value code;
     for (auto [plane, width] : llvm::enumerate(layout.planes)) {
       int64_t perRegister = PanelLayout::wordsPerRegister(width);
@@ -119,19 +126,26 @@ void GatherEmitter::emitRow(Value row, Value id) {
       code = code ? arith::OrIOp::create(b, code, bits).getResult() : bits;
     }
     Value base = layout.groupScales ? groupBytes : panel;
-    Value scale = scalar(
-        b.add(b.add(base, b.mul(inPanel, scaleWidth)), layout.scaleOffset()),
-        form.scaleType);
+    auto scaleOf = [&](int64_t offset, int64_t factorOffset, FloatType type) {
+      int64_t width = type.getIntOrFloatBitWidth() / 8;
+      Value place = b.mul(inPanel, width);
+      if (!factors)
+        return scalar(b.add(b.add(base, place), offset), type);
+      Value integer =
+          b.loadScalar(op.getWeights(), b.add(b.add(base, inPanel), offset));
+      integer = arith::SIToFPOp::create(b, b.getF32Type(), integer);
+      Value factor = scalar(b.add(b.add(factors, place), factorOffset), type);
+      return b.mulF(integer, factor);
+    };
+    Value scale = scaleOf(layout.scaleOffset(), 0, form.scaleType);
     // Decoded lanes wider than codes come from a table.
     Value lanes = form.laneBits ? lookUp(code)
                                 : b.toF32(arith::SubIOp::create(
                                       b, code, b.constant(i32, form.offset)));
     Value values = b.mulF(lanes, b.splat(scale, 4));
     if (form.hasMinimum) {
-      int64_t width = form.minimumType.getIntOrFloatBitWidth() / 8;
-      Value minimum = scalar(
-          b.add(b.add(base, b.mul(inPanel, width)), layout.minimumOffset()),
-          form.minimumType);
+      Value minimum = scaleOf(layout.minimumOffset(),
+                              layout.panelRows * scaleWidth, form.minimumType);
       values = b.addF(values, b.splat(minimum, 4));
     }
     if (count == 4)

@@ -50,9 +50,6 @@ private:
                            ValueRange sums);
   Value applyRowScales(Value sum, Value row, Value panel, int64_t v);
   void setTile(int64_t rows);
-  Value weightScale(Value base, int64_t v) {
-    return reader.scales(base, layout.scaleOffset(), layout.form.scaleType, v);
-  }
   Value inputScale(Value row, Value group) {
     Value at = b.div(group, int64_t(op.getGroup()) / layout.group);
     return b.splat(b.loadScalar(op.getScales(), {row, at}), lanes);
@@ -155,11 +152,11 @@ void MatmulBF16Emitter::setTile(int64_t rows) {
 MatmulBF16Emitter::Vectors
 MatmulBF16Emitter::applyGroupScales(Vectors part, Value row, Value panel,
                                     Value group, ValueRange sums) {
-  Value bytes = b.add(panel, b.mul(group, layout.groupBytes));
   for (auto [i, sum] : llvm::enumerate(part)) {
     Value factor;
     if (layout.groupScales)
-      factor = weightScale(bytes, i % layout.vectors);
+      factor = reader.scales(PanelReader::Numbers::Scales, panel, group,
+                             i % layout.vectors);
     if (inputGroups) {
       Value scale = inputScale(b.add(row, i / layout.vectors), group);
       factor = factor ? b.mulF(factor, scale) : scale;
@@ -172,7 +169,8 @@ MatmulBF16Emitter::applyGroupScales(Vectors part, Value row, Value panel,
 Value MatmulBF16Emitter::applyRowScales(Value sum, Value row, Value panel,
                                         int64_t v) {
   if (layout.form.scaleType && !layout.groupScales)
-    sum = b.mulF(sum, weightScale(panel, v));
+    sum = b.mulF(sum, reader.scales(PanelReader::Numbers::Scales, panel,
+                                    /*group=*/Value(), v));
   if (op.getScales() && !inputGroups)
     sum = b.mulF(sum, inputScale(row, b.index(0)));
   return sum;

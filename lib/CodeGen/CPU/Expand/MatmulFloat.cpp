@@ -43,7 +43,7 @@ private:
   Vectors emitStep(ValueRange sums, Value row, Value k, const Columns &columns);
   Columns floatColumns(Value at, int64_t count);
   Columns integerColumns(Value group, Value word, int64_t count);
-  void applyScales(Columns &columns, Value base);
+  void applyScales(Columns &columns, Value panel, Value group);
   Value hasOutliers(Value k, int64_t count);
 
   KernelBuilder &b;
@@ -112,12 +112,13 @@ MatmulFloatEmitter::integerColumns(Value group, Value word, int64_t count) {
   return columns;
 }
 
-void MatmulFloatEmitter::applyScales(Columns &columns, Value base) {
+void MatmulFloatEmitter::applyScales(Columns &columns, Value panel,
+                                     Value group) {
   for (int64_t v = 0; v < layout.vectors; ++v) {
-    Value scale = reader.scales(base, layout.scaleOffset(), form.scaleType, v);
+    Value scale = reader.scales(PanelReader::Numbers::Scales, panel, group, v);
     Value minimum =
         form.hasMinimum
-            ? reader.scales(base, layout.minimumOffset(), form.minimumType, v)
+            ? reader.scales(PanelReader::Numbers::Minimums, panel, group, v)
             : Value();
     for (Vectors &vectors : columns) {
       vectors[v] = b.mulF(vectors[v], scale);
@@ -171,7 +172,7 @@ MatmulFloatEmitter::Vectors MatmulFloatEmitter::fold(ValueRange sums) {
 MatmulFloatEmitter::Vectors
 MatmulFloatEmitter::emitGroup(ValueRange sums, Value row, Value panel,
                               Value group, int64_t count) {
-  Value groupBytes = b.add(panel, b.mul(group, layout.groupBytes));
+  Value groupBytes = reader.groupAt(panel, group);
   Value firstK = b.mul(group, layout.group);
   // Floats: unrolled so that the loads of several steps are under way at once.
   int64_t step = isFloat ? 4 : reader.wordsPerStep() * 4;
@@ -186,7 +187,7 @@ MatmulFloatEmitter::emitGroup(ValueRange sums, Value row, Value panel,
                         columns)
                   : integerColumns(groupBytes, b.div(at, 4), columns);
       if (scaleAt == Scale::Number)
-        applyScales(weights, layout.groupScales ? groupBytes : panel);
+        applyScales(weights, panel, group);
       return emitStep(carried, row, k, weights);
     };
     if (!op.getColumns() || isFloat)
@@ -225,11 +226,9 @@ MatmulFloatEmitter::Vectors MatmulFloatEmitter::addGroup(ValueRange sums,
     return emitGroup(sums, row, panel, group, count);
   Vectors zeros(accumulators * chains, b.constant(f32, 0));
   Vectors part = fold(emitGroup(zeros, row, panel, group, count));
-  Value groupBytes = b.add(panel, b.mul(group, layout.groupBytes));
   Vectors acc(sums);
   for (int64_t v = 0; v < layout.vectors; ++v) {
-    Value scale =
-        reader.scales(groupBytes, layout.scaleOffset(), form.scaleType, v);
+    Value scale = reader.scales(PanelReader::Numbers::Scales, panel, group, v);
     for (int64_t i = v; i < accumulators; i += layout.vectors)
       acc[i] = b.fma(part[i], scale, acc[i]);
   }
@@ -268,10 +267,10 @@ MatmulTiling::Tile MatmulFloatEmitter::tile(int64_t rows, Value row,
 
   MatmulTiling::Tile tile(rows);
   for (int64_t v = 0; v < layout.vectors; ++v) {
-    Value scale =
-        scaleAt == Scale::Row
-            ? reader.scales(panel, layout.scaleOffset(), form.scaleType, v)
-            : Value();
+    Value scale = scaleAt == Scale::Row
+                      ? reader.scales(PanelReader::Numbers::Scales, panel,
+                                      /*group=*/Value(), v)
+                      : Value();
     for (int64_t m = 0; m < rows; ++m) {
       Value sum = sums[m * layout.vectors + v];
       tile[m].push_back(scale ? b.mulF(sum, scale) : sum);

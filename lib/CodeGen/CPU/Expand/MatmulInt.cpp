@@ -14,7 +14,9 @@
 // dot products.
 //
 // With one activation scale per row the factor moves behind the loop over
-// groups, with one weight scale per row its load moves in front of it.
+// groups, with one weight scale per row its load moves in front of it. Scales
+// that are integers with factors are used as they are inside a block, if there
+// are registers for its sums, which the factors then multiply.
 
 #include "Expand.h"
 
@@ -45,8 +47,16 @@ public:
 
 private:
   using Tile = MatmulTiling::Tile;
+  using Numbers = PanelReader::Numbers;
+  /// Scales and minimums of a group, for each register of rows.
+  using Scales = SmallVector<std::pair<Value, Value>>;
 
   Value operand(PanelReader::Words &words, int64_t j, int64_t v);
+  Scales readScales(Value panel, Value group, bool plain = false);
+  SmallVector<Value> addGroup(int64_t rows, Value row, Value panel, Value group,
+                              const Scales &scales, ValueRange sums);
+  SmallVector<Value> addBlock(int64_t rows, Value row, Value panel, Value block,
+                              ValueRange sums);
   void dotWords(Tile &acc, Value row, Value group, Value word, int64_t words,
                 Value codes);
   void blockWords(Tile &acc, Value row, Value group, Value word, int64_t words,
@@ -210,67 +220,114 @@ MatmulTiling::Tile MatmulIntEmitter::integerSums(int64_t rows, Value row,
   return acc;
 }
 
-MatmulTiling::Tile MatmulIntEmitter::tile(int64_t rows, Value row,
-                                          Value panel) {
+/// `plain`: without their factors.
+MatmulIntEmitter::Scales MatmulIntEmitter::readScales(Value panel, Value group,
+                                                      bool plain) {
   const qt::LaneForm &form = layout.form;
-  reader.setPrefetching(rows > 1);
+  auto read = [&](Numbers which, int64_t v) {
+    return plain ? reader.integers(which, panel, group, v)
+                 : reader.scales(which, panel, group, v);
+  };
+  Scales result;
+  for (int64_t v = 0; v < layout.vectors; ++v) {
+    Value scale = read(Numbers::Scales, v);
+    // Lanes that are rounded fractions.
+    if (!form.numbers.empty())
+      scale = b.mulF(scale, b.constant(f32, 1.0 / form.laneFactor));
+    result.push_back(
+        {scale, form.hasMinimum ? read(Numbers::Minimums, v) : Value()});
+  }
+  return result;
+}
+
+/// sums[row * vectors + vector] and a group. Where there is a second set of
+/// sums, minimums go there.
+SmallVector<Value> MatmulIntEmitter::addGroup(int64_t rows, Value row,
+                                              Value panel, Value group,
+                                              const Scales &scales,
+                                              ValueRange sums) {
   // Activation scales may be shared by several of the panel's groups, or the
   // other way round; the panel's groups are the smaller.
   int64_t perScale = rowScales ? 1 : int64_t(op.getGroup()) / layout.group;
-  auto weightScales = [&](Value base) {
-    SmallVector<std::pair<Value, Value>> result;
-    for (int64_t v = 0; v < layout.vectors; ++v) {
-      Value scale =
-          reader.scales(base, layout.scaleOffset(), form.scaleType, v);
-      // Lanes that are rounded fractions.
-      if (!form.numbers.empty())
-        scale = b.mulF(scale, b.constant(f32, 1.0 / form.laneFactor));
-      Value minimum =
-          form.hasMinimum
-              ? reader.scales(base, layout.minimumOffset(), form.minimumType, v)
-              : Value();
-      result.push_back({scale, minimum});
-    }
-    return result;
-  };
-  SmallVector<std::pair<Value, Value>> panelScales;
-  if (!layout.groupScales)
-    panelScales = weightScales(panel);
-
-  auto groupBody = [&](Value group, ValueRange sums) {
-    Value groupBytes = b.add(panel, b.mul(group, layout.groupBytes));
-    Tile acc = integerSums(rows, row, group, groupBytes);
-    auto scales = layout.groupScales ? weightScales(groupBytes) : panelScales;
-    SmallVector<Value> results;
-    for (auto [m, vectors] : llvm::enumerate(acc)) {
-      Value at = b.add(row, m), xScale, xMinimum;
-      if (!rowScales)
-        xScale = b.loadScalar(op.getScales(), {at, b.div(group, perScale)});
-      if (form.hasMinimum) {
-        xMinimum = b.toF32(b.loadScalar(op.getSums(), {at, group}));
-        if (xScale)
-          xMinimum = b.mulF(xMinimum, xScale);
-        xMinimum = b.splat(xMinimum, lanes);
-      }
+  int64_t count = rows * layout.vectors;
+  SmallVector<Value> results(sums);
+  Tile acc = integerSums(rows, row, group, reader.groupAt(panel, group));
+  for (auto [m, vectors] : llvm::enumerate(acc)) {
+    Value at = b.add(row, m), xScale, xMinimum;
+    if (!rowScales)
+      xScale = b.loadScalar(op.getScales(), {at, b.div(group, perScale)});
+    if (layout.form.hasMinimum) {
+      xMinimum = b.toF32(b.loadScalar(op.getSums(), {at, group}));
       if (xScale)
-        xScale = b.splat(xScale, lanes);
-      for (auto [v, sum] : llvm::enumerate(vectors)) {
-        auto [scale, minimum] = scales[v];
-        Value factor = xScale ? b.mulF(scale, xScale) : scale;
-        Value result =
-            b.fma(b.toF32(sum), factor, sums[m * layout.vectors + v]);
-        if (minimum)
-          result = b.fma(minimum, xMinimum, result);
-        results.push_back(result);
-      }
+        xMinimum = b.mulF(xMinimum, xScale);
+      xMinimum = b.splat(xMinimum, lanes);
     }
-    return results;
+    if (xScale)
+      xScale = b.splat(xScale, lanes);
+    for (auto [v, sum] : llvm::enumerate(vectors)) {
+      auto [scale, minimum] = scales[v];
+      Value factor = xScale ? b.mulF(scale, xScale) : scale;
+      int64_t i = int64_t(m) * layout.vectors + int64_t(v);
+      results[i] = b.fma(b.toF32(sum), factor, results[i]);
+      int64_t low = int64_t(sums.size()) > count ? count + i : i;
+      if (minimum)
+        results[low] = b.fma(minimum, xMinimum, results[low]);
+    }
+  }
+  return results;
+}
+
+/// sums and a block of groups whose scales share factors.
+SmallVector<Value> MatmulIntEmitter::addBlock(int64_t rows, Value row,
+                                              Value panel, Value block,
+                                              ValueRange sums) {
+  const qt::LaneForm &form = layout.form;
+  int64_t count = rows * layout.vectors;
+  int64_t groups = form.scaleBlock / layout.group;
+  SmallVector<Value> zeros(form.hasMinimum ? 2 * count : count,
+                           b.constant(f32, 0));
+  Value first = b.mul(block, groups);
+  SmallVector<Value> parts = b.loop(
+      first, b.add(first, groups), 1, zeros,
+      [&](Value group, ValueRange carried) {
+        return addGroup(rows, row, panel, group,
+                        readScales(panel, group, /*plain=*/true), carried);
+      });
+  SmallVector<Value> results(sums);
+  for (int64_t v = 0; v < layout.vectors; ++v) {
+    Value scale = reader.factors(Numbers::Scales, panel, first, v), minimum;
+    if (form.hasMinimum)
+      minimum = reader.factors(Numbers::Minimums, panel, first, v);
+    for (int64_t i = v; i < count; i += layout.vectors) {
+      results[i] = b.fma(parts[i], scale, results[i]);
+      if (minimum)
+        results[i] = b.fma(parts[count + i], minimum, results[i]);
+    }
+  }
+  return results;
+}
+
+MatmulTiling::Tile MatmulIntEmitter::tile(int64_t rows, Value row,
+                                          Value panel) {
+  reader.setPrefetching(rows > 1);
+  Scales panelScales;
+  if (!layout.groupScales)
+    panelScales = readScales(panel, /*group=*/Value());
+  // Three registers for each sum: of a group, of a block and its minimums.
+  bool byBlocks = layout.form.scaleBlock && rows * layout.vectors <= 4;
+  auto add = [&](Value place, ValueRange sums) {
+    if (byBlocks)
+      return addBlock(rows, row, panel, place, sums);
+    return addGroup(rows, row, panel, place,
+                    layout.groupScales ? readScales(panel, place) : panelScales,
+                    sums);
   };
+  int64_t places =
+      byBlocks ? layout.k / layout.form.scaleBlock : layout.numGroups;
   SmallVector<Value> zeros(rows * layout.vectors, b.constant(f32, 0));
   SmallVector<Value> sums =
-      layout.numGroups == 1
-          ? groupBody(b.index(0), zeros)
-          : b.loop(b.index(0), b.index(layout.numGroups), 1, zeros, groupBody);
+      places == 1 ? add(b.index(0), zeros)
+                  : b.loop(b.index(0), b.index(places), 1, zeros, add);
 
   Tile result(rows);
   for (auto [i, sum] : llvm::enumerate(sums)) {

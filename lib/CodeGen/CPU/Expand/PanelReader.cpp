@@ -197,12 +197,52 @@ Value PanelReader::load(VectorType type, Value at, int64_t plus) {
   return b.load(type, weights, b.add(at, plus));
 }
 
-Value PanelReader::scales(Value base, int64_t start, FloatType type,
+/// The numbers of register v's rows that lie `start` bytes behind `base`.
+Value PanelReader::floats(Value base, int64_t start, FloatType type,
                           int64_t v) {
   int64_t width = type.getIntOrFloatBitWidth() / 8, lanes = layout.lanes;
   Value raw = load(b.vec(lanes * width, b.getI8Type()), base,
                    start + v * lanes * width);
   return b.toF32(b.bitcast(b.vec(lanes, type), raw));
+}
+
+Value PanelReader::groupAt(Value panel, Value group) {
+  Value at = b.add(panel, b.mul(group, layout.groupBytes));
+  if (!layout.factorBytes)
+    return at;
+  Value block = b.div(group, layout.blockGroups());
+  return b.add(b.add(at, b.mul(block, layout.factorBytes)), layout.factorBytes);
+}
+
+Value PanelReader::integers(Numbers which, Value panel, Value group,
+                            int64_t v) {
+  int64_t lanes = layout.lanes;
+  int64_t start =
+      which == Numbers::Scales ? layout.scaleOffset() : layout.minimumOffset();
+  Value base = groupAt(panel, group);
+  Value bytes = load(b.vec(lanes, b.getI8Type()), base, start + v * lanes);
+  return b.toF32(
+      arith::ExtSIOp::create(b, b.vec(lanes, b.getI32Type()), bytes));
+}
+
+Value PanelReader::factors(Numbers which, Value panel, Value group, int64_t v) {
+  const qt::LaneForm &form = layout.form;
+  Value block = b.div(group, layout.blockGroups());
+  Value base = b.add(panel, b.mul(block, layout.blockBytes()));
+  if (which == Numbers::Scales)
+    return floats(base, 0, form.scaleType, v);
+  int64_t start = layout.panelRows * form.scaleType.getIntOrFloatBitWidth() / 8;
+  return floats(base, start, form.minimumType, v);
+}
+
+Value PanelReader::scales(Numbers which, Value panel, Value group, int64_t v) {
+  if (layout.form.scaleBlock)
+    return b.mulF(integers(which, panel, group, v),
+                  factors(which, panel, group, v));
+  Value base = layout.groupScales ? groupAt(panel, group) : panel;
+  return which == Numbers::Scales
+             ? floats(base, layout.scaleOffset(), layout.form.scaleType, v)
+             : floats(base, layout.minimumOffset(), layout.form.minimumType, v);
 }
 
 int64_t PanelReader::wordsPerStep() const {

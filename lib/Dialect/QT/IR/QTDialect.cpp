@@ -109,13 +109,21 @@ quantmlir::qt::dequantizeRows(QuantSchemeInterface scheme,
             ? scheme.decodeLane(numbers, {code, {}}).number - form.offset
             : form.numbers[code];
 
+  // The scale, or the minimum, of a column.
+  auto read = [&](const float *row, int64_t col) {
+    float number = row[col / form.group];
+    return form.scaleBlock ? row[groups + col / form.scaleBlock] * number
+                           : number;
+  };
+  int64_t columns = form.getScaleColumns(k);
   std::vector<float> values(count * k);
   for (int64_t row = 0; row < count; ++row)
     for (int64_t col = 0; col < k; ++col) {
-      int64_t group = row * groups + col / form.group;
-      float value = rows.scales[group] * table[rows.codes[row * k + col]];
-      values[row * k + col] =
-          form.hasMinimum ? value + rows.minimums[group] : value;
+      float value = read(rows.scales.data() + row * columns, col) *
+                    table[rows.codes[row * k + col]];
+      if (form.hasMinimum)
+        value += read(rows.minimums.data() + row * columns, col);
+      values[row * k + col] = value;
     }
   return values;
 }

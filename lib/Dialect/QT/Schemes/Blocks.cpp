@@ -7,12 +7,14 @@
 using namespace mlir;
 using namespace quantmlir::qt;
 using Int = IRBlock::Int;
+using Float = IRBlock::Float;
 
 template <typename OpTy> static Int emit(Int a, Int b) {
   return {a.block->builder.createOrFold<OpTy>(a.block->loc, a.value, b.value),
           a.block};
 }
 
+Int Int::operator+(Int b) const { return emit<arith::AddIOp>(*this, b); }
 Int Int::operator+(int64_t b) const {
   return emit<arith::AddIOp>(*this, block->constant(b));
 }
@@ -32,6 +34,16 @@ Int Int::operator^(int64_t b) const {
   return emit<arith::XOrIOp>(*this, block->constant(b));
 }
 Int Int::operator>>(Int b) const { return emit<arith::ShRUIOp>(*this, b); }
+Int Int::operator>>(int64_t b) const { return *this >> block->constant(b); }
+
+Float Float::operator*(Float b) const {
+  return {
+      block->builder.createOrFold<arith::MulFOp>(block->loc, value, b.value),
+      block};
+}
+Float Float::operator-() const {
+  return {block->builder.createOrFold<arith::NegFOp>(block->loc, value), block};
+}
 
 IRBlock::IRBlock(OpBuilder &builder, Location loc, Value part,
                  ValueRange logicalIndices, int64_t values)
@@ -61,7 +73,7 @@ Int IRBlock::byte(Int index) {
           this};
 }
 
-Value IRBlock::f16(int64_t index) {
+Float IRBlock::f16(int64_t index) {
   Value low = byte(index).value;
   Value high = builder.createOrFold<arith::ShLIOp>(loc, byte(index + 1).value,
                                                    constant(8).value);
@@ -69,5 +81,20 @@ Value IRBlock::f16(int64_t index) {
   bits = builder.createOrFold<arith::TruncIOp>(loc, builder.getI16Type(), bits);
   Value half =
       builder.createOrFold<arith::BitcastOp>(loc, builder.getF16Type(), bits);
-  return builder.createOrFold<arith::ExtFOp>(loc, builder.getF32Type(), half);
+  return {builder.createOrFold<arith::ExtFOp>(loc, builder.getF32Type(), half),
+          this};
+}
+
+Float IRBlock::number(Int value) {
+  return {builder.createOrFold<arith::SIToFPOp>(loc, builder.getF32Type(),
+                                                value.value),
+          this};
+}
+
+Int IRBlock::select(Int condition, Int ifSet, Int ifZero) {
+  Value isSet = builder.createOrFold<arith::CmpIOp>(
+      loc, arith::CmpIPredicate::ne, condition.value, constant(0).value);
+  return {builder.createOrFold<arith::SelectOp>(loc, isSet, ifSet.value,
+                                                ifZero.value),
+          this};
 }

@@ -140,13 +140,8 @@ LogicalResult AllocateBitsPass::collectCandidates(Layer &layer) {
           {&rule, {}, index, {layer.getSize() * getStoredBits(weight), 0}});
       continue;
     }
-    QuantSchemeInterface scheme = loaded.parse(rule.weights);
-    auto complain = [&, &loaded = loaded] {
-      return emitError(weight.getLoc(), loaded.getRecipe().where(rule.weights))
-             << "does not fit weight '" << weight.getSymName() << "': ";
-    };
-    if (failed(scheme.verifyTensor(complain, logical.getShape(),
-                                   logical.getElementType())))
+    QuantSchemeInterface scheme = loaded.parseWeights(rule, weight);
+    if (!scheme)
       return failure();
     double bits = getBitsPerValue(scheme, logical.getShape());
     layer.candidates.push_back(
@@ -351,6 +346,8 @@ static void printRounding(const Rounding &rounding, raw_ostream &out) {
 
 static void printRule(const RecipeRule &rule, raw_ostream &out) {
   out << "    weights: " << quoted(rule.weights.text) << "\n";
+  if (!rule.fallback.text.empty())
+    out << "    fallback: " << quoted(rule.fallback.text) << "\n";
   if (rule.activations.text == "float")
     out << "    input_activations: float\n";
   else if (rule.activations.text != "auto")

@@ -112,15 +112,10 @@ LogicalResult QuantizePass::decide(Decision &decision) {
   decision.rule = &rule;
   if (rule.weights.text == "keep")
     return success();
-  QuantSchemeInterface scheme = rules.parse(rule.weights);
+  QuantSchemeInterface scheme = rules.parseWeights(rule, weight);
   decision.changed = scheme != decision.scheme;
   decision.scheme = scheme;
-  return scheme.verifyTensor(
-      [&] {
-        return emitError(weight.getLoc(), rules.getRecipe().where(rule.weights))
-               << "does not fit weight '" << weight.getSymName() << "': ";
-      },
-      logical.getShape(), logical.getElementType());
+  return success(bool(scheme));
 }
 
 LogicalResult QuantizePass::decide() {

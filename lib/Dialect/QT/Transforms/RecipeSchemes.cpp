@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "RecipeSchemes.h"
+#include "WeightValues.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/ADT/StringExtras.h"
@@ -24,6 +25,8 @@ LogicalResult RecipeSchemes::load(Operation *op, StringRef nameOrFile) {
   recipe = std::move(*loaded);
   for (const RecipeRule &rule : recipe.rules) {
     if (rule.weights.text != "keep" && !parse(rule.weights))
+      return failure();
+    if (!rule.fallback.text.empty() && !parse(rule.fallback))
       return failure();
     const RecipeText &activations = rule.activations;
     if (activations.text != "auto" && activations.text != "float" &&
@@ -53,6 +56,30 @@ QuantSchemeInterface RecipeSchemes::parse(const RecipeText &text) {
     emitError(module->getLoc(), recipe.where(text))
         << "'" << text.text << "' is not a scheme" << why;
   return entry->second;
+}
+
+QuantSchemeInterface RecipeSchemes::parseWeights(const RecipeRule &rule,
+                                                 WeightOp weight) {
+  RankedTensorType logical = getLogicalType(weight);
+  auto holds = [&](const RecipeText &text, QuantSchemeInterface scheme) {
+    return succeeded(scheme.verifyTensor(
+        [&] {
+          return emitError(weight.getLoc(), recipe.where(text))
+                 << "does not fit weight '" << weight.getSymName() << "': ";
+        },
+        logical.getShape(), logical.getElementType()));
+  };
+  QuantSchemeInterface scheme = parse(rule.weights);
+  const RecipeText *last = &rule.weights;
+  if (!rule.fallback.text.empty()) {
+    ScopedDiagnosticHandler quiet(module->getContext(),
+                                  [](Diagnostic &) { return success(); });
+    if (!holds(rule.weights, scheme)) {
+      last = &rule.fallback;
+      scheme = parse(rule.fallback);
+    }
+  }
+  return holds(*last, scheme) ? scheme : QuantSchemeInterface();
 }
 
 /// The class that a weight is looked up by. If a table is also a head, lookups

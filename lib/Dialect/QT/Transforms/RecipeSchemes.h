@@ -18,6 +18,9 @@ public:
   const Recipe &getRecipe() const { return recipe; }
   /// Null, with an error, if the text is no scheme.
   QuantSchemeInterface parse(const RecipeText &text);
+  /// The scheme of the rule, which does not keep weights, that can hold this
+  /// one. Null, with an error, if none can.
+  QuantSchemeInterface parseWeights(const RecipeRule &rule, WeightOp weight);
   /// The rule for a weight that these ops read; one that keeps it if none is
   /// meant for it.
   const RecipeRule &getRule(llvm::ArrayRef<QuantizableOpInterface> readers,

@@ -19,6 +19,10 @@
 // so that a kernel needs integer dot products and the sum of the activation
 // codes, and a scheme never has to say more than the fields below.
 //
+// Formats of super-blocks (GGUF's K types) store scales and minimums as
+// integers, with floats that multiply those of `scaleBlock` values; the
+// products are exact.
+//
 // Two kinds of formats need one field more. A codebook of fractions (NF4) has
 // no integer lanes that are exact: its form names the exact numbers,
 //
@@ -71,6 +75,10 @@ struct LaneForm {
   /// or bf16. Kind::Float without a scale has a null type.
   mlir::FloatType scaleType;
   mlir::FloatType minimumType;
+  /// Values along K, whole groups of whole rows, whose scales and minimums are
+  /// integers from -128 to 127 times a factor of these types; 0 if scales are
+  /// not stored like that. Kind::Integer only.
+  int64_t scaleBlock = 0;
   /// Kind::Float only: f32, f16, bf16, f8E4M3FN or f8E5M2.
   mlir::FloatType floatType;
   /// Kind::Integer only, no minimum: the exact number of each of 16 codes,
@@ -81,13 +89,19 @@ struct LaneForm {
   float laneFactor = 1;
 
   unsigned getLaneBits() const { return laneBits ? laneBits : codeBits; }
+  /// Numbers of UnpackedRows::scales for each row of length `k`.
+  int64_t getScaleColumns(int64_t k) const {
+    return (k + group - 1) / group + (scaleBlock ? k / scaleBlock : 0);
+  }
 };
 
 /// Rows of a stored tensor, taken apart. For LaneForm::Kind::Float `values` is
 /// filled, and `scales` if the form has them; else all but `values`.
 struct UnpackedRows {
-  std::vector<uint8_t> codes;  ///< [count, K], before `decode`
-  std::vector<float> scales;   ///< [count, ceil(K / group)]
+  std::vector<uint8_t> codes; ///< [count, K], before `decode`
+  /// [count, ceil(K / group)], with LaneForm::scaleBlock integers, followed in
+  /// each row by K / scaleBlock factors.
+  std::vector<float> scales;
   std::vector<float> minimums; ///< the same shape, empty without minimums
   std::vector<float> values;   ///< [count, K], before the scale
 };

@@ -22,10 +22,23 @@
 //     }
 //   };
 //
+// A block of several groups has integers for scales and minimums:
+//
+//     template <typename B> static auto scale(B &block, typename B::Int j) {
+//       return block.byte(j / 16) & 15;
+//     }
+//     template <typename B> static auto scaleFactor(B &block) {
+//       return block.f16(80); // the scale is the product
+//     }
+//
+// and so minimum and minimumFactor.
+//
 // With numbers for B that is `unpackRows`, which kernels' weights are packed
 // from; with IR it is the reference lowering. So the two cannot disagree.
 
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Diagnostics.h"
 #include "quant-mlir/Dialect/QT/IR/QTScheme.h"
 #include "quant-mlir/Quantize/FloatConversion.h"
 
@@ -40,6 +53,9 @@ struct NumberBlock {
   float f16(Int index) const {
     return f16ToF32(uint16_t(bytes[index] | bytes[index + 1] << 8));
   }
+  Int select(Int condition, Int ifSet, Int ifZero) const {
+    return condition ? ifSet : ifZero;
+  }
 };
 
 /// A block whose bytes a program will read: part[row..., block, :].
@@ -51,6 +67,7 @@ public:
     IRBlock *block;
 
     friend Int operator+(int64_t a, Int b) { return b + a; }
+    Int operator+(Int b) const;
     Int operator+(int64_t b) const;
     Int operator/(int64_t b) const; ///< of non-negative numbers
     Int operator%(int64_t b) const; ///< of non-negative numbers
@@ -58,6 +75,17 @@ public:
     Int operator&(int64_t b) const;
     Int operator^(int64_t b) const;
     Int operator>>(Int b) const;
+    Int operator>>(int64_t b) const;
+  };
+
+  /// An f32 value and its operators.
+  struct Float {
+    mlir::Value value;
+    IRBlock *block;
+
+    operator mlir::Value() const { return value; }
+    Float operator*(Float b) const;
+    Float operator-() const;
   };
 
   /// `indices` are those of the logical element; `values` that share a block.
@@ -69,7 +97,10 @@ public:
   Int byte(Int index);
   Int byte(int64_t index) { return byte(constant(index)); }
   /// A little-endian f16 as f32.
-  mlir::Value f16(int64_t index);
+  Float f16(int64_t index);
+  /// A signed integer as f32.
+  Float number(Int value);
+  Int select(Int condition, Int ifSet, Int ifZero);
 
   Int constant(int64_t value);
   mlir::OpBuilder &builder;
@@ -81,26 +112,56 @@ private:
   Int element;
 };
 
+/// `QuantSchemeInterface::verifyTensor` of a format made of blocks.
+template <typename Block>
+llvm::LogicalResult
+verifyBlocks(llvm::function_ref<mlir::InFlightDiagnostic()> emitError,
+             llvm::StringRef mnemonic, llvm::ArrayRef<int64_t> shape) {
+  if (!mlir::ShapedType::isDynamic(shape.back()) &&
+      shape.back() % Block::values == 0)
+    return llvm::success();
+  return emitError() << "#qt." << mnemonic
+                     << ": a row must be a whole number of blocks of "
+                     << Block::values << " values, got " << shape.back();
+}
+
+/// `QuantSchemeInterface::getStorageParts` of a format made of blocks.
+template <typename Block>
+llvm::SmallVector<StoragePart> blockParts(mlir::MLIRContext *context,
+                                          llvm::ArrayRef<int64_t> shape) {
+  llvm::SmallVector<int64_t> blocks(shape);
+  blocks.back() /= Block::values;
+  blocks.push_back(Block::bytes);
+  return {{"", mlir::IntegerType::get(context, 8), blocks}};
+}
+
 /// `QuantSchemeInterface::unpackRows` of a format made of blocks.
 template <typename Block>
 void unpackBlocks(llvm::ArrayRef<uint8_t> part, int64_t k, int64_t first,
                   int64_t count, UnpackedRows &rows) {
-  int64_t blocks = count * k / Block::values;
-  constexpr int64_t groups = Block::values / Block::group;
+  constexpr bool isNested = Block::values != Block::group;
   rows.codes.resize(count * k);
-  rows.scales.resize(blocks * groups);
-  if constexpr (Block::hasMinimum)
-    rows.minimums.resize(blocks * groups);
-  NumberBlock block{part.data() + first * k / Block::values * Block::bytes};
   uint8_t *codes = rows.codes.data();
-  for (int64_t i = 0; i < blocks; ++i, block.bytes += Block::bytes) {
-    for (int64_t j = 0; j < Block::values; ++j)
-      *codes++ = uint8_t(Block::code(block, j));
-    for (int64_t g = 0; g < groups; ++g) {
-      rows.scales[i * groups + g] = Block::scale(block, g * Block::group);
-      if constexpr (Block::hasMinimum)
-        rows.minimums[i * groups + g] = Block::minimum(block, g * Block::group);
+  NumberBlock block{part.data() + first * k / Block::values * Block::bytes};
+  for (int64_t row = 0; row < count; ++row) {
+    llvm::SmallVector<float> factors, minimumFactors;
+    for (int64_t i = 0; i < k / Block::values; ++i) {
+      for (int64_t j = 0; j < Block::values; ++j)
+        *codes++ = uint8_t(Block::code(block, j));
+      for (int64_t j = 0; j < Block::values; j += Block::group) {
+        rows.scales.push_back(float(Block::scale(block, j)));
+        if constexpr (Block::hasMinimum)
+          rows.minimums.push_back(float(Block::minimum(block, j)));
+      }
+      if constexpr (isNested)
+        factors.push_back(Block::scaleFactor(block));
+      if constexpr (isNested && Block::hasMinimum)
+        minimumFactors.push_back(Block::minimumFactor(block));
+      block.bytes += Block::bytes;
     }
+    rows.scales.insert(rows.scales.end(), factors.begin(), factors.end());
+    rows.minimums.insert(rows.minimums.end(), minimumFactors.begin(),
+                         minimumFactors.end());
   }
 }
 
@@ -112,9 +173,17 @@ Element emitBlockElement(mlir::OpBuilder &builder, mlir::Location loc,
   IRBlock::Int j = block.getElement();
   Element element;
   element.code = Block::code(block, j).value;
-  element.scale = Block::scale(block, j);
-  if constexpr (Block::hasMinimum)
-    element.minimum = Block::minimum(block, j);
+  if constexpr (Block::values == Block::group) {
+    element.scale = Block::scale(block, j);
+    if constexpr (Block::hasMinimum)
+      element.minimum = Block::minimum(block, j);
+  } else {
+    element.scale =
+        Block::scaleFactor(block) * block.number(Block::scale(block, j));
+    if constexpr (Block::hasMinimum)
+      element.minimum =
+          Block::minimumFactor(block) * block.number(Block::minimum(block, j));
+  }
   return element;
 }
 

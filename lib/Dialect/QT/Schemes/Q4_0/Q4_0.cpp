@@ -40,19 +40,12 @@ struct Q4_0Block {
 LogicalResult
 Q4_0Attr::verifyTensor(function_ref<InFlightDiagnostic()> emitError,
                        ArrayRef<int64_t> shape, Type) const {
-  if (ShapedType::isDynamic(shape.back()) ||
-      shape.back() % Q4_0Block::values != 0)
-    return emitError() << "#qt.q4_0: a row must be a whole number of blocks of "
-                       << Q4_0Block::values << " values, got " << shape.back();
-  return success();
+  return verifyBlocks<Q4_0Block>(emitError, getMnemonic(), shape);
 }
 
 SmallVector<StoragePart>
 Q4_0Attr::getStorageParts(ArrayRef<int64_t> shape) const {
-  SmallVector<int64_t> blocks(shape);
-  blocks.back() /= Q4_0Block::values;
-  blocks.push_back(Q4_0Block::bytes);
-  return {{"", IntegerType::get(getContext(), 8), blocks}};
+  return blockParts<Q4_0Block>(getContext(), shape);
 }
 
 LaneForm Q4_0Attr::getLaneForm(int64_t) const {

@@ -43,19 +43,12 @@ struct Q4_1Block {
 LogicalResult
 Q4_1Attr::verifyTensor(function_ref<InFlightDiagnostic()> emitError,
                        ArrayRef<int64_t> shape, Type) const {
-  if (ShapedType::isDynamic(shape.back()) ||
-      shape.back() % Q4_1Block::values != 0)
-    return emitError() << "#qt.q4_1: a row must be a whole number of blocks of "
-                       << Q4_1Block::values << " values, got " << shape.back();
-  return success();
+  return verifyBlocks<Q4_1Block>(emitError, getMnemonic(), shape);
 }
 
 SmallVector<StoragePart>
 Q4_1Attr::getStorageParts(ArrayRef<int64_t> shape) const {
-  SmallVector<int64_t> blocks(shape);
-  blocks.back() /= Q4_1Block::values;
-  blocks.push_back(Q4_1Block::bytes);
-  return {{"", IntegerType::get(getContext(), 8), blocks}};
+  return blockParts<Q4_1Block>(getContext(), shape);
 }
 
 LaneForm Q4_1Attr::getLaneForm(int64_t) const {

@@ -41,19 +41,12 @@ struct Q8_0Block {
 LogicalResult
 Q8_0Attr::verifyTensor(function_ref<InFlightDiagnostic()> emitError,
                        ArrayRef<int64_t> shape, Type) const {
-  if (ShapedType::isDynamic(shape.back()) ||
-      shape.back() % Q8_0Block::values != 0)
-    return emitError() << "#qt.q8_0: a row must be a whole number of blocks of "
-                       << Q8_0Block::values << " values, got " << shape.back();
-  return success();
+  return verifyBlocks<Q8_0Block>(emitError, getMnemonic(), shape);
 }
 
 SmallVector<StoragePart>
 Q8_0Attr::getStorageParts(ArrayRef<int64_t> shape) const {
-  SmallVector<int64_t> blocks(shape);
-  blocks.back() /= Q8_0Block::values;
-  blocks.push_back(Q8_0Block::bytes);
-  return {{"", IntegerType::get(getContext(), 8), blocks}};
+  return blockParts<Q8_0Block>(getContext(), shape);
 }
 
 LaneForm Q8_0Attr::getLaneForm(int64_t) const {

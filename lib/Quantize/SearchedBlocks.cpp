@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Blocks that leave the choice of scales open. The search is for the least
+// squared error: for a group by itself from several ranges, each improved by
+// rounding and least squares in turn; then for the super-block, whose groups
+// have integer scales, from the integers beside those of the groups.
+
+#include "SearchedBlocks.h"
+#include "quant-mlir/Quantize/FloatConversion.h"
+#include "llvm/Support/Endian.h"
+#include "llvm/Support/ErrorHandling.h"
+#include <cmath>
+#include <limits>
+
+using namespace llvm;
+using namespace quantmlir;
+
+namespace {
+
+constexpr int64_t superValues = 256, maxGroups = 16;
+
+/// value = scale * (code - offset) - minimum.
+struct SuperGrid {
+  int64_t group;   ///< values that share a scale
+  int highestCode; ///< the lowest is 0
+  int offset;      ///< of formats without minimums; with them 0
+  /// The integers that scales, and minimums, are stored as.
+  int lowestScale, highestScale;
+
+  bool hasMinimum() const { return offset == 0; }
+};
+
+struct Fit {
+  float scale = 0, minimum = 0;
+};
+
+/// A super-block with everything chosen.
+struct Choice {
+  float factor = 0, minimumFactor = 0; ///< as f16 holds them
+  int scales[maxGroups] = {}, minimums[maxGroups] = {};
+  uint8_t codes[superValues] = {};
+  float error = std::numeric_limits<float>::infinity();
+
+  Fit fit(int64_t group) const {
+    return {factor * float(scales[group]),
+            minimumFactor * float(minimums[group])};
+  }
+};
+
+/// What least squares need to know of codes and values.
+struct Sums {
+  double codes = 0, squares = 0, values = 0, products = 0;
+};
+
+} // namespace
+
+/// Rounds a group to codes; the squared error. In loops that vectors are made
+/// of: of constant length, and without the order of a single sum.
+static float roundGroup(const SuperGrid &grid, const float *x, Fit fit,
+                        uint8_t *codes) {
+  constexpr int64_t width = 16;
+  // Added and subtracted, it rounds to the nearest integer, ties to even.
+  constexpr float big = 3 << 22;
+  float inverse = 1 / fit.scale;
+  if (!std::isfinite(inverse))
+    inverse = 0;
+  float offset = float(grid.offset), highest = float(grid.highestCode);
+  float sums[width] = {};
+  for (int64_t j = 0; j < grid.group; j += width) {
+    float rounded[width];
+    for (int64_t i = 0; i < width; ++i) {
+      float code = (x[j + i] + fit.minimum) * inverse + offset;
+      code = code < highest ? code : highest;
+      code = code > 0 ? code : 0;
+      rounded[i] = (code + big) - big;
+    }
+    for (int64_t i = 0; i < width; ++i) {
+      float value = fit.scale * (rounded[i] - offset) - fit.minimum;
+      sums[i] += (x[j + i] - value) * (x[j + i] - value);
+    }
+    for (int64_t i = 0; i < width; ++i)
+      codes[j + i] = uint8_t(int(rounded[i]));
+  }
+  float sum = 0;
+  for (float part : sums)
+    sum += part;
+  return sum;
+}
+
+/// The scale and minimum that are best for codes.
+static Fit refit(const SuperGrid &grid, const float *x, const uint8_t *codes) {
+  Sums sums;
+  for (int64_t j = 0; j < grid.group; ++j) {
+    double code = codes[j] - grid.offset;
+    sums.codes += code;
+    sums.squares += code * code;
+    sums.values += x[j];
+    sums.products += code * x[j];
+  }
+  if (sums.squares == 0)
+    return {};
+  if (grid.hasMinimum()) {
+    double n = double(grid.group);
+    double determinant = n * sums.squares - sums.codes * sums.codes;
+    double minimum =
+        (sums.codes * sums.products - sums.squares * sums.values) / determinant;
+    if (determinant > 0 && minimum > 0)
+      return {
+          float((n * sums.products - sums.codes * sums.values) / determinant),
+          float(minimum)};
+  }
+  return {float(sums.products / sums.squares), 0};
+}
+
+/// The best scale and minimum of a group by itself.
+static Fit fitGroup(const SuperGrid &grid, const float *x) {
+  float low = 0, high = 0;
+  for (int64_t j = 0; j < grid.group; ++j) {
+    low = std::min(low, x[j]);
+    high = std::max(high, x[j]);
+  }
+  if (low == high)
+    return {};
+  float loudest = -low > high ? low : high;
+  Fit best = grid.hasMinimum() ? Fit{0, -low} : Fit();
+  float least = std::numeric_limits<float>::infinity();
+  uint8_t codes[superValues];
+  for (float step = -1; step < 1.1f; step += 0.25f) {
+    // Without minimums the loudest value gets code 0, the end with the longer
+    // reach.
+    Fit fit = grid.hasMinimum()
+                  ? Fit{(high - low) / (float(grid.highestCode) + step), -low}
+                  : Fit{-loudest / (float(grid.offset) + step), 0};
+    for (int turn = 0; turn < 3; ++turn) {
+      float error = roundGroup(grid, x, fit, codes);
+      if (error < least) {
+        least = error;
+        best = fit;
+      }
+      fit = refit(grid, x, codes);
+    }
+  }
+  return best;
+}
+
+/// Chooses the integers of each group for the factors of `choice`, from those
+/// next to the group's own scale and minimum.
+static void chooseIntegers(const SuperGrid &grid, const float *x,
+                           const Fit (&fits)[maxGroups], Choice &choice) {
+  auto near = [&](float number, float factor) {
+    float ratio = factor == 0 ? 0 : number / factor;
+    return int(std::clamp(std::nearbyint(ratio), float(grid.lowestScale),
+                          float(grid.highestScale)));
+  };
+  choice.error = 0;
+  for (int64_t g = 0; g < superValues / grid.group; ++g) {
+    const float *values = x + g * grid.group;
+    int scale = near(fits[g].scale, choice.factor);
+    int minimum = near(fits[g].minimum, choice.minimumFactor);
+    int reach = grid.hasMinimum() ? 1 : 0;
+    float least = std::numeric_limits<float>::infinity();
+    for (int s = std::max(scale - 1, grid.lowestScale);
+         s <= std::min(scale + 1, grid.highestScale); ++s)
+      for (int m = std::max(minimum - reach, 0);
+           m <= std::min(minimum + reach, grid.highestScale); ++m) {
+        uint8_t codes[superValues];
+        Fit fit = {choice.factor * float(s), choice.minimumFactor * float(m)};
+        float error = roundGroup(grid, values, fit, codes);
+        if (error < least) {
+          least = error;
+          choice.scales[g] = s;
+          choice.minimums[g] = m;
+          std::copy_n(codes, grid.group, choice.codes + g * grid.group);
+        }
+      }
+    choice.error += least;
+  }
+}
+
+/// The factors that are best for all else.
+static void refitFactors(const SuperGrid &grid, const float *x,
+                         Choice &choice) {
+  // x is about factor * a - minimumFactor * b.
+  double aa = 0, ab = 0, bb = 0, ax = 0, bx = 0;
+  for (int64_t j = 0; j < superValues; ++j) {
+    int64_t g = j / grid.group;
+    double a = double(choice.scales[g]) * (choice.codes[j] - grid.offset);
+    double b = choice.minimums[g];
+    aa += a * a;
+    ab += a * b;
+    bb += b * b;
+    ax += a * x[j];
+    bx += b * x[j];
+  }
+  double determinant = aa * bb - ab * ab;
+  float factor = choice.factor, minimumFactor = choice.minimumFactor;
+  if (determinant > 1e-6 * aa * bb) {
+    factor = float((ax * bb - bx * ab) / determinant);
+    minimumFactor = float((ax * ab - bx * aa) / determinant);
+  } else if (aa > 0) {
+    factor = float((ax + choice.minimumFactor * ab) / aa);
+  }
+  choice.factor = f16ToF32(f32ToF16(factor));
+  choice.minimumFactor = f16ToF32(f32ToF16(minimumFactor));
+}
+
+/// False if a factor is too large for f16.
+static bool chooseSuperBlock(const SuperGrid &grid, const float *x,
+                             Choice &best) {
+  // Far beyond what f16 allows, and sums of squares are still finite.
+  constexpr float tooLarge = 1e12f;
+  Fit fits[maxGroups];
+  float loudest = 0, minimum = 0;
+  for (int64_t g = 0; g < superValues / grid.group; ++g) {
+    for (int64_t j = 0; j < grid.group; ++j)
+      if (std::fabs(x[g * grid.group + j]) > tooLarge)
+        return false;
+    fits[g] = fitGroup(grid, x + g * grid.group);
+    if (std::fabs(fits[g].scale) > std::fabs(loudest))
+      loudest = fits[g].scale;
+    minimum = std::max(minimum, fits[g].minimum);
+  }
+  // Signed scales: the loudest one gets the end with the longer reach.
+  int end = grid.lowestScale < 0 ? grid.lowestScale : grid.highestScale;
+  Choice choice;
+  choice.factor = f16ToF32(f32ToF16(loudest / float(end)));
+  choice.minimumFactor = f16ToF32(f32ToF16(minimum / float(grid.highestScale)));
+  if (!std::isfinite(choice.factor) || !std::isfinite(choice.minimumFactor))
+    return false;
+  for (int turn = 0; turn < 3; ++turn) {
+    chooseIntegers(grid, x, fits, choice);
+    if (choice.error >= best.error)
+      break;
+    best = choice;
+    refitFactors(grid, x, choice);
+    if (!std::isfinite(choice.factor) || !std::isfinite(choice.minimumFactor))
+      break;
+  }
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Bytes
+//===----------------------------------------------------------------------===//
+
+static void putHalf(uint8_t *target, float value) {
+  support::endian::write16le(target, f32ToF16(value));
+}
+
+/// The 12 bytes of 6-bit scales and minimums of q4_K and q5_K.
+static void putSixBits(uint8_t *target, const Choice &choice) {
+  for (int64_t g = 0; g < 4; ++g) {
+    int scale = choice.scales[g + 4], minimum = choice.minimums[g + 4];
+    target[g] = uint8_t(choice.scales[g] | scale >> 4 << 6);
+    target[g + 4] = uint8_t(choice.minimums[g] | minimum >> 4 << 6);
+    target[g + 8] = uint8_t((scale & 15) | (minimum & 15) << 4);
+  }
+}
+
+static void putQ2_K(const Choice &choice, uint8_t *block) {
+  for (int64_t g = 0; g < 16; ++g)
+    block[g] = uint8_t(choice.scales[g] | choice.minimums[g] << 4);
+  for (int64_t j = 0; j < superValues; ++j)
+    block[16 + j / 128 * 32 + j % 32] |= choice.codes[j] << (j / 32 % 4 * 2);
+  putHalf(block + 80, choice.factor);
+  putHalf(block + 82, choice.minimumFactor);
+}
+
+static void putQ3_K(const Choice &choice, uint8_t *block) {
+  for (int64_t j = 0; j < superValues; ++j) {
+    int code = choice.codes[j];
+    block[j % 32] |= code >> 2 << (j / 32);
+    block[32 + j / 128 * 32 + j % 32] |= (code & 3) << (j / 32 % 4 * 2);
+  }
+  for (int64_t g = 0; g < 16; ++g) {
+    int scale = choice.scales[g] + 32;
+    block[96 + g % 8] |= (scale & 15) << (g / 8 * 4);
+    block[104 + g % 4] |= scale >> 4 << (g / 4 * 2);
+  }
+  putHalf(block + 108, choice.factor);
+}
+
+static void putQ4_K(const Choice &choice, uint8_t *block) {
+  putHalf(block, choice.factor);
+  putHalf(block + 2, choice.minimumFactor);
+  putSixBits(block + 4, choice);
+  for (int64_t j = 0; j < superValues; ++j)
+    block[16 + j / 64 * 32 + j % 32] |= choice.codes[j] << (j / 32 % 2 * 4);
+}
+
+static void putQ5_K(const Choice &choice, uint8_t *block) {
+  putHalf(block, choice.factor);
+  putHalf(block + 2, choice.minimumFactor);
+  putSixBits(block + 4, choice);
+  for (int64_t j = 0; j < superValues; ++j) {
+    int code = choice.codes[j];
+    block[16 + j % 32] |= code >> 4 << (j / 32);
+    block[48 + j / 64 * 32 + j % 32] |= (code & 15) << (j / 32 % 2 * 4);
+  }
+}
+
+static void putQ6_K(const Choice &choice, uint8_t *block) {
+  for (int64_t j = 0; j < superValues; ++j) {
+    int code = choice.codes[j];
+    block[j / 128 * 64 + j / 32 % 2 * 32 + j % 32] |= (code & 15)
+                                                      << (j / 64 % 2 * 4);
+    block[128 + j / 128 * 32 + j % 32] |= code >> 4 << (j / 32 % 4 * 2);
+  }
+  for (int64_t g = 0; g < 16; ++g)
+    block[192 + g] = uint8_t(choice.scales[g]);
+  putHalf(block + 208, choice.factor);
+}
+
+static bool encodeSuper(const SuperGrid &grid, const float *x, uint8_t *block,
+                        void (*put)(const Choice &, uint8_t *)) {
+  Choice choice;
+  if (!chooseSuperBlock(grid, x, choice))
+    return false;
+  put(choice, block);
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// A table of numbers
+//===----------------------------------------------------------------------===//
+
+static bool encodeIQ4_NL(const float *x, uint8_t *block) {
+  static const int numbers[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                  1,    13,   25,  38,  53,  69,  89,  113};
+  constexpr int64_t values = 32;
+  float loudest = 0;
+  for (int64_t j = 0; j < values; ++j)
+    if (std::fabs(x[j]) > std::fabs(loudest))
+      loudest = x[j];
+  auto round = [&](float scale, uint8_t *codes) {
+    float error = 0;
+    for (int64_t j = 0; j < values; ++j) {
+      float number = scale == 0 ? 0 : x[j] / scale;
+      int code = 0;
+      while (code < 15 && number * 2 > float(numbers[code] + numbers[code + 1]))
+        ++code;
+      codes[j] = uint8_t(code);
+      float rest = x[j] - scale * float(numbers[code]);
+      error += rest * rest;
+    }
+    return error;
+  };
+  uint8_t codes[values], best[values] = {};
+  float least = std::numeric_limits<float>::infinity(), chosen = 0;
+  // The loudest value gets a number at either end, or about that.
+  for (int trial = 0; trial < 30; ++trial) {
+    float scale = loudest / float(numbers[trial % 2 * 15] + trial / 2 - 7);
+    for (int turn = 0; turn < 2; ++turn) {
+      scale = f16ToF32(f32ToF16(scale));
+      if (!std::isfinite(scale))
+        return false;
+      float error = round(scale, codes);
+      if (error < least) {
+        least = error;
+        chosen = scale;
+        std::copy_n(codes, values, best);
+      }
+      float squares = 0, products = 0;
+      for (int64_t j = 0; j < values; ++j) {
+        float number = float(numbers[codes[j]]);
+        squares += number * number;
+        products += number * x[j];
+      }
+      scale = products / squares;
+    }
+  }
+  putHalf(block, chosen);
+  for (int64_t j = 0; j < 16; ++j)
+    block[2 + j] = uint8_t(best[j] | best[j + 16] << 4);
+  return true;
+}
+
+bool quantmlir::encodeSearched(BlockFormat format, const float *x,
+                               uint8_t *block) {
+  std::fill_n(block, blockBytes(format), 0);
+  switch (format) {
+  case BlockFormat::Q2_K:
+    return encodeSuper({16, 3, 0, 0, 15}, x, block, putQ2_K);
+  case BlockFormat::Q3_K:
+    return encodeSuper({16, 7, 4, -32, 31}, x, block, putQ3_K);
+  case BlockFormat::Q4_K:
+    return encodeSuper({32, 15, 0, 0, 63}, x, block, putQ4_K);
+  case BlockFormat::Q5_K:
+    return encodeSuper({32, 31, 0, 0, 63}, x, block, putQ5_K);
+  case BlockFormat::Q6_K:
+    return encodeSuper({16, 63, 32, -128, 127}, x, block, putQ6_K);
+  case BlockFormat::IQ4_NL:
+    return encodeIQ4_NL(x, block);
+  default:
+    llvm_unreachable("a format without a search");
+  }
+}

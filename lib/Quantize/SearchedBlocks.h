@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_LIB_QUANTIZE_SEARCHEDBLOCKS_H
+#define QUANT_MLIR_LIB_QUANTIZE_SEARCHEDBLOCKS_H
+
+#include "quant-mlir/Quantize/BlockFormats.h"
+
+namespace quantmlir {
+
+/// Encodes one block of a format whose scales are searched: IQ4_NL and Q2_K to
+/// Q6_K. `x` is finite; false if a scale is too large for f16.
+bool encodeSearched(BlockFormat format, const float *x, uint8_t *block);
+
+} // namespace quantmlir
+
+#endif // QUANT_MLIR_LIB_QUANTIZE_SEARCHEDBLOCKS_H
