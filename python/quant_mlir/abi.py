@@ -137,17 +137,20 @@ class Library:
         try:
             self.lib = c.CDLL(str(path))
             descriptor = _Descriptor.in_dll(self.lib, f"{name}_descriptor")
-            for symbol, (result, arguments) in _SIGNATURES.items():
-                function = getattr(self.lib, symbol)
-                function.restype, function.argtypes = result, arguments
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError) as error:
             raise InputError(f"{path}: {error}") from None
-        # Checked here too: the fields below mean nothing in another version.
+        # Checked here too: another version has other fields, and other functions.
         if descriptor.abi_version != ABI_VERSION:
             raise InputError(
                 f"{path}: made for version {descriptor.abi_version} of the runtime's interface, "
                 f"this package knows {ABI_VERSION}; compile the model again"
             )
+        try:
+            for symbol, (result, arguments) in _SIGNATURES.items():
+                function = getattr(self.lib, symbol)
+                function.restype, function.argtypes = result, arguments
+        except AttributeError as error:
+            raise InputError(f"{path}: {error}") from None
         self.descriptor = descriptor
         self.task = descriptor.task.decode()
         self.vocab_size = descriptor.vocab_size

@@ -223,6 +223,17 @@ def test_a_model_of_another_version(folder):
         quant_mlir.load(folder("future"))
 
 
+def test_a_model_whose_runtime_lacks_functions_of_today(folder, tmp_path):
+    shutil.copytree(folder("graph"), tmp_path / "past")
+    source = tmp_path / "past.c"
+    source.write_text("const unsigned graph_descriptor[64] = {1};\n", encoding="utf-8")
+    library = tmp_path / "past" / "graph.so"
+    library.unlink()
+    subprocess.run(["cc", "-shared", "-fPIC", source, "-o", library], check=True)
+    with pytest.raises(InputError, match="version 1 .* compile the model again"):
+        quant_mlir.load(tmp_path / "past")
+
+
 def test_folders_that_hold_no_model(folder, tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         quant_mlir.load(tmp_path / "none")
