@@ -230,7 +230,7 @@ def test_a_model_whose_runtime_lacks_functions_of_today(folder, tmp_path):
     library = tmp_path / "past" / "graph.so"
     library.unlink()
     subprocess.run(["cc", "-shared", "-fPIC", source, "-o", library], check=True)
-    with pytest.raises(InputError, match="version 1 .* compile the model again"):
+    with pytest.raises(InputError, match=r"version 1 .* compile the model again"):
         quant_mlir.load(tmp_path / "past")
 
 

@@ -59,6 +59,32 @@ static bool isLoadedOnce(WeightOp weight) {
 }
 
 namespace {
+/// Channels of the last dimension, `begin` to `end`.
+struct ChannelRange {
+  int64_t begin, end;
+};
+} // namespace
+
+/// Which rows a slice takes does not matter: factors are the same for all.
+static std::optional<ChannelRange>
+getChannelRange(tensor::ExtractSliceOp slice) {
+  RankedTensorType result = slice.getType();
+  int64_t offset = slice.getStaticOffsets().back();
+  if (result.getRank() != slice.getSourceType().getRank() ||
+      slice.getStaticStrides().back() != 1 || ShapedType::isDynamic(offset) ||
+      ShapedType::isDynamic(result.getShape().back()))
+    return std::nullopt;
+  return ChannelRange{offset, offset + result.getShape().back()};
+}
+
+static bool takesOtherChannels(OpOperand &use, ChannelRange range) {
+  auto slice = dyn_cast<tensor::ExtractSliceOp>(use.getOwner());
+  std::optional<ChannelRange> other =
+      slice ? getChannelRange(slice) : std::nullopt;
+  return other && (other->end <= range.begin || range.end <= other->begin);
+}
+
+namespace {
 /// Follows an activation back to what its channels are made by.
 struct FoldFinder {
   ChannelFold fold;
@@ -128,6 +154,18 @@ bool FoldFinder::follow(Value value) {
         from.getShape().back() == to.getShape().back())
       return through(operand);
   }
+  if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op))
+    if (std::optional<ChannelRange> range = getChannelRange(slice)) {
+      // Of a fused projection: the others take other channels.
+      OpOperand &operand = slice.getSourceMutable();
+      for (OpOperand &other : operand.get().getUses())
+        if (&other != &operand && !isShapeQuery(other.getOwner()) &&
+            !takesOtherChannels(other, *range))
+          return decline("what it is made of has other readers");
+      for (int64_t &channel : fold.source)
+        channel += range->begin;
+      return follow(operand.get());
+    }
   return decline("'" + op->getName().getStringRef() + "' passes no factors on");
 }
 
