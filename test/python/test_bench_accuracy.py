@@ -134,6 +134,7 @@ def test_verdicts_and_history(bench, made, monkeypatch):
         return {"key": "k", "perplexity": figures[recipe], "kl": 0.01, "top1": 0.9}
 
     monkeypatch.setattr(one, "evaluate", evaluate)
+    monkeypatch.setattr(bench.table, "UNCOMPARED", {"smollm2": [], "minilm": []})
     monkeypatch.setattr(bench.table, "GOALS", [("smollm2", "low", ["w8a8"], {"perplexity": 32})])
     found, missing = bench.run(one, model)
     assert missing == {"fp3": "not available"}

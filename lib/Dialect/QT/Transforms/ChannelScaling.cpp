@@ -30,10 +30,11 @@ quantmlir::qt::findActivationSites(ModuleOp module) {
   });
   llvm::StringSet<> names;
   for (ActivationSite &site : llvm::make_second_range(sites)) {
-    StringRef weight = site.weights.front().getSymName();
-    site.name = weight.str();
-    for (int count = 2; !names.insert(site.name).second; ++count)
-      site.name = (weight + "#" + llvm::Twine(count)).str();
+    std::string weight = site.weights.front().getSymName().str();
+    std::string name = weight;
+    for (int count = 2; !names.insert(name).second; ++count)
+      name = weight + "#" + std::to_string(count);
+    site.name = StringAttr::get(module.getContext(), name).getValue();
   }
   return llvm::to_vector(llvm::make_second_range(sites));
 }

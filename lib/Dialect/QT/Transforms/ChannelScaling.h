@@ -39,8 +39,9 @@ struct ActivationSite {
   /// Of each reader; not null.
   llvm::SmallVector<WeightOp> weights;
   /// What statistics know it as: the weight of the first reader, with a number
-  /// from #2 on if it meets other activations, too.
-  std::string name;
+  /// from #2 on if it meets other activations, too. Lives as long as the
+  /// context.
+  llvm::StringRef name;
 
   int64_t getChannels() const {
     return llvm::cast<mlir::RankedTensorType>(activation.getType())
