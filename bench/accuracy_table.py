@@ -6,7 +6,8 @@ A row of SMOLLM2 is (our recipe, the peer's configuration, perplexity, KL, top-1
 one recipe. Where no package is named, the peer is the published method as a plain program in
 float arithmetic. To compare another recipe, change or add a line; one that the compiler does
 not know is listed as not available. Peers that round weights alone are compared with -a32, which
-does the same; what the formats lose with int8 activations, the default, is under UNCOMPARED.
+does the same; what the formats lose with int8 activations, the default, is under UNCOMPARED. Capital names are
+llama.cpp's mixes of types.
 """
 
 SMOLLM2_FLOAT = 30.41  # the perplexity that all of them start from
@@ -65,12 +66,12 @@ SMOLLM2 = [
     ("int3-g128-asym-a32", "W3 g128 asym RTN", 133.81, 1.6019, 35.5),
     ("q8_0", "GGUF Q8_0 (llama.cpp)", 30.54, 0.0043, 96.0),
     ("q6_K", "GGUF Q6_K (llama.cpp)", 30.76, 0.0101, 94.1),
-    ("q4_K_M", "GGUF Q4_K_M (llama.cpp)", 32.03, 0.0536, 86.8),
-    ("q5_K_M", "GGUF Q5_K_M (llama.cpp)", 33.41, 0.0775, 84.3),
-    ("q3_K_M", "GGUF Q3_K_M (llama.cpp)", 33.76, 0.1263, 80.4),
+    ("Q4_K_M", "GGUF Q4_K_M (llama.cpp)", 32.03, 0.0536, 86.8),
+    ("Q5_K_M", "GGUF Q5_K_M (llama.cpp)", 33.41, 0.0775, 84.3),
+    ("Q3_K_M", "GGUF Q3_K_M (llama.cpp)", 33.76, 0.1263, 80.4),
     ("iq4_nl", "GGUF IQ4_NL (llama.cpp)", 35.64, 0.1868, 76.1),
     ("q4_0", "GGUF Q4_0 (llama.cpp)", 36.42, 0.2762, 70.9),
-    ("q2_K", "GGUF Q2_K (llama.cpp)", 41.31, 0.4225, 65.6),
+    ("Q2_K", "GGUF Q2_K (llama.cpp)", 41.31, 0.4225, 65.6),
     ("w8a8", "torchao int8 dynamic activation, int8 weight", 31.42, 0.0299, 90.1),
 ]
 MINILM = [
@@ -129,9 +130,9 @@ MINILM = [
         0.00043,
         98.8,
     ),
-    ("q6_K", "ggml Q6_K (ggml_quantize_chunk)", 0.00167, 96.5),
-    ("q5_K", "ggml Q5_K (ggml_quantize_chunk)", 0.00606, 93.5),
-    ("q5_1", "ggml Q5_1 (ggml_quantize_chunk)", 0.00654, 91.0),
+    ("q6_K-a32", "ggml Q6_K (ggml_quantize_chunk)", 0.00167, 96.5),
+    ("q5_K-a32", "ggml Q5_K (ggml_quantize_chunk)", 0.00606, 93.5),
+    ("q5_1-a32", "ggml Q5_1 (ggml_quantize_chunk)", 0.00654, 91.0),
 ]
 
 # Measured, too: model -> recipes that no peer has.

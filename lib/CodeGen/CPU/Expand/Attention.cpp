@@ -4,114 +4,20 @@
 // tokens and of the heads that share them, go together in a tile: what is
 // loaded of the cache serves them all. A tile takes keys in chunks:
 //
-//   scores[r][key] = q[r] . k[key]         16 keys a vector, for they are
-//   stored
-//                                          element by element
+//   scores[r][key] = q[r] . k[key]         16 keys a vector: an element of
+//                                          each lies beside the others'
 //   weights[r][key] = exp(score - largest) the softmax, computed online: what
-//   was
-//                                          summed before is scaled down when a
+//                                          was summed before shrinks when a
 //                                          larger score turns up (Milakov and
-//                                          Gimelshein, "Online normalizer
-//                                          calculation for softmax", 2018)
+//                                          Gimelshein, 2018)
 //   sums[r] += weights[r][key] * v[key]
-//
-// An int8 cache takes the same way in integers: queries and weights become
-// 16-bit numbers, whose products with bytes are summed exactly, in pairs. A
-// key's scale multiplies its score, a value's scale its weight, so that nothing
-// else is needed for each element.
 
-#include "../AttentionSplit.h"
-#include "Cache.h"
+#include "Attention.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::cpu;
-
-namespace {
-
-class AttentionEmitter {
-public:
-  AttentionEmitter(KernelBuilder &b, kernel::AttentionOp op)
-      : b(b), op(op), cache(b, op.getCache(), op.getLayer()),
-        groupSize(int64_t(op.getHeads()) / cache.heads), kvHeads(cache.heads),
-        size(cache.size), vectors(size / block),
-        most(b.target.lanes >= block ? 8 : 4), f32(b.f32Vec(block)),
-        i32(b.vec(block, b.getI32Type())) {}
-
-  void emit();
-
-private:
-  using Rows = SmallVector<Value>;
-
-  void emitTile(int64_t rows, Value item, Value kvHead, Value segment);
-  void emitResults(int64_t rows, Value item, Value kvHead);
-  void emitPartials(int64_t rows, Value item, Value kvHead, Value segment);
-  void emitScores(int64_t rows, Value kvHead, Value firstKey, Value blocks);
-  void emitSoftmax(int64_t rows, Value blocks);
-  void emitSums(int64_t rows, Value kvHead, Value firstKey, Value blocks);
-  void emitIntScores(int64_t rows, Value kvHead, Value firstKey, Value blocks);
-  void emitIntSums(int64_t rows, Value kvHead, Value firstKey, Value blocks);
-  int64_t sumsWidth(int64_t rows) const;
-  void prefetch(int64_t rows, int64_t plane, Value kvHead, Value blockStart);
-  Value roundRow(Value source, Value target, Value row, Value count);
-  Value loadWords(int64_t plane, Value kvHead, Value at);
-  Value splatWord(Value buffer, int64_t row, Value at);
-  Value finishScore(Value sum, Value row, Value firstKey, Value limit);
-  Value hide(Value scores, Value row, Value firstKey, Value limit);
-
-  Value token(Value item) { return b.div(item, groupSize); }
-  Value column(Value item, Value kvHead) {
-    Value head = b.add(b.mul(kvHead, groupSize), b.rem(item, groupSize));
-    return b.mul(head, size);
-  }
-  Value cacheVector(int64_t plane, Value kvHead, Value at) {
-    return b.toF32(cache.load(b.vec(block, cache.element), plane, kvHead, at));
-  }
-  /// One instruction, which the maximum that keeps NaNs is not.
-  Value larger(Value x, Value y) {
-    Value isLarger = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, y);
-    return arith::SelectOp::create(b, isLarger, x, y);
-  }
-  Value largestLane(Value vector) {
-    for (int64_t lanes = block / 2; lanes >= 1; lanes /= 2) {
-      SmallVector<int64_t> low, high;
-      for (int64_t i = 0; i < lanes; ++i) {
-        low.push_back(i);
-        high.push_back(i + lanes);
-      }
-      vector = larger(vector::ShuffleOp::create(b, vector, vector, low),
-                      vector::ShuffleOp::create(b, vector, vector, high));
-    }
-    return vector::ExtractOp::create(b, vector, 0);
-  }
-  Value buffer(ArrayRef<int64_t> shape, Type element) {
-    return memref::AllocaOp::create(b, MemRefType::get(shape, element),
-                                    b.getI64IntegerAttr(64));
-  }
-
-  static constexpr int64_t chunk = AttentionSplit::chunk;
-  static constexpr int64_t block = CacheLayout::block;
-
-  KernelBuilder &b;
-  kernel::AttentionOp op;
-  CacheLayout cache;
-  int64_t groupSize, kvHeads, size, vectors;
-  /// Rows of a tile: registers hold a score or two vectors of sums of each.
-  int64_t most;
-  VectorType f32, i32;
-  Value total;
-  Value isSplit; ///< over segments of positions
-  /// Of the tile: [rows][size] queries and sums, [rows][chunk] scores, and
-  /// numbers of each row.
-  Value queries, sums, scores, tokens, limits, largest, divisors, shrinks;
-  Value newLargest, added; ///< by the chunk
-  /// Int8: pairs of 16-bit queries, [rows][size / 2], and weights, [rows][chunk
-  /// / 2], and what each query is divided by.
-  Value queryCodes, weightCodes, queryScales;
-};
-
-} // namespace
 
 /// Few rows over more than one chunk. The number of threads has no say, so that
 /// it does not change results.
@@ -445,142 +351,6 @@ void AttentionEmitter::emitSums(int64_t rows, Value kvHead, Value firstKey,
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t v = 0; v < width; ++v)
         b.store(acc[r * width + v], sums, {b.index(r), place(v)});
-  });
-}
-
-/// Rounds the first `count` numbers of a row to 16 bits and stores them in
-/// pairs; returns what a code is worth.
-Value AttentionEmitter::roundRow(Value source, Value target, Value row,
-                                 Value count) {
-  Value most = b.loop(b.index(0), count, block, b.constant(f32, 0),
-                      [&](Value at, ValueRange carried) -> Rows {
-                        Value size = math::AbsFOp::create(
-                            b, b.load(f32, source, {row, at}));
-                        return {larger(carried[0], size)};
-                      })
-                   .front();
-  Value largest = largestLane(most);
-  Value limit = b.constant(b.getF32Type(), 32767);
-  Value none = b.constant(b.getF32Type(), 0);
-  Value isZero =
-      arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, largest, none);
-  Value factor = b.splat(
-      arith::SelectOp::create(b, isZero, none, b.divF(limit, largest)), block);
-  b.loop(b.index(0), count, block, [&](Value at) {
-    Value rounded = math::RoundEvenOp::create(
-        b, b.mulF(b.load(f32, source, {row, at}), factor));
-    Value code = arith::FPToSIOp::create(b, i32, rounded);
-    Value words =
-        arith::TruncIOp::create(b, b.vec(block, b.getI16Type()), code);
-    b.store(b.bitcast(b.vec(block / 2, b.getI32Type()), words), target,
-            {row, b.div(at, 2)});
-  });
-  return b.divF(largest, limit);
-}
-
-/// Two bytes for each of 16 lanes, as 16 bits.
-Value AttentionEmitter::loadWords(int64_t plane, Value kvHead, Value at) {
-  Value bytes = cache.load(b.vec(2 * block, cache.element), plane, kvHead, at);
-  return arith::ExtSIOp::create(b, b.vec(2 * block, b.getI16Type()), bytes);
-}
-
-/// A pair of codes for all lanes.
-Value AttentionEmitter::splatWord(Value buffer, int64_t row, Value at) {
-  Value pair = b.splat(b.loadScalar(buffer, {b.index(row), at}), block);
-  return b.bitcast(b.vec(2 * block, b.getI16Type()), pair);
-}
-
-void AttentionEmitter::emitIntScores(int64_t rows, Value kvHead, Value firstKey,
-                                     Value blocks) {
-  // As for floats, two chains, of pairs of elements.
-  constexpr int64_t chains = 2, step = 4;
-  b.loop(b.index(0), blocks, 1, [&](Value number) {
-    Value key = b.add(firstKey, b.mul(number, block));
-    Value start = cache.blockAt(key);
-    Rows acc =
-        b.loop(b.index(0), b.index(size / 2), step,
-               Rows(rows * chains, b.constant(i32, 0)),
-               [&](Value pair, ValueRange carried) {
-                 Rows next(carried);
-                 for (int64_t j = 0; j < step; ++j) {
-                   Value at = b.add(pair, j);
-                   Value k = loadWords(CacheLayout::keys, kvHead,
-                                       b.add(start, b.mul(at, 2 * block)));
-                   for (int64_t r = 0; r < rows; ++r) {
-                     Value &sum = next[j % chains * rows + r];
-                     sum = emitWordDot(b, sum, k, splatWord(queryCodes, r, at));
-                   }
-                 }
-                 return next;
-               });
-    prefetch(rows, CacheLayout::values, kvHead, start);
-    Value scales = cache.loadScales(CacheLayout::keys, kvHead, start);
-    for (int64_t r = 0; r < rows; ++r) {
-      Value row = b.index(r);
-      Value sum = arith::SIToFPOp::create(
-          b, f32, arith::AddIOp::create(b, acc[r], acc[rows + r]));
-      Value scale = b.splat(b.loadScalar(queryScales, row), block);
-      sum = b.mulF(sum, b.mulF(scales, scale));
-      b.store(finishScore(sum, b.loadScalar(tokens, row), key,
-                          b.loadScalar(limits, row)),
-              scores, {row, b.mul(number, block)});
-    }
-  });
-}
-
-void AttentionEmitter::emitIntSums(int64_t rows, Value kvHead, Value firstKey,
-                                   Value blocks) {
-  Value keys = b.mul(blocks, block);
-  b.loop(b.index(0), blocks, 1, [&](Value number) {
-    Value at = b.mul(number, block);
-    Value scales = cache.loadScales(CacheLayout::values, kvHead,
-                                    cache.blockAt(b.add(firstKey, at)));
-    b.loop(0, rows, 1, [&](Value r) {
-      b.store(b.mulF(b.load(f32, scores, {r, at}), scales), scores, {r, at});
-    });
-  });
-  Rows worth;
-  for (int64_t r = 0; r < rows; ++r)
-    worth.push_back(roundRow(scores, weightCodes, b.index(r), keys));
-
-  int64_t width = sumsWidth(rows);
-  b.loop(0, size, width * block, [&](Value first) {
-    auto place = [&](int64_t v) { return b.add(first, v * block); };
-    Rows acc = b.loop(
-        b.index(0), blocks, 1, Rows(rows * width, b.constant(i32, 0)),
-        [&](Value number, ValueRange carried) {
-          Rows next(carried);
-          Value at = b.mul(number, block);
-          Value start = cache.blockAt(b.add(firstKey, at));
-          prefetch(rows, CacheLayout::keys, kvHead,
-                   cache.blockAt(b.add(firstKey, b.add(at, chunk))));
-          for (int64_t pair = 0; pair < block / 2; ++pair) {
-            Rows values;
-            for (int64_t v = 0; v < width; ++v)
-              values.push_back(loadWords(
-                  CacheLayout::values, kvHead,
-                  b.add(b.add(start, 2 * size * pair), b.mul(place(v), 2))));
-            for (int64_t r = 0; r < rows; ++r) {
-              Value weight =
-                  splatWord(weightCodes, r, b.add(b.div(at, 2), pair));
-              for (int64_t v = 0; v < width; ++v) {
-                Value &sum = next[r * width + v];
-                sum = emitWordDot(b, sum, values[v], weight);
-              }
-            }
-          }
-          return next;
-        });
-    for (int64_t r = 0; r < rows; ++r) {
-      Value row = b.index(r);
-      Value shrink = b.splat(b.loadScalar(shrinks, row), block);
-      Value scale = b.splat(worth[r], block);
-      for (int64_t v = 0; v < width; ++v) {
-        Value before = b.mulF(b.load(f32, sums, {row, place(v)}), shrink);
-        Value added = arith::SIToFPOp::create(b, f32, acc[r * width + v]);
-        b.store(b.fma(added, scale, before), sums, {row, place(v)});
-      }
-    }
   });
 }
 
