@@ -6,8 +6,8 @@ A row of SMOLLM2 is (our recipe, the peer's configuration, perplexity, KL, top-1
 one recipe. Where no package is named, the peer is the published method as a plain program in
 float arithmetic. To compare another recipe, change or add a line; one that the compiler does
 not know is listed as not available. Peers that round weights alone are compared with -a32, which
-does the same; what the formats lose with int8 activations, the default, is under UNCOMPARED. Capital names are
-llama.cpp's mixes of types.
+does the same; what the formats lose with int8 activations, the default, is under UNCOMPARED.
+Capital names are llama.cpp's mixes of types.
 """
 
 SMOLLM2_FLOAT = 30.41  # the perplexity that all of them start from

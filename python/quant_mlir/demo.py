@@ -150,7 +150,7 @@ def table_of_formats(console: Console, out: pathlib.Path, threads: int) -> None:
             f"{speed['prefill_tokens_per_s']:.0f}",
             f"{speed['decode_tokens_per_s']:.0f}",
             f"{accuracy['perplexity']:.2f}",
-            f"{accuracy['kl']:.4f}",
+            f"{max(accuracy['kl'], 0):.4f}",  # a rounding error below zero
             f"{accuracy['top1']:.1%}",
         )
     console.print(table)
