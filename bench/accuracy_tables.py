@@ -11,7 +11,21 @@ import sys
 import accuracy_table as table
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-FAMILIES = ("int8", "w8a8", "fp8", "mx", "nv", "nf4", "fp4", "int4", "w4a16", "int3", "w3a16", "q")
+FAMILIES = (
+    "int8",
+    "w8a8",
+    "fp8",
+    "mx",
+    "nv",
+    "nf4",
+    "fp4",
+    "int4",
+    "w4a16",
+    "int3",
+    "w3a16",
+    "q",
+    "iq",
+)
 
 
 def recipes(subject: str, rows: list, figures: dict) -> list:
