@@ -250,6 +250,12 @@ def test_recipe_files(tiny, text):
         ("quantc", ["--kernels", "l.yaml", "-o", "out", "--batch", "32"], "--batch is for models"),
         ("quantc", ["tiny.gguf", "-o", "out", "--no-such-option"], "no-such-option"),
         ("quantc", ["tiny.gguf", "-o", "out", "--batch", "many"], "many"),
+        ("quantc", ["tiny.gguf", "-o", "out", "--cache", "int4"], "--cache 'int4'"),
+        (
+            "quantc",
+            ["--kernels", "l.yaml", "-o", "out", "--cache", "int8"],
+            "--cache is for models",
+        ),
         ("quantc", ["tiny.gguf", "-o", "out", "--batch", "0"], "--batch 0"),
         ("quantc", ["tiny.gguf", "-o", "out", "--batch", "17"], "--batch 17"),
         ("quantc", ["tiny.gguf", "-o", "out", "--batch", "1048576"], "--batch 1048576"),

@@ -217,10 +217,12 @@ int main(int argc, char **argv) {
       if (option->getNumOccurrences())
         return usageError("quantc", "--" + option->ArgStr +
                                         " is for models, not for --kernels");
-  MLIRContext types;
-  if (!cache.empty() && !lm::parseCacheElement(cache, &types))
-    return usageError("quantc", "--cache '" + cache +
-                                    "' is none of float32, float16, int8");
+  if (!cache.empty()) {
+    MLIRContext types(MLIRContext::Threading::DISABLED);
+    if (!lm::parseCacheElement(cache, &types))
+      return usageError("quantc", "--cache '" + cache +
+                                      "' is none of float32, float16, int8");
+  }
   if (!name.empty() && !isIdentifier(name))
     return usageError("quantc", "--name '" + name + "' is not an identifier");
   if (!tokens.empty() && !calibration.empty())

@@ -192,8 +192,8 @@ void CacheWriter::emit() {
   auto blockEnd = [&](Value position) {
     return b.mul(b.div(b.add(position, block - 1), block), block);
   };
-  // A weight of zero must not meet whatever bits were here before. If no block
-  // is begun, the one that begun this one has cleared the rest.
+  // A weight of zero must not meet whatever bits were here before. The rest of
+  // a block was cleared by the call that began it.
   Value end = b.add(op.getPosition(), tokens);
   Value begins = arith::CmpIOp::create(
       b, arith::CmpIPredicate::ult, blockEnd(op.getPosition()), blockEnd(end));
