@@ -85,6 +85,20 @@ double Grid::bitsPerValue(int64_t k) const {
   return codeBits() + (k == 0 ? 0 : perGroup * groupsPerRow(k) / k);
 }
 
+/// What `share` of the values do not exceed in magnitude: of n, the smallest
+/// ceil(share * n).
+static float magnitudeOfShare(ArrayRef<float> values, double share) {
+  if (values.empty())
+    return 0;
+  std::vector<float> magnitudes(values.size());
+  llvm::transform(values, magnitudes.begin(),
+                  [](float value) { return std::fabs(value); });
+  double count = std::ceil(share * double(values.size()));
+  auto place = magnitudes.begin() + int64_t(std::max(count, 1.0)) - 1;
+  std::nth_element(magnitudes.begin(), place, magnitudes.end());
+  return *place;
+}
+
 GroupParams Grid::fit(ArrayRef<float> values, ArrayRef<float> importance,
                       const FitOptions &options) const {
   float low = 0, high = 0;
@@ -92,8 +106,12 @@ GroupParams Grid::fit(ArrayRef<float> values, ArrayRef<float> importance,
     low = std::min(low, value);
     high = std::max(high, value);
   }
+  if (options.method == FitOptions::Method::Percentile) {
+    float reach = magnitudeOfShare(values, options.share);
+    low = std::max(low, -reach), high = std::min(high, reach);
+  }
   GroupParams range = fromRange(low, high);
-  if (options.method == FitOptions::Method::Range || (low == 0 && high == 0) ||
+  if (options.method != FitOptions::Method::Search || (low == 0 && high == 0) ||
       !std::isfinite(range.scale))
     return range;
   return search(low, high, values, importance, options);

@@ -7,6 +7,28 @@ using namespace quantmlir;
 using llvm::StringRef;
 using llvm::Twine;
 
+std::optional<Rounding::Range> quantmlir::parseRange(StringRef text) {
+  for (auto range : {Rounding::Range::Extremes, Rounding::Range::MSE,
+                     Rounding::Range::Percentile, Rounding::Range::Calibrated})
+    if (text == toString(range))
+      return range;
+  return std::nullopt;
+}
+
+StringRef quantmlir::toString(Rounding::Range range) {
+  switch (range) {
+  case Rounding::Range::Extremes:
+    return "extremes";
+  case Rounding::Range::MSE:
+    return "mse";
+  case Rounding::Range::Percentile:
+    return "percentile";
+  case Rounding::Range::Calibrated:
+    return "calibrated";
+  }
+  llvm_unreachable("unknown range");
+}
+
 std::optional<Smoothing::Measure> quantmlir::parseMeasure(StringRef text) {
   for (auto measure : {Smoothing::Measure::Both, Smoothing::Measure::RMS,
                        Smoothing::Measure::Max})

@@ -271,7 +271,7 @@ bool RecipeReader::scheme(yaml::Node *node, bool isWeight, RecipeText &text,
 }
 
 bool RecipeReader::rounding(yaml::Node *node, Rounding &rounding) {
-  bool gptqOption = false;
+  bool gptqOption = false, percentile = false;
   auto field = [&](StringRef key, yaml::Node *value) {
     std::string text;
     if (key == "method") {
@@ -285,13 +285,19 @@ bool RecipeReader::rounding(yaml::Node *node, Rounding &rounding) {
     if (key == "range") {
       if (!word(value, text))
         return false;
-      using Range = Rounding::Range;
-      rounding.range = text == "mse"          ? Range::MSE
-                       : text == "calibrated" ? Range::Calibrated
-                                              : Range::Extremes;
-      return text == "mse" || text == "calibrated" || text == "extremes" ||
-             fail(value,
-                  "range '" + text + "' is none of extremes, mse, calibrated");
+      std::optional<Rounding::Range> range = parseRange(text);
+      if (!range)
+        return fail(value, "range '" + text +
+                               "' is none of extremes, mse, percentile, "
+                               "calibrated");
+      rounding.range = *range;
+      return true;
+    }
+    if (key == "percentile") {
+      percentile = true;
+      return positive(value, rounding.percentile) &&
+             (rounding.percentile <= 100 ||
+              fail(value, "a percentile is at most 100"));
     }
     gptqOption |= key == "damping" || key == "act_order" ||
                   key == "correction" || key == "bias_correction";
@@ -307,6 +313,8 @@ bool RecipeReader::rounding(yaml::Node *node, Rounding &rounding) {
   };
   if (!forEach(node, "rounding", field))
     return false;
+  if (percentile && rounding.range != Rounding::Range::Percentile)
+    return fail(node, "percentile goes with range: percentile");
   return !gptqOption || rounding.method == Rounding::Method::GPTQ ||
          fail(node,
               "damping, act_order, correction and bias_correction belong to "

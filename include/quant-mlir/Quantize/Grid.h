@@ -63,10 +63,13 @@ struct ScaleFormat {
 /// How parameters are chosen.
 struct FitOptions {
   enum class Method {
-    Range, ///< the values' range, no search
-    Search ///< the shrunk range with the least error
+    Range,      ///< the values' range, no search
+    Percentile, ///< the range cut at the magnitude that a share do not exceed
+    Search      ///< the shrunk range with the least error
   };
   Method method = Method::Range;
+  /// Percentile: the share of the values that the range holds, up to 1.
+  double share = 1;
   /// Search: ranges shrunk by 0, 1, 2, ... % while less than this are tried.
   double maxShrink = 0.2;
   /// Search: the error is the sum of importance * |error|^norm.
@@ -82,6 +85,12 @@ struct FitOptions {
   /// squares) is tried, until it no longer helps. Wants norm = 2.
   bool leastSquares = false;
 
+  static FitOptions percentile(double share) {
+    FitOptions options;
+    options.method = Method::Percentile;
+    options.share = share;
+    return options;
+  }
   /// The search of GPTQ's and llm-compressor's "mse".
   static FitOptions mse() {
     FitOptions options;

@@ -29,12 +29,15 @@ struct Rounding {
   };
   /// Who chooses the range of the values that share a scale.
   enum class Range {
-    Extremes,  ///< its largest and smallest value
-    MSE,       ///< the range with the least squared error
-    Calibrated ///< the one with the least error of the output
+    Extremes,   ///< its largest and smallest value
+    MSE,        ///< the range with the least squared error
+    Percentile, ///< what a share of the values do not exceed in magnitude
+    Calibrated  ///< the one with the least error of the output
   };
   Method method = Method::Nearest;
   Range range = Range::Extremes;
+  /// Range::Percentile: the share, in percent.
+  double percentile = 99.9;
   /// GPTQ: the share of the Hessian's mean diagonal that is added to it.
   double damping = 0.01;
   /// GPTQ: columns are rounded in the order of their importance. Scales stay
@@ -53,6 +56,10 @@ struct Rounding {
     return method == Method::GPTQ || range == Range::Calibrated;
   }
 };
+
+/// As recipes spell it: extremes, mse, percentile, calibrated.
+std::optional<Rounding::Range> parseRange(llvm::StringRef text);
+llvm::StringRef toString(Rounding::Range range);
 
 /// How outliers of activations are moved into weights before anything is
 /// rounded.

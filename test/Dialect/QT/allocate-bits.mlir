@@ -1,13 +1,13 @@
 // @rough lies on a grid of two bits and a zero point (-4 to 2 in steps of 2),
-// @fine does not. Scale and zero point take 24 bits for 4 weights: the formats
-// take 8, 10 and 12 bits per weight. @table is looked up.
+// @fine does not. Scale and zero point take 18, 20 or 22 bits for 4 weights: the
+// formats take 6.5, 9 and 11.5 bits per weight. @table is looked up.
 
 // RUN: rm -rf %t && split-file %s %t && cd %t
 // RUN: %python %S/Inputs/make_safetensors.py w.safetensors table:F32:4x4:1 rough:F32:2x4:-4,-2,0,2 fine:F32:2x4:1,0.77,0.51,0.13
 // RUN: %python %S/Inputs/make_safetensors.py s.safetensors "format=quant-mlir statistics 1" model=test tokens=none "weights={\"rough\": \"rough\", \"fine\": \"fine\"}" rough.tokens:I64:1:8 rough.min:F32:4:-1 rough.max:F32:4:1 rough.mean_abs:F32:4:1 rough.hessian:F32:4x4:1,0,0,0,0,1,0,0,0,0,1,0,0,0,0,1 fine.tokens:I64:1:8 fine.min:F32:4:-1 fine.max:F32:4:1 fine.mean_abs:F32:4:1 fine.hessian:F32:4x4:1,0,0,0,0,1,0,0,0,0,1,0,0,0,0,1
 // RUN: %python %S/Inputs/make_safetensors.py part.safetensors "format=quant-mlir statistics 1" model=test tokens=none "weights={\"rough\": \"rough\"}" rough.tokens:I64:1:8 rough.min:F32:4:-1 rough.max:F32:4:1 rough.mean_abs:F32:4:1 rough.hessian:F32:4x4:1,0,0,0,0,1,0,0,0,0,1,0,0,0,0,1
 
-// RUN: quant-opt model.mlir --qt-allocate-bits="recipes=int2-g4-asym,int4-g4-asym-gptq,int6-g4-asym-gptq budget=10 calibration=s.safetensors out=r.yaml" | FileCheck model.mlir
+// RUN: quant-opt model.mlir --qt-allocate-bits="recipes=int2-g4-asym,int4-g4-asym-gptq,int6-g4-asym-gptq budget=9 calibration=s.safetensors out=r.yaml" | FileCheck model.mlir
 // RUN: FileCheck model.mlir --check-prefix=RECIPE < r.yaml
 // The recipe is one that the quantizer takes.
 // RUN: quant-opt model.mlir --qt-quantize="recipe=r.yaml calibration=s.safetensors weights-out=q.safetensors" | FileCheck model.mlir --check-prefix=QUANTIZED
@@ -18,7 +18,7 @@
 // RUN: quant-opt model.mlir --qt-allocate-bits="recipes=as-stored,int2-g4-asym budget=24 calibration=s.safetensors out=kept.yaml measure=gptq" -o model.out
 // RUN: FileCheck %s --check-prefix=KEPT < kept.yaml
 // KEPT: # kept as stored: 1 weights, 32.0000 bits per weight
-// KEPT: 'int2-g4-asym': # 1 weights, 8.0000 bits per weight, loss 0
+// KEPT: 'int2-g4-asym': # 1 weights, 6.5000 bits per weight, loss 0
 // KEPT: - 'rough'
 // KEPT-NOT: fine
 
@@ -46,16 +46,16 @@
 
 //--- model.mlir
 
-// RECIPE:      # budget: 10 bits per weight
-// RECIPE-NEXT: # reached: 10.0000 bits per weight
+// RECIPE:      # budget: 9 bits per weight
+// RECIPE-NEXT: # reached: 9.0000 bits per weight
 // RECIPE-NEXT: # predicted loss: {{.*}}, the sum over 2 weights
 // RECIPE-NEXT: config_groups:
-// RECIPE-NEXT:   'int2-g4-asym': # 1 weights, 8.0000 bits per weight, loss 0
+// RECIPE-NEXT:   'int2-g4-asym': # 1 weights, 6.5000 bits per weight, loss 0
 // RECIPE-NEXT:     weights: '#qt.int<2, group = 4, scale = f16, zero = i2>'
 // RECIPE-NEXT:     rounding: {method: nearest, range: extremes}
 // RECIPE-NEXT:     targets:
 // RECIPE-NEXT:       - 'rough'
-// RECIPE-NEXT:   'int6-g4-asym-gptq': # 1 weights, 12.0000 bits per weight, loss
+// RECIPE-NEXT:   'int6-g4-asym-gptq': # 1 weights, 11.5000 bits per weight, loss
 // RECIPE-NEXT:     weights: '#qt.int<6, group = 4, scale = f16, zero = i6>'
 // RECIPE-NEXT:     rounding: {method: gptq, range: calibrated, damping: 0.01, act_order: true}
 // RECIPE-NEXT:     targets:

@@ -4,6 +4,7 @@
 #include "../Golden.h"
 #include "Random.h"
 #include "quant-mlir/Quantize/FloatConversion.h"
+#include <numeric>
 
 using namespace llvm;
 using namespace quantmlir;
@@ -87,6 +88,25 @@ TEST(Grid, MseSearchIsLLMCompressors) {
   auto params = cantFail(fitGroups(w, n, k, IntGrid(4, 32), FitOptions::mse()));
   for (size_t i = 0; i < scales.size(); ++i)
     EXPECT_EQ(params[i].scale, scales[i]) << i;
+}
+
+TEST(Grid, PercentileCutsTheLargestMagnitudes) {
+  // 1 to 99 and one of -1000.
+  std::vector<float> x(100);
+  std::iota(x.begin(), x.end(), 0.0f);
+  x[0] = -1000;
+  auto fit = [&](bool asymmetric, double share) {
+    return IntGrid(8, 0, asymmetric).fit(x, {}, FitOptions::percentile(share));
+  };
+  EXPECT_FLOAT_EQ(fit(false, 1).scale, 1000 / 127.0f);
+  EXPECT_FLOAT_EQ(fit(false, 0.99).scale, 99 / 127.0f);
+  EXPECT_FLOAT_EQ(fit(false, 0.5).scale, 50 / 127.0f);
+  // Of an asymmetric range each end by itself.
+  EXPECT_FLOAT_EQ(fit(true, 0.99).scale, 198 / 255.0f);
+  EXPECT_FLOAT_EQ(fit(true, 1).scale, 1099 / 255.0f);
+  x[0] = 0;
+  EXPECT_FLOAT_EQ(fit(true, 0.5).scale, 49 / 255.0f);
+  EXPECT_EQ(fit(true, 0.5).zero, 0);
 }
 
 TEST(Grid, RowsShareParameters) {

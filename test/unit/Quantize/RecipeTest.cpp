@@ -231,13 +231,26 @@ TEST(Recipe, RoundingAndSmoothing) {
   EXPECT_TRUE(full.recipe.smoothing->multiply);
   EXPECT_FALSE(full.recipe.smoothing->strength);
 
+  full = with("{range: percentile}", "{}");
+  EXPECT_EQ(full.recipe.rules[0].rounding.range, Rounding::Range::Percentile);
+  EXPECT_EQ(full.recipe.rules[0].rounding.percentile, 99.9);
+  full = with("{percentile: 98.5, range: percentile}", "{}");
+  EXPECT_EQ(full.recipe.rules[0].rounding.percentile, 98.5);
+
   struct {
     const char *rounding, *smoothing, *error;
   } bad[] = {
       {"{method: best}", "{}",
        "FILE:2: method 'best' is neither nearest nor gptq"},
       {"{range: wide}", "{}",
-       "FILE:2: range 'wide' is none of extremes, mse, calibrated"},
+       "FILE:2: range 'wide' is none of extremes, mse, percentile, "
+       "calibrated"},
+      {"{range: percentile, percentile: 101}", "{}",
+       "FILE:2: a percentile is at most 100"},
+      {"{range: percentile, percentile: 0}", "{}",
+       "FILE:2: expected a positive number, not '0'"},
+      {"{range: mse, percentile: 99}", "{}",
+       "FILE:2: percentile goes with range: percentile"},
       {"{damping: 0.1}", "{}",
        "FILE:2: damping, act_order, correction and bias_correction belong to "
        "method: gptq"},

@@ -73,9 +73,10 @@ double quantmlir::qt::getBitsPerValue(QuantSchemeInterface scheme,
     double count = 1;
     for (int64_t size : part.shape)
       count *= size;
-    // Codes take a byte each in interchange files, but only their own bits
-    // where they are packed.
-    unsigned width = part.suffix == ".codes" && form.codeBits
+    // Codes and zero points take a byte each in interchange files, but only
+    // their own bits where they are packed.
+    bool isCode = part.suffix == ".codes" || part.suffix == ".zeros";
+    unsigned width = isCode && form.codeBits
                          ? form.codeBits
                          : part.elementType.getIntOrFloatBitWidth();
     bits += count * width;

@@ -329,11 +329,10 @@ static std::string quoted(StringRef text) {
 
 static void printRounding(const Rounding &rounding, raw_ostream &out) {
   bool gptq = rounding.method == Rounding::Method::GPTQ;
-  using Range = Rounding::Range;
-  out << "    rounding: {method: " << (gptq ? "gptq" : "nearest") << ", range: "
-      << (rounding.range == Range::Extremes ? "extremes"
-          : rounding.range == Range::MSE    ? "mse"
-                                            : "calibrated");
+  out << "    rounding: {method: " << (gptq ? "gptq" : "nearest")
+      << ", range: " << toString(rounding.range);
+  if (rounding.range == Rounding::Range::Percentile)
+    out << llvm::format(", percentile: %.17g", rounding.percentile);
   if (gptq)
     out << llvm::format(", damping: %g, act_order: ", rounding.damping)
         << (rounding.actOrder ? "true" : "false");

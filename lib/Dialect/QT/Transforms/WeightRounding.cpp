@@ -97,6 +97,19 @@ static std::vector<float> getBiasChange(const LayerInput &input,
   return change;
 }
 
+static FitOptions getFitOptions(const Rounding &rounding) {
+  switch (rounding.range) {
+  case Rounding::Range::Extremes:
+    return FitOptions();
+  case Rounding::Range::Percentile:
+    return FitOptions::percentile(rounding.percentile / 100);
+  case Rounding::Range::MSE:
+  case Rounding::Range::Calibrated:
+    return FitOptions::leastSquaresSearch();
+  }
+  llvm_unreachable("unknown range");
+}
+
 static llvm::Expected<GridMatrix>
 roundByGptq(const Rounding &rounding, const Grid &grid, const FitOptions &fit,
             ArrayRef<GroupParams> shared, MutableArrayRef<float> values,
@@ -164,9 +177,7 @@ quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
     if (llvm::Error error = scheme.quantizeMatrix(values, n, k, result.parts))
       return std::move(error);
   } else {
-    FitOptions fit = rounding.range == Rounding::Range::Extremes
-                         ? FitOptions()
-                         : FitOptions::leastSquaresSearch();
+    FitOptions fit = getFitOptions(rounding);
     GridMatrix matrix;
     std::vector<GroupParams> shared;
     if (int64_t rows = scheme.getRowsPerScale(n); rows > 1) {
