@@ -64,9 +64,10 @@ uint64_t qm_cpu_features(void) {
     features |= QM_CPU_AVX512_VNNI;
   if (has_bits(sub_a, 1u << 5))
     features |= QM_CPU_AVX512_BF16;
-  /* AMX-TILE, AMX-INT8; their configuration and data */
-  if (has_bits(leaf7_d, 1u << 24 | 1u << 25) && has_bits(saved, 0x60000))
-    features |= QM_CPU_AMX_INT8;
+  /* AMX-BF16, AMX-TILE, AMX-INT8; their configuration and data */
+  if (has_bits(leaf7_d, 1u << 22 | 1u << 24 | 1u << 25) &&
+      has_bits(saved, 0x60000))
+    features |= QM_CPU_AMX;
   return features;
 }
 
@@ -92,10 +93,10 @@ uint64_t qm_cpu_features(void) { return 0; }
 static int may_use(uint64_t features) {
 #if defined(__linux__) && defined(SYS_arch_prctl)
   const long request_permission = 0x1023, tile_data = 18;
-  if (features & QM_CPU_AMX_INT8)
+  if (features & QM_CPU_AMX)
     return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
 #endif
-  return !(features & QM_CPU_AMX_INT8);
+  return !(features & QM_CPU_AMX);
 }
 
 /* "a, b, c", cut if it is too long. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
-/* AMX-INT8 for CPUs that have none, from when this is loaded: the instructions
+/* AMX for CPUs that have none, from when this is loaded: the instructions
  * are illegal there, so a signal handler does what they would, as the manual
  * describes them. Everything else stays illegal. */
 
@@ -100,7 +100,30 @@ static void multiply(int to, int left, int right, int left_signed,
       }
 }
 
-/* 0 if the instruction is none of AMX-INT8, or must not be there. */
+static float bf16(const uint8_t *bytes) {
+  uint32_t bits = (uint32_t)bytes[1] << 24 | (uint32_t)bytes[0] << 16;
+  float value;
+  memcpy(&value, &bits, 4);
+  return value;
+}
+
+/* Even and odd products have sums of their own, which are added at the end. */
+static void multiply_bf16(int to, int left, int right) {
+  __atomic_fetch_add(&amx_products, 1, __ATOMIC_RELAXED);
+  for (int m = 0; m < config.rows[to]; ++m)
+    for (int n = 0; n < config.row_bytes[to] / 4; ++n) {
+      float sums[2] = {0, 0}, sum;
+      for (int k = 0; k < config.row_bytes[left] / 4; ++k)
+        for (int i = 0; i < 2; ++i)
+          sums[i] += bf16(tiles[left][m] + 4 * k + 2 * i) *
+                     bf16(tiles[right][k] + 4 * n + 2 * i);
+      memcpy(&sum, tiles[to][m] + 4 * n, 4);
+      sum += sums[0] + sums[1];
+      memcpy(tiles[to][m] + 4 * n, &sum, 4);
+    }
+}
+
+/* 0 if the instruction is none of AMX, or must not be there. */
 static int execute(const instruction *i) {
   enum { none, p66, pf3, pf2 };
   if (i->map != 2)
@@ -132,11 +155,15 @@ static int execute(const instruction *i) {
     }
     return 1;
   }
-  if (i->opcode == 0x5e && !i->is_memory && i->rm < 8 && i->vvvv < 8) {
+  int is_bf16 = i->opcode == 0x5c && i->prefix == pf3;
+  if ((i->opcode == 0x5e || is_bf16) && !i->is_memory && i->rm < 8 &&
+      i->vvvv < 8) {
     int fits = config.rows[i->rm] == config.rows[tile] &&
                config.rows[i->vvvv] * 4 == config.row_bytes[i->rm] &&
                config.row_bytes[i->vvvv] == config.row_bytes[tile];
-    if (fits) /* TDPBSSD, TDPBSUD, TDPBUSD, TDPBUUD */
+    if (fits && is_bf16) /* TDPBF16PS */
+      multiply_bf16(tile, i->rm, i->vvvv);
+    else if (fits) /* TDPBSSD, TDPBSUD, TDPBUSD, TDPBUUD */
       multiply(tile, i->rm, i->vvvv, i->prefix >= pf3,
                i->prefix == pf2 || i->prefix == p66);
     return fits;

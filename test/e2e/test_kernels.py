@@ -347,15 +347,17 @@ def test_target_of_a_version(tmp_path):
     assert run("other") == f"QM_TARGET=other: lib is compiled for {names}"
 
 
-# Values of K in tiles of 64: nine; one and a half; half of one. N: two panels of two registers,
-# one and a part of one, three of one register.
+# Values of K in tiles of 64 bytes: nine; one and a half; half of one. N: two panels of two
+# registers, one and a part of one, three of one register.
 TILE_SHAPES = [(64, 576), (53, 96), (48, 32)]
+# Twice as many tiles of bf16, and a quarter.
+CUT_TILE = (16, 72)
 
 
 @pytest.fixture(scope="module")
 def emulated(tmp_path_factory):
     """Counts emulated products of AMX tiles; None where the CPU has them."""
-    needs("cpu:x86-64-v4+vnni")
+    needs("cpu:x86-64-v4+bf16")
     if "amx_int8" in cpu_flags():
         return None
     if shutil.which("cc") is None:
@@ -367,21 +369,22 @@ def emulated(tmp_path_factory):
     return ctypes.c_uint64.in_dll(ctypes.CDLL(str(path)), "amx_products")
 
 
-def test_tiles_give_the_bits_of_vnni(emulated, tmp_path):
+def run_with_tiles(recipe, shapes, emulated, folder, make_weight):
+    """The results of each shape and number of rows, without tiles and with."""
     text = "rows: 48\nkernels:\n" + "".join(
-        f"  mm{n}: {{op: matmul, n: {n}, k: {k}, recipe: w8a8, bias: true}}\n"
-        for n, k in TILE_SHAPES
+        f"  mm{n}: {{op: matmul, n: {n}, k: {k}, recipe: {recipe}, bias: true}}\n"
+        for n, k in shapes
     )
     libraries = {}
-    for target in ("vnni", "amx"):
-        (tmp_path / target).mkdir()
+    for target in ("bf16", "amx"):
+        (folder / target).mkdir()
         flags = ("--target", f"cpu:x86-64-v4+{target}")
-        libraries[target] = Library(text, tmp_path / target, *flags)
+        libraries[target] = Library(text, folder / target, *flags)
     amx = libraries["amx"].c  # asks the system for permission:
     amx.qm_choose_version(ctypes.byref(ctypes.c_char.in_dll(amx, "lib_versions")))
-    for (n, k), rows in itertools.product(TILE_SHAPES, (1, 15, 16, 33, 48)):
-        codes = NUMBERS.integers(0, 256, (n, k), np.uint8)
-        scales, bias = NUMBERS.random((n, 1), np.float32), NUMBERS.random(n, np.float32)
+    for (n, k), rows in itertools.product(shapes, (1, 15, 16, 33, 48)):
+        codes, scales = make_weight(n, k)
+        bias = NUMBERS.random(n, np.float32)
         x = NUMBERS.standard_normal((rows, k), np.float32)
         outs, before = [], 0 if emulated is None else emulated.value
         for library in libraries.values():
@@ -390,6 +393,35 @@ def test_tiles_give_the_bits_of_vnni(emulated, tmp_path):
             packed = library.pack(f"mm{n}", codes, scales)
             library.call(f"mm{n}", rows, x, bias, out, packed, workspace, threads=2)
             outs.append(out)
-        np.testing.assert_array_equal(*outs)
         if emulated is not None:
             assert (emulated.value > before) == (rows >= 16), "tiles are for 16 rows"
+        yield outs
+
+
+def test_tiles_give_the_bits_of_vnni(emulated, tmp_path):
+    def make_weight(n, k):
+        return NUMBERS.integers(0, 256, (n, k), np.uint8), NUMBERS.random((n, 1), np.float32)
+
+    for outs in run_with_tiles("w8a8", [*TILE_SHAPES, CUT_TILE], emulated, tmp_path, make_weight):
+        np.testing.assert_array_equal(*outs)
+
+
+def bf16_weight(n, k):
+    numbers = NUMBERS.standard_normal((n, k), np.float32)
+    return (numbers.view(np.uint32) >> 16).astype(np.uint16), None
+
+
+def e4m3_weight(n, k):
+    codes = NUMBERS.integers(0, 127, (n, k), np.uint8)  # without NaN
+    codes |= NUMBERS.integers(0, 2, (n, k), np.uint8) << 7
+    return codes, NUMBERS.random((n, 1), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "shapes", "make_weight"),
+    [("bf16-a16", [*TILE_SHAPES, CUT_TILE], bf16_weight), ("fp8", TILE_SHAPES, e4m3_weight)],
+)
+def test_tiles_of_bf16_add_up_the_same(recipe, shapes, make_weight, emulated, tmp_path):
+    for without, tiles in run_with_tiles(recipe, shapes, emulated, tmp_path, make_weight):
+        # The order of additions differs.
+        np.testing.assert_allclose(tiles, without, rtol=0, atol=1e-6 * np.abs(without).max())

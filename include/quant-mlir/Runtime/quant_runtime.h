@@ -61,7 +61,7 @@ typedef enum {
   QM_CPU_AVX512_BF16 = 1 << 4,
   QM_CPU_DOTPROD = 1 << 5, /* AArch64: sdot */
   QM_CPU_I8MM = 1 << 6,    /* AArch64: smmla */
-  QM_CPU_AMX_INT8 = 1 << 7
+  QM_CPU_AMX = 1 << 7      /* tiles of bytes and of bf16 */
 } qm_cpu_feature;
 
 /* What this CPU has and the system knows of. */

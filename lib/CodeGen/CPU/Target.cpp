@@ -29,10 +29,9 @@ static const CPUTarget targets[] = {
      DotKind::Avx512Vnni, 16, 2, 12, 6, 12, true,
      QM_CPU_X86_64_V4 | QM_CPU_AVX512_VNNI | QM_CPU_AVX512_BF16},
     {"x86-64-v4+amx", x86Triple, "x86-64-v4",
-     "+avx512vnni,+avx512bf16,+amx-tile,+amx-int8", DotKind::Amx, 16, 2, 12, 6,
-     12, true,
-     QM_CPU_X86_64_V4 | QM_CPU_AVX512_VNNI | QM_CPU_AVX512_BF16 |
-         QM_CPU_AMX_INT8},
+     "+avx512vnni,+avx512bf16,+amx-tile,+amx-int8,+amx-bf16", DotKind::Amx, 16,
+     2, 12, 6, 12, true,
+     QM_CPU_X86_64_V4 | QM_CPU_AVX512_VNNI | QM_CPU_AVX512_BF16 | QM_CPU_AMX},
     {"aarch64", "aarch64-unknown-linux-gnu", "generic", "+v8.2a,+dotprod",
      DotKind::NeonDot, 4, 4, 4, 2, 4, false, QM_CPU_DOTPROD},
     // Rows in pairs; four share the work on a block of weights, at the price of

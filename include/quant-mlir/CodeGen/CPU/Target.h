@@ -12,7 +12,7 @@ namespace quantmlir::cpu {
 
 /// How a target multiplies four pairs of bytes and adds them to an i32 lane.
 enum class DotKind {
-  Amx,        ///< as the next, and tdpbsud for 16 rows of activations
+  Amx,        ///< as the next, and tiles for 16 rows of activations
   Avx512Vnni, ///< vpdpbusd on zmm: unsigned weight, signed activation
   Avx512,     ///< vpmaddubsw + vpmaddwd on zmm
   AvxVnni,    ///< vpdpbusd on ymm

@@ -103,18 +103,23 @@ mlir::Value emitBlockDot(KernelBuilder &b, mlir::Value acc, mlir::Value weights,
 class TileProduct {
 public:
   /// Whether the target has tiles, and the panel's codes can be one as they
-  /// lie: bytes for one sum per row.
-  static bool fits(KernelBuilder &b, const PanelLayout &layout);
-  static constexpr int64_t rows = 16;
+  /// lie: bytes for one sum per row, or pairs of bf16 once they are decoded.
+  static bool fitsBytes(KernelBuilder &b, const PanelLayout &layout);
+  static bool fitsPairs(KernelBuilder &b, const PanelLayout &layout);
+  /// Rows of activations, and words of K.
+  static constexpr int64_t rows = 16, words = 16;
 
-  /// In front of all loops.
-  TileProduct(KernelBuilder &b, const PanelLayout &layout);
+  /// In front of all loops. Sums are i32 of bytes, f32 of bf16.
+  TileProduct(KernelBuilder &b, const PanelLayout &layout, mlir::Type sumType);
 
-  /// codes[row ..][..] times the panel at byte `panel`: a register of sums for
-  /// each row and each register of a panel.
+  /// codes[row ..][firstWord ..] times the words of a panel from byte `at` of
+  /// `weights` on: a register of sums for each row and each register of a
+  /// panel. `whole`, a multiple of `words`, and then `rest`, less than that,
+  /// are multiplied.
   llvm::SmallVector<llvm::SmallVector<mlir::Value>>
-  multiply(mlir::Value codes, mlir::Value row, mlir::Value weights,
-           mlir::Value panel);
+  multiply(mlir::Value codes, mlir::Value row, mlir::Value firstWord,
+           mlir::Value weights, mlir::Value at, mlir::Value whole,
+           int64_t rest = 0);
 
 private:
   mlir::Value intrinsic(llvm::StringRef name, mlir::Type type,
@@ -126,6 +131,7 @@ private:
 
   KernelBuilder &b;
   const PanelLayout &layout;
+  mlir::Type sumType;
   mlir::Value sums; ///< memory between tiles and vectors
 };
 

@@ -14,6 +14,8 @@
 // Decoding 8-bit floats takes as long as a few rows' dot products. So where
 // there are more rows than a tile has, a chunk of the panel is decoded into
 // memory for all of them, and the sums of chunks meet in the result.
+//
+// Where the target has tiles of bf16, they take sixteen rows at a time.
 
 #include "Expand.h"
 
@@ -31,11 +33,16 @@ public:
         lanes(layout.lanes), f32(b.f32Vec(lanes)),
         pairs(b.vec(2 * lanes, b.getBF16Type())),
         inputGroups(op.getScales() && int64_t(op.getGroup()) < layout.paddedK),
-        inGroups(layout.groupScales || inputGroups) {}
+        inGroups(layout.groupScales || inputGroups) {
+    if (TileProduct::fitsPairs(b, layout))
+      tiles.emplace(b, this->layout, b.getF32Type());
+  }
 
+  /// The most rows of a tile: of weights as they are packed, or decoded.
+  int64_t getTileRows(bool decoding);
   MatmulTiling::Tile tile(int64_t rows, Value row, Value panel);
   /// All rows by chunks of decoded weights.
-  void emitDecoded(int64_t tileRows, MatmulTiling &tiling);
+  void emitDecoded(MatmulTiling &tiling);
 
 private:
   using Vectors = SmallVector<Value>;
@@ -46,6 +53,12 @@ private:
   Vectors emitPairs(ValueRange sums, Value row, Value firstWord, Value at,
                     Value count);
   Vectors fold(Vectors sums);
+  /// Pairs of a decoded chunk.
+  int64_t getChunkPairs();
+  /// Whether tiles of AMX, which want bf16 in memory, do it.
+  bool hasTiles(bool decoding);
+  Vectors multiplyTiles(Value row, Value firstWord, Value weights, Value at,
+                        Value whole, int64_t rest = 0);
   Vectors applyGroupScales(Vectors part, Value row, Value panel, Value group,
                            ValueRange sums);
   Value applyRowScales(Value sum, Value row, Value panel, int64_t v);
@@ -65,6 +78,7 @@ private:
   bool inputGroups, inGroups;
   /// [pairs][panelRows] words of a decoded chunk, while there is one.
   Value decoded;
+  std::optional<TileProduct> tiles;
 
   // Of the tile that is being emitted.
   int64_t accumulators = 0; ///< rows x vectors
@@ -138,6 +152,43 @@ MatmulBF16Emitter::Vectors MatmulBF16Emitter::fold(Vectors sums) {
   return sums;
 }
 
+int64_t MatmulBF16Emitter::getChunkPairs() {
+  // 64 KiB of the second cache: with smaller chunks the sums go in and out of
+  // memory too often (Zen 4: 16 KiB 0.82 of the peak, 64 KiB 0.89, 128 KiB
+  // 0.90). It is on the stack of whoever calls, so a longer group is cut, too,
+  // in equal parts: a chunk has the scales of one group.
+  constexpr int64_t most = 512;
+  int64_t pairs = std::min(layout.group / 2, most);
+  while (layout.group / 2 % pairs != 0 && layout.numGroups > 1)
+    --pairs;
+  return pairs;
+}
+
+bool MatmulBF16Emitter::hasTiles(bool decoding) {
+  if (!decoding)
+    return tiles && layout.form.floatType.isBF16();
+  // Of chunks that are cut when it runs, whole tiles only.
+  return tiles && layout.group / 2 % TileProduct::words == 0 &&
+         getChunkPairs() % TileProduct::words == 0;
+}
+
+int64_t MatmulBF16Emitter::getTileRows(bool decoding) {
+  return op.getRows().value_or(hasTiles(decoding)
+                                   ? TileProduct::rows
+                                   : fitRows(b, b.target.rowsInt, layout));
+}
+
+/// The sums of 16 rows and all registers of a panel.
+MatmulBF16Emitter::Vectors
+MatmulBF16Emitter::multiplyTiles(Value row, Value firstWord, Value weights,
+                                 Value at, Value whole, int64_t rest) {
+  Vectors sums;
+  for (ArrayRef<Value> vectors :
+       tiles->multiply(op.getCodes(), row, firstWord, weights, at, whole, rest))
+    llvm::append_range(sums, vectors);
+  return sums;
+}
+
 void MatmulBF16Emitter::setTile(int64_t rows) {
   reader.setPrefetching(rows > 1);
   // Enough dot products under way to hide that each takes several cycles.
@@ -186,6 +237,16 @@ MatmulTiling::Tile MatmulBF16Emitter::tile(int64_t rows, Value row,
   auto groupBody = [&](Value group, ValueRange carried) {
     Value bytes = b.add(panel, b.mul(group, layout.groupBytes));
     Value word = b.mul(group, count);
+    if (rows == TileProduct::rows && hasTiles(/*decoding=*/false)) {
+      int64_t rest = layout.group / 2 % TileProduct::words;
+      Vectors part = multiplyTiles(row, word, op.getWeights(), bytes,
+                                   b.index(layout.group / 2 - rest), rest);
+      if (inGroups)
+        return applyGroupScales(std::move(part), row, panel, group, carried);
+      for (auto [sum, before] : llvm::zip_equal(part, carried))
+        sum = b.addF(sum, before);
+      return part;
+    }
     if (!inGroups)
       return emitPairs(carried, row, word, bytes, count);
     Vectors part = fold(emitPairs(zeros, row, word, bytes, count));
@@ -206,16 +267,8 @@ MatmulTiling::Tile MatmulBF16Emitter::tile(int64_t rows, Value row,
   return result;
 }
 
-void MatmulBF16Emitter::emitDecoded(int64_t tileRows, MatmulTiling &tiling) {
-  // 64 KiB of the second cache: with smaller chunks the sums go in and out of
-  // memory too often (Zen 4: 16 KiB 0.82 of the peak, 64 KiB 0.89, 128 KiB
-  // 0.90). It is on the stack of whoever calls, so a longer group is cut, too,
-  // in equal parts: a chunk has the scales of one group.
-  constexpr int64_t most = 512;
-  int64_t groupPairs = layout.group / 2;
-  int64_t chunkPairs = std::min(groupPairs, most);
-  while (groupPairs % chunkPairs != 0 && layout.numGroups > 1)
-    --chunkPairs;
+void MatmulBF16Emitter::emitDecoded(MatmulTiling &tiling) {
+  int64_t groupPairs = layout.group / 2, chunkPairs = getChunkPairs();
   Value chunk = memref::AllocaOp::create(
       b, MemRefType::get({chunkPairs, layout.panelRows}, b.getI32Type()),
       b.getI64IntegerAttr(64));
@@ -234,7 +287,7 @@ void MatmulBF16Emitter::emitDecoded(int64_t tileRows, MatmulTiling &tiling) {
     decoded = chunk;
   };
   tiling.emitSums(
-      tileRows, groupPairs * layout.numGroups, chunkPairs,
+      getTileRows(/*decoding=*/true), groupPairs * layout.numGroups, chunkPairs,
       [&](Value panel, Value word, Value count) {
         Value group = b.div(word, groupPairs);
         Value inGroup = b.rem(word, groupPairs);
@@ -245,6 +298,15 @@ void MatmulBF16Emitter::emitDecoded(int64_t tileRows, MatmulTiling &tiling) {
       [&](int64_t rows, Value row, Value panel, Value word, Value count,
           ValueRange sums) {
         setTile(rows);
+        if (rows == TileProduct::rows && hasTiles(/*decoding=*/true)) {
+          Vectors part = multiplyTiles(row, word, chunk, b.index(0), count);
+          if (inGroups)
+            return applyGroupScales(std::move(part), row, panel,
+                                    b.div(word, groupPairs), sums);
+          for (auto [sum, before] : llvm::zip_equal(part, sums))
+            sum = b.addF(sum, before);
+          return part;
+        }
         Vectors start(accumulators * chains, b.constant(f32, 0));
         if (!inGroups)
           llvm::copy(sums, start.begin());
@@ -271,8 +333,7 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
   MatmulBF16Emitter emitter(b, op, layout);
   MatmulTiling tiling(b, layout, op.getOffset(), op.getOut(), op.getBias(),
                       op.getResidual());
-  int64_t tileRows =
-      op.getRows().value_or(fitRows(b, b.target.rowsInt, layout));
+  int64_t tileRows = emitter.getTileRows(/*decoding=*/false);
   auto emitDirect = [&] {
     tiling.emit(tileRows, [&](int64_t rows, Value row, Value panel, Value) {
       return emitter.tile(rows, row, panel);
@@ -287,7 +348,7 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
   auto branch = scf::IfOp::create(b, many, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(branch.thenBlock());
-  emitter.emitDecoded(tileRows, tiling);
+  emitter.emitDecoded(tiling);
   b.setInsertionPointToStart(branch.elseBlock());
   emitDirect();
   return success();

@@ -36,8 +36,8 @@ public:
         bytes(b.vec(lanes * 4, b.getI8Type())) {
     rowScales = !(int64_t(op.getGroup()) < layout.paddedK);
     offset = layout.form.offset;
-    if (TileProduct::fits(b, this->layout))
-      tiles.emplace(b, this->layout);
+    if (TileProduct::fitsBytes(b, this->layout))
+      tiles.emplace(b, this->layout, b.getI32Type());
     flips = layout.form.getLaneBits() == 8 && b.target.wantsSignedBytes();
     if (flips)
       offset -= 128;
@@ -200,8 +200,9 @@ MatmulTiling::Tile MatmulIntEmitter::integerSums(int64_t rows, Value row,
     vectors.assign(layout.vectors, start);
   }
   if (tiles && rows == TileProduct::rows) {
-    Tile sums =
-        tiles->multiply(op.getCodes(), row, op.getWeights(), groupBytes);
+    int64_t words = layout.wordsPerGroup(), rest = words % TileProduct::words;
+    Tile sums = tiles->multiply(op.getCodes(), row, b.index(0), op.getWeights(),
+                                groupBytes, b.index(words - rest), rest);
     for (auto [m, vectors] : llvm::enumerate(acc))
       for (auto [v, sum] : llvm::enumerate(vectors))
         sum = arith::AddIOp::create(b, sum, sums[m][v]);
@@ -349,9 +350,9 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::MatmulIntOp op) {
   if (layout.form.codeBits == 0)
     return op.emitOpError("has a weight without integer lanes");
   MatmulIntEmitter emitter(b, op, layout);
-  int64_t most = TileProduct::fits(b, layout) ? TileProduct::rows
-                 : layout.numGroups > 1       ? b.target.rowsIntGroups
-                                              : b.target.rowsInt;
+  int64_t most = TileProduct::fitsBytes(b, layout) ? TileProduct::rows
+                 : layout.numGroups > 1            ? b.target.rowsIntGroups
+                                                   : b.target.rowsInt;
   int64_t rows = op.getRows().value_or(fitRows(b, most, layout));
   MatmulTiling(b, layout, op.getOffset(), op.getOut(), op.getBias(),
                op.getResidual())
