@@ -57,6 +57,24 @@ protected:
   }
 };
 
+/// Positions of a cache come in blocks of this many: see kernel.cache_write.
+inline constexpr int64_t positionBlock = 16;
+
+/// Codes, scales and sums of a quantized activation (or its rounded values), as
+/// kernel.quantize, round and encode leave them; rows of all leading dimensions
+/// together.
+llvm::LogicalResult
+activationBuffers(qt::QuantTensorType type,
+                  llvm::SmallVectorImpl<mlir::Type> &results);
+
+/// The qt ops of a program that runs.
+void populateQuantizedPatterns(mlir::RewritePatternSet &patterns,
+                               const mlir::TypeConverter &types);
+
+/// The lm ops.
+void populateLayerPatterns(mlir::RewritePatternSet &patterns,
+                           const mlir::TypeConverter &types);
+
 /// qt.observe and qt.cross_gram.
 void populateStatisticsPatterns(mlir::RewritePatternSet &patterns,
                                 const mlir::TypeConverter &types);

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Weights become offsets into what is packed, quantized activations buffers of
+// their parts, and the qt ops on them kernels.
+
+#include "KernelPattern.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
+
+using namespace mlir;
+using namespace quantmlir;
+using namespace quantmlir::cpu;
+
+LogicalResult
+quantmlir::cpu::activationBuffers(qt::QuantTensorType type,
+                                  SmallVectorImpl<Type> &results) {
+  MLIRContext *context = type.getContext();
+  int64_t count = type.getNumRows(), k = type.getRowLength();
+  Type i32 = IntegerType::get(context, 32), f32 = Float32Type::get(context);
+  if (auto pairs = dyn_cast_or_null<qt::PairsAttr>(type.getLayout())) {
+    results.push_back(MemRefType::get({count, pairs.getStride() / 4}, i32));
+    if (pairs.getGroup())
+      results.push_back(
+          MemRefType::get({count, llvm::divideCeil(k, pairs.getGroup())}, f32));
+    return success();
+  }
+  auto rows = dyn_cast_or_null<qt::RowsAttr>(type.getLayout());
+  if (!rows)
+    return failure();
+  if (!rows.getSums()) { // rounded, but floats
+    results.push_back(MemRefType::get({count, k}, f32));
+    return success();
+  }
+  results.push_back(MemRefType::get({count, rows.getStride() / 4}, i32));
+  results.push_back(
+      MemRefType::get({count, llvm::divideCeil(k, rows.getGroup())}, f32));
+  results.push_back(
+      MemRefType::get({count, llvm::divideCeil(k, rows.getSums())}, i32));
+  return success();
+}
+
+namespace {
+
+struct LoadPattern : KernelPattern<qt::LoadOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult
+  matchAndRewrite(qt::LoadOp op, OpAdaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto weight = SymbolTable::lookupNearestSymbolFrom<qt::WeightOp>(
+        op, op.getWeightAttr());
+    if (!weight.getOffset())
+      return op.emitOpError("reads ")
+             << op.getWeightAttr()
+             << ", which has no place in the packed weights (--cpu-pack)";
+    Value offset = arith::ConstantIndexOp::create(rewriter, op.getLoc(),
+                                                  *weight.getOffset());
+    if (isa<qt::QuantTensorType>(op.getType())) {
+      rewriter.replaceOp(op, offset);
+      return success();
+    }
+    rewriter.replaceOpWithNewOp<memref::ViewOp>(
+        op, bufferType(op.getType()), weightsOf(op), offset, ValueRange());
+    return success();
+  }
+};
+
+struct QuantizePattern : KernelPattern<qt::QuantizeOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult
+  matchAndRewrite(qt::QuantizeOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    SmallVector<Type> types;
+    if (failed(activationBuffers(op.getType(), types)))
+      return op.emitOpError(
+          "makes an activation without a layout (--cpu-pack)");
+    Value x = asRows(rewriter, op.getLoc(), adaptor.getInput());
+    SmallVector<Value> buffers;
+    for (Type type : types)
+      buffers.push_back(
+          allocate(rewriter, op.getLoc(), cast<MemRefType>(type), x));
+    qt::QuantTensorType type = op.getType();
+    SmallVector<qt::StoragePart> parts =
+        type.getScheme().getStorageParts(type.getShape());
+    // One for all, and not known: its values decide.
+    bool perTensor = parts.size() > 1 && !adaptor.getScale() &&
+                     parts[1].shape == ArrayRef<int64_t>(1);
+    qt::LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
+    if (auto pairs = dyn_cast<qt::PairsAttr>(type.getLayout())) {
+      kernel::EncodeOp::create(
+          rewriter, op.getLoc(), x, adaptor.getMultiplier(), adaptor.getScale(),
+          buffers[0], buffers.size() > 1 ? buffers[1] : Value(), form.floatType,
+          pairs.getGroup() ? pairs.getGroup() : type.getRowLength(), perTensor);
+      rewriter.replaceOpWithMultiple(op, {buffers});
+      return success();
+    }
+    auto layout = cast<qt::RowsAttr>(type.getLayout());
+    if (!layout.getSums()) {
+      Type rounded = form.floatType;
+      if (form.kind != qt::LaneForm::Kind::Float)
+        rounded = rewriter.getI8Type();
+      kernel::RoundOp::create(rewriter, op.getLoc(), x, adaptor.getMultiplier(),
+                              adaptor.getScale(), buffers[0], rounded,
+                              layout.getGroup(), perTensor);
+    } else {
+      kernel::QuantizeOp::create(
+          rewriter, op.getLoc(), x, adaptor.getMultiplier(), adaptor.getScale(),
+          buffers[0], buffers[1], buffers[2], layout.getGroup(),
+          layout.getSums(), perTensor);
+    }
+    rewriter.replaceOpWithMultiple(op, {buffers});
+    return success();
+  }
+};
+
+/// Of an activation, which kernel.round has left as floats.
+struct DequantizePattern : KernelPattern<qt::DequantizeOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult
+  matchAndRewrite(qt::DequantizeOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    auto layout =
+        dyn_cast_or_null<qt::RowsAttr>(op.getInput().getType().getLayout());
+    if (!layout || layout.getSums())
+      return rewriter.notifyMatchFailure(op, "not a rounded activation");
+    MemRefType type = bufferType(op.getType());
+    if (type.getRank() != 2)
+      return op.emitOpError("makes ")
+             << op.getType() << "; the CPU kernel makes matrices";
+    rewriter.replaceOp(op, adaptor.getInput().front());
+    return success();
+  }
+};
+
+struct SplitOutliersPattern : KernelPattern<qt::SplitOutliersOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult
+  matchAndRewrite(qt::SplitOutliersOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Value x = adaptor.getInput();
+    MemRefType type = bufferType(op.getInput().getType());
+    Value inliers = allocate(rewriter, loc, type, x);
+    Value outliers = allocate(rewriter, loc, type, x);
+    auto columnsType =
+        MemRefType::get({int64_t(llvm::divideCeil(type.getShape().back(), 4))},
+                        rewriter.getI32Type());
+    Value columns = memref::AllocOp::create(rewriter, loc, columnsType);
+    kernel::SplitOutliersOp::create(rewriter, loc, asRows(rewriter, loc, x),
+                                    asRows(rewriter, loc, inliers),
+                                    asRows(rewriter, loc, outliers), columns,
+                                    op.getThreshold(), op.getPerToken());
+    rewriter.replaceOp(op, {inliers, outliers});
+    return success();
+  }
+
+  /// If `buffer` is the outliers' half of an activation, which columns of it
+  /// are not zero; else null.
+  static Value columnsOf(Value buffer) {
+    for (Operation *user : buffer.getUsers()) {
+      if (auto collapse = dyn_cast<memref::CollapseShapeOp>(user))
+        if (Value columns = columnsOf(collapse))
+          return columns;
+      auto split = dyn_cast<kernel::SplitOutliersOp>(user);
+      if (split && split.getOutliers() == buffer)
+        return split.getColumns();
+    }
+    return Value();
+  }
+};
+
+struct MatmulPattern : KernelPattern<qt::MatmulOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult
+  matchAndRewrite(qt::MatmulOp op, OneToNOpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Value bias =
+        adaptor.getBias().empty() ? Value() : adaptor.getBias().front();
+    Value offset = adaptor.getW().front(), weights = weightsOf(op);
+    qt::QuantTensorType w = op.getW().getType();
+    auto x = dyn_cast<qt::QuantTensorType>(op.getX().getType());
+    bool isFloat = w.getScheme().getLaneForm(w.getRowLength()).kind ==
+                   qt::LaneForm::Kind::Float;
+    auto pairs = x ? dyn_cast<qt::PairsAttr>(x.getLayout()) : qt::PairsAttr();
+    bool isRounded =
+        x && !pairs && !cast<qt::RowsAttr>(x.getLayout()).getSums();
+    if (isFloat && x && !isRounded && !pairs)
+      return op.emitOpError("multiplies ")
+             << op.getX().getType() << " by " << w
+             << ": there is no CPU kernel for this pair";
+
+    auto resultType = bufferType(op.getType());
+    auto type = TypeAttr::get(w);
+    if (x && resultType.getRank() != 2 && !resultType.hasStaticShape())
+      return op.emitOpError("has dynamic leading dimensions besides the rows");
+    if (!x || isRounded) {
+      Value input = adaptor.getX().front();
+      Value out = allocate(rewriter, loc, resultType, input);
+      kernel::MatmulFloatOp::create(
+          rewriter, loc, asRows(rewriter, loc, input),
+          SplitOutliersPattern::columnsOf(input), weights, offset, bias,
+          /*residual=*/Value(), asRows(rewriter, loc, out), type,
+          /*rows=*/IntegerAttr());
+      rewriter.replaceOp(op, out);
+      return success();
+    }
+    ValueRange parts = adaptor.getX();
+    Value out = allocate(rewriter, loc, resultType, parts[0]);
+    if (pairs) {
+      kernel::MatmulBF16Op::create(
+          rewriter, loc, parts[0], parts.size() > 1 ? parts[1] : Value(),
+          weights, offset, bias, /*residual=*/Value(),
+          asRows(rewriter, loc, out), type,
+          rewriter.getI64IntegerAttr(pairs.getGroup() ? pairs.getGroup()
+                                                      : x.getRowLength()),
+          /*rows=*/IntegerAttr());
+      rewriter.replaceOp(op, out);
+      return success();
+    }
+    kernel::MatmulIntOp::create(
+        rewriter, loc, parts[0], parts[1], parts[2], weights, offset, bias,
+        /*residual=*/Value(), asRows(rewriter, loc, out), type,
+        rewriter.getI64IntegerAttr(
+            cast<qt::RowsAttr>(x.getLayout()).getGroup()),
+        /*rows=*/IntegerAttr());
+    rewriter.replaceOp(op, out);
+    return success();
+  }
+};
+
+struct GatherPattern : KernelPattern<qt::GatherOp> {
+  using KernelPattern::KernelPattern;
+
+  LogicalResult
+  matchAndRewrite(qt::GatherOp op, OpAdaptor adaptor,
+                  ConversionPatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    Value ids = adaptor.getIds();
+    if (!isa<qt::PanelsAttr>(op.getTable().getType().getLayout()))
+      return rewriter.notifyMatchFailure(op, "table without a layout");
+    Value out = allocate(rewriter, loc, bufferType(op.getType()), ids);
+    int64_t rank = cast<MemRefType>(ids.getType()).getRank();
+    if (rank != 1) {
+      ReassociationIndices all;
+      for (int64_t dim = 0; dim < rank; ++dim)
+        all.push_back(dim);
+      ids = memref::CollapseShapeOp::create(
+          rewriter, loc, ids, ArrayRef<ReassociationIndices>{all});
+    }
+    kernel::GatherOp::create(rewriter, loc, ids, weightsOf(op),
+                             adaptor.getTable(), asRows(rewriter, loc, out),
+                             TypeAttr::get(op.getTable().getType()));
+    rewriter.replaceOp(op, out);
+    return success();
+  }
+};
+
+} // namespace
+
+void quantmlir::cpu::populateQuantizedPatterns(RewritePatternSet &patterns,
+                                               const TypeConverter &types) {
+  patterns.add<LoadPattern, QuantizePattern, DequantizePattern,
+               SplitOutliersPattern, MatmulPattern, GatherPattern>(
+      types, patterns.getContext());
+}
