@@ -85,6 +85,12 @@ static const Format formats[] = {
     {"q6_K", "#qt.q6_K", "auto", Rounding::Range::Extremes, "#qt.q8_0"},
 };
 
+/// A few bits leave much to gain by choosing ranges; 8 have room for extremes.
+static bool isNarrow(const RecipeRule &rule) {
+  StringRef scheme = rule.weights.text;
+  return !scheme.contains("int<8") && !scheme.contains("f8E4M3FN,");
+}
+
 /// intB and wBa16, with -gN (for wBa16 it is 128 unless given) and -asym. What
 /// says neither -asym nor -sym is asymmetric if `asymmetric`.
 static std::optional<Recipe> integerRecipe(StringRef name, bool asymmetric) {
@@ -110,7 +116,10 @@ static std::optional<Recipe> integerRecipe(StringRef name, bool asymmetric) {
                   : std::string(", channel");
   if (asymmetric)
     scheme += ", zero = i" + std::to_string(bits);
-  return linearRecipe(scheme + ">", "auto");
+  Recipe recipe = linearRecipe(scheme + ">", "auto");
+  if (isNarrow(recipe.rules.front()))
+    recipe.rules.front().rounding.range = Rounding::Range::MSE;
+  return recipe;
 }
 
 static std::optional<Recipe> formatRecipe(StringRef name, bool asymmetric) {
@@ -145,12 +154,6 @@ static std::optional<Recipe> formatRecipe(StringRef name, bool asymmetric) {
 //===----------------------------------------------------------------------===//
 // Methods
 //===----------------------------------------------------------------------===//
-
-/// A few bits leave much to gain by choosing ranges; 8 have room for extremes.
-static bool isNarrow(const RecipeRule &rule) {
-  StringRef scheme = rule.weights.text;
-  return !scheme.contains("int<8") && !scheme.contains("f8E4M3FN,");
-}
 
 static std::optional<Recipe> builtIn(StringRef name) {
   llvm::SmallVector<StringRef> words;

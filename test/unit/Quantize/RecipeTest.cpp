@@ -204,6 +204,12 @@ TEST(Recipe, MethodsBehindFormats) {
   EXPECT_TRUE(load("w8a8-static").needsCalibration());
   EXPECT_FALSE(load("nf4").needsCalibration());
   EXPECT_EQ(load("fp8").rules[0].rounding.range, Rounding::Range::MSE);
+  // Neither does choosing the range need data.
+  EXPECT_EQ(load("int4-g32").rules[0].rounding.range, Rounding::Range::MSE);
+  EXPECT_EQ(load("int7").rules[0].rounding.range, Rounding::Range::MSE);
+  EXPECT_FALSE(load("int4-g32").needsCalibration());
+  EXPECT_EQ(load("int8").rules[0].rounding.range, Rounding::Range::Extremes);
+  EXPECT_EQ(load("q4_0").rules[0].rounding.range, Rounding::Range::Extremes);
   EXPECT_FALSE(load("fp8").needsCalibration());
 }
 
