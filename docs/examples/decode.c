@@ -14,13 +14,6 @@ static void require(qm_status status) {
     exit((fprintf(stderr, "error: %s\n", qm_last_error()), 1));
 }
 
-static int32_t most_likely(const float *logits) {
-  int32_t best = 0;
-  for (int32_t id = 1; id < MODEL_VOCAB_SIZE; ++id)
-    best = logits[id] > logits[best] ? id : best;
-  return best;
-}
-
 int main(int argc, char **argv) {
   if (argc < 4)
     return fprintf(stderr, "usage: decode WEIGHTS COUNT ID...\n"), 2;
@@ -36,7 +29,7 @@ int main(int argc, char **argv) {
   for (int count = atoi(argv[2]); count > 0; --count, n = 1) {
     /* First the prompt, then one token at a time. */
     require(model_feed(session, tokens, n, 1));
-    tokens[0] = most_likely(model_logits(session));
+    require(model_top(session, 1, tokens, NULL));
     printf("%d ", (int)tokens[0]);
     fflush(stdout);
   }

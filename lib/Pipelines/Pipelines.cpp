@@ -62,8 +62,9 @@ void quantmlir::buildPackPipeline(OpPassManager &pm,
 void quantmlir::buildKernelPipeline(OpPassManager &pm,
                                     const CodegenCPUOptions &options) {
   pm.addPass(cpu::createConvertToKernelPass({options.batch}));
-  // What is left on tensors is elementwise code between kernels, mostly.
   OpPassManager &function = pm.nest<func::FuncOp>();
+  function.addPass(cpu::createKernelJoinMatmulsPass());
+  // What is left on tensors is elementwise code between kernels, mostly.
   function.addPass(createConvertElementwiseToLinalgPass());
   // The first round of fusion only frees ops from writing over an operand; its
   // size, asked for instead, would be a second use that stops fusion.

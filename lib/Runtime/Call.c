@@ -68,6 +68,16 @@ static void enter(void *argument, int64_t thread) {
   call->function->entry(call->frames[thread].args);
 }
 
+void qmi_run_threads(qm_session *session, qm_task task, void *argument) {
+  if (session->executor)
+    session->executor(session->executor_context, task, argument,
+                      session->threads);
+  else if (session->pool)
+    qmi_pool_run(session->pool, task, argument);
+  else
+    task(argument, 0);
+}
+
 qm_status qmi_call(qm_session *session, const qm_function *function,
                    const qm_tensor *inputs, qm_tensor *results) {
   for (uint32_t i = 0; i < function->num_args; ++i) {
@@ -82,13 +92,7 @@ qm_status qmi_call(qm_session *session, const qm_function *function,
     }
   }
   call call = {function, session->frames};
-  if (session->executor)
-    session->executor(session->executor_context, enter, &call,
-                      session->threads);
-  else if (session->pool)
-    qmi_pool_run(session->pool, enter, &call);
-  else
-    enter(&call, 0);
+  qmi_run_threads(session, enter, &call);
   return qmi_read_results(session, function, results);
 }
 

@@ -137,12 +137,18 @@ struct qm_session {
   qmi_frame *frames; /* [threads] */
   void *copies;      /* results that are not rows in the workspace */
   const float *logits;
-  float *kept; /* logits that outlive the call which computed them */
+  int64_t outputs; /* rows of logits, if there are some */
+  float *kept;     /* logits that outlive the call which computed them */
   size_t kept_count;
+  void *top; /* what qm_session_top works on */
+  size_t top_bytes;
 };
 
 /* The cache of that name; NULL if there is none. */
 const qmi_cache *qmi_find_cache(const qm_session *session, const char *name);
+
+/* Runs task(argument, i) for every thread of the session at the same time. */
+void qmi_run_threads(qm_session *session, qm_task task, void *argument);
 
 /* Calls the function with inputs that have been checked, in the order of its
  * inputs, and fills in the results. */

@@ -156,6 +156,7 @@ void qm_session_free(qm_session *session) {
   free(session->shared);
   free(session->copies);
   free(session->kept);
+  free(session->top);
   qm_model_free(session->model);
   free(session);
 }
@@ -261,6 +262,7 @@ qm_status qm_session_feed(qm_session *session, const int32_t *tokens, int64_t n,
   if (status)
     return status;
   session->position += n;
+  session->outputs = outputs;
   if (outputs)
     session->logits = in_pieces ? session->kept : logits;
   return QM_OK;

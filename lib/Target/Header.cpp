@@ -69,6 +69,13 @@ static inline const float *@name@_logits(const qm_session *session) {
   return qm_session_logits(session);
 }
 
+/* The likeliest k tokens to follow the last one that was fed, with the largest
+ * logit first, of equal ones the lower id. logits: NULL if ids are enough. */
+static inline qm_status @name@_top(qm_session *session, int64_t k, int32_t *ids,
+                                   float *logits) {
+  return qm_session_top(session, k, ids, logits);
+}
+
 /* Forgets the tokens from `position` on. */
 static inline qm_status @name@_rewind(qm_session *session, int64_t position) {
   return qm_session_rewind(session, position);

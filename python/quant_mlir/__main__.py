@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
         "--temperature", type=float, default=0.0, metavar="T", help="0 (default): greedy"
     )
     p.add_argument("--top-p", type=float, default=1.0, metavar="P")
+    p.add_argument("--top-k", type=positive, metavar="K", help="of the likeliest K tokens only")
     p.add_argument("--seed", type=int)
     p.add_argument("--raw", action="store_true", help="continue the text: no chat template")
     p.add_argument("--system", metavar="TEXT", help="a system message before the prompt")
@@ -162,6 +163,7 @@ def run_generate(options) -> None:
             max_tokens=options.max_tokens,
             temperature=options.temperature,
             top_p=options.top_p,
+            top_k=options.top_k,
             seed=options.seed,
             stream=True,
         )

@@ -89,6 +89,7 @@ _SIGNATURES = {
     "qm_session_free": (None, [_Session]),
     "qm_session_feed": (_Status, [_Session, c.POINTER(c.c_int32), c.c_int64, c.c_int64]),
     "qm_session_logits": (c.POINTER(c.c_float), [_Session]),
+    "qm_session_top": (_Status, [_Session, c.c_int64, c.POINTER(c.c_int32), c.POINTER(c.c_float)]),
     "qm_session_position": (c.c_int64, [_Session]),
     "qm_session_context": (c.c_int64, [_Session]),
     "qm_session_rewind": (_Status, [_Session, c.c_int64]),
@@ -233,14 +234,23 @@ class SessionHandle:
     def rewind(self, position: int) -> None:
         self.library.check(self.lib.qm_session_rewind(self._open(), position))
 
-    def feed(self, tokens: np.ndarray, outputs: int) -> np.ndarray:
-        """tokens: int32, contiguous. A copy of the logits [outputs, vocabulary]."""
+    def feed(self, tokens: np.ndarray, outputs: int) -> None:
+        """tokens: int32, contiguous."""
         pointer = tokens.ctypes.data_as(c.POINTER(c.c_int32))
         self.library.check(self.lib.qm_session_feed(self._open(), pointer, len(tokens), outputs))
+
+    def logits(self, outputs: int) -> np.ndarray:
+        """A copy of the logits [outputs, vocabulary] of the last feed, which kept that many."""
         shape = (outputs, self.library.vocab_size)
-        if outputs == 0:
-            return np.empty(shape, np.float32)
-        return np.ctypeslib.as_array(self.lib.qm_session_logits(self.handle), shape).copy()
+        return np.ctypeslib.as_array(self.lib.qm_session_logits(self._open()), shape).copy()
+
+    def top(self, k: int) -> Tuple[np.ndarray, np.ndarray]:
+        """Ids and logits of the likeliest k tokens after the last feed, which kept outputs."""
+        ids, logits = np.empty(max(k, 0), np.int32), np.empty(max(k, 0), np.float32)
+        id_pointer = ids.ctypes.data_as(c.POINTER(c.c_int32))
+        logit_pointer = logits.ctypes.data_as(c.POINTER(c.c_float))
+        self.library.check(self.lib.qm_session_top(self._open(), k, id_pointer, logit_pointer))
+        return ids, logits
 
     def run(self, function: Function, arrays: Sequence[np.ndarray]) -> List[np.ndarray]:
         if len(arrays) != len(function.inputs):

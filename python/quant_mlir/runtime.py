@@ -4,7 +4,7 @@
 import json
 import os
 import pathlib
-from typing import Iterator, List, Optional, Sequence, Union
+from typing import Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -101,14 +101,16 @@ class Model:
         top_p: float = 1.0,
         seed: Optional[int] = None,
         stream: bool = False,
+        top_k: Optional[int] = None,
     ) -> Union[str, Iterator[str]]:
         """What the model says next, up to its end-of-text token.
 
         text: a string, which is continued as it is, or token ids (tokenizer.encode_chat makes
-        those of a conversation). stream: returns an iterator over pieces of text instead.
+        those of a conversation). temperature, top_p, seed, top_k: see sampling.Sampler. stream:
+        returns an iterator over pieces of text instead.
         """
         ids = self.tokenizer.encode(text) if isinstance(text, str) else list(text)
-        sampler = Sampler(temperature, top_p, seed)
+        sampler = Sampler(temperature, top_p, seed, top_k)
         pieces = self.tokenizer.stream(self._continue(ids, max_tokens, sampler))
         return pieces if stream else "".join(pieces)
 
@@ -122,15 +124,18 @@ class Model:
         # The last token that is picked is never fed.
         room = min(len(ids) + max_tokens - 1, self.context_length)
         with self.session(room) as session:
-            logits = session.feed(ids)
+            fed = ids
             for number in range(max_tokens):
-                token = sampler(logits[-1])
+                if sampler.enough is None:
+                    token = sampler(session.feed(fed)[-1])
+                else:
+                    token = sampler.pick(*session.best(fed, min(sampler.enough, self.vocab_size)))
                 if token in self.tokenizer.stop_ids:
                     return
                 yield token
                 if number + 1 == max_tokens or session.position == room:
                     return
-                logits = session.feed([token])
+                fed = [token]
 
     # Sentence encoders.
 
@@ -210,10 +215,29 @@ class Session:
 
         ValueError if they do not fit into the context or an id is outside the vocabulary.
         """
-        ids = np.ascontiguousarray(tokens, np.int32)
-        if ids.ndim != 1 or not ids.size:
-            raise ValueError(f"tokens must be a list of at least one id, not of shape {ids.shape}")
-        return self.handle.feed(ids, len(ids) if all else 1)
+        ids = _as_ids(tokens)
+        outputs = len(ids) if all else 1
+        self.handle.feed(ids, outputs)
+        return self.handle.logits(outputs)
+
+    def best(self, tokens: Sequence[int], k: int) -> Tuple[np.ndarray, np.ndarray]:
+        """Appends tokens. Ids and logits [k] of the likeliest to follow, found by the threads.
+
+        The largest logit comes first, of equal ones that of the lower id; NaN is less than all
+        numbers. ValueError as feed(), or if k is not from 1 to the size of the vocabulary; the
+        tokens are not appended then.
+        """
+        if not 1 <= k <= self.model.vocab_size:
+            raise ValueError(f"k is {k}, it must be from 1 to {self.model.vocab_size}")
+        self.handle.feed(_as_ids(tokens), 1)
+        return self.handle.top(k)
+
+
+def _as_ids(tokens: Sequence[int]) -> np.ndarray:
+    ids = np.ascontiguousarray(tokens, np.int32)
+    if ids.ndim != 1 or not ids.size:
+        raise ValueError(f"tokens must be a list of at least one id, not of shape {ids.shape}")
+    return ids
 
 
 def _read_info(folder: pathlib.Path) -> dict:

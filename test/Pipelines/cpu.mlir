@@ -20,6 +20,11 @@
 // LLVM: llvm.func @forward(
 // LLVM: llvm.call @kernel_rms_norm_0(
 // LLVM: llvm.call @qm_barrier(
+// Gate and up lie side by side and are one product.
+// LLVM: llvm.call @kernel_matmul_int_
+// LLVM-NOT: llvm.call @kernel_matmul_int_
+// LLVM: llvm.call @linalg_generic_
+// LLVM: llvm.call @kernel_matmul_int_
 // LLVM: llvm.func @_mlir_ciface_forward(
 // LLVM-SAME: kernel.role = "weights"
 // LLVM-SAME: kernel.role = "workspace"

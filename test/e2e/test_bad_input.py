@@ -267,6 +267,7 @@ def test_recipe_files(tiny, text):
         ("quant-run", ["."], "--tokens"),
         ("quant-run", [".", "--tokens", "1,two"], "two"),
         ("quant-run", [".", "--tokens", "1", "--window", "1"], "--window"),
+        ("quant-run", [".", "--tokens", "1", "--top-k=-1"], "--top-k"),
     ],
     ids=str,
 )
@@ -399,6 +400,7 @@ def test_compiled_models(model, command, damage, reason):
 def test_tokens(model):
     fails(model, "quant-run", "model", "--tokens", "1,128", reason="model: .*128")
     fails(model, "quant-run", "model", "--tokens=-1", reason="model: .*-1")
+    fails(model, "quant-run", "model", "--tokens", "1", "--top-k", "129", reason="129.*1 to 128")
     many = ",".join(["1"] * 65)
     fails(model, "quant-run", "model", "--tokens", many, reason="model: .*(64|65)")
     fails(model, "quant-run", "model", "--bench", "pp=x", reason="--bench pp=x: expected")

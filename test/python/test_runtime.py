@@ -112,6 +112,20 @@ def test_an_id_outside_the_vocabulary(lm, tokens):
         session.feed(tokens)
 
 
+# All logits but one are equal: of those the lowest ids come first.
+def test_the_best(lm):
+    with lm.session() as session:
+        ids, logits = session.best([7, 41], 3)
+        assert ids.tolist() == [42, 0, 1] and session.position == 2
+        assert np.array_equal(logits, expected([7, 41])[1][[42, 0, 1]])
+        ids, logits = session.best([1], 300)
+        assert np.array_equal(ids, [2, 0, 1, *range(3, 300)])
+        for k in (0, -1, 301):
+            with pytest.raises(ValueError, match="from 1 to 300"):
+                session.best([1], k)
+        assert session.position == 3
+
+
 def test_a_context_that_is_full(lm):
     with lm.session(context=8) as session:
         session.feed([1] * 8)
@@ -143,6 +157,14 @@ def test_text(lm):
     assert lm.generate("a", max_tokens=5) == "bcdef"
     assert list(lm.generate("a", max_tokens=3, stream=True)) == ["b", "c", "d"]
     assert lm.generate(lm.tokenizer.encode("x"), max_tokens=2) == "yz"
+
+
+def test_sampled_text(lm):
+    # The next byte is far likelier than any other, more so with each position.
+    assert lm.generate("a" * 60, 3, temperature=0.5, seed=1) == "bcd"
+    assert lm.generate("a" * 60, 3, temperature=0.5, seed=1, top_k=5) == "bcd"
+    assert lm.generate("a", 3, temperature=100.0, seed=1, top_k=1) == "bcd"
+    assert len(lm.generate("a" * 60, 3, temperature=0.5, seed=1, top_k=1000)) == 3
 
 
 def test_text_ends_with_the_context(lm):

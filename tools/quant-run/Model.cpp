@@ -3,10 +3,10 @@
 #include "Model.h"
 #include "quant-mlir/Import/JSONFile.h"
 #include "quant-mlir/Import/WeightFile.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/DynamicLibrary.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
-#include <memory>
 
 using namespace quantmlir;
 using llvm::StringRef;
@@ -19,6 +19,7 @@ struct Model::Functions {
   decltype(&qm_session_free) freeSession;
   decltype(&qm_session_feed) feed;
   decltype(&qm_session_logits) logits;
+  decltype(&qm_session_top) top;
   decltype(&qm_session_context) context;
   decltype(&qm_session_rewind) rewind;
 };
@@ -81,6 +82,7 @@ llvm::Expected<Model> Model::open(StringRef folder, int64_t context,
   find(f.freeSession, "qm_session_free");
   find(f.feed, "qm_session_feed");
   find(f.logits, "qm_session_logits");
+  find(f.top, "qm_session_top");
   find(f.context, "qm_session_context");
   find(f.rewind, "qm_session_rewind");
   find(model.info, (*name + "_descriptor").c_str());
@@ -120,6 +122,17 @@ Model::feed(llvm::ArrayRef<int32_t> tokens, int64_t outputs) {
     return failure();
   return llvm::ArrayRef<float>(library->logits(session),
                                outputs * info->vocab_size);
+}
+
+llvm::Expected<std::vector<Model::Candidate>> Model::top(int64_t k) {
+  std::vector<int32_t> ids(k);
+  std::vector<float> logits(k);
+  if (library->top(session, k, ids.data(), logits.data()) != QM_OK)
+    return failure();
+  std::vector<Candidate> candidates;
+  for (auto [id, logit] : llvm::zip_equal(ids, logits))
+    candidates.push_back({id, logit});
+  return candidates;
 }
 
 llvm::Error Model::rewind(int64_t position) {

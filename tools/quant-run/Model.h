@@ -6,7 +6,9 @@
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
+#include <memory>
 #include <string>
+#include <vector>
 
 namespace quantmlir {
 
@@ -26,6 +28,13 @@ public:
   /// Appends tokens; the logits [outputs, vocabulary] of the last ones.
   llvm::Expected<llvm::ArrayRef<float>> feed(llvm::ArrayRef<int32_t> tokens,
                                              int64_t outputs);
+  /// The likeliest k of the tokens to come next, after `feed` with outputs: the
+  /// largest logit first, of equal ones the lower id.
+  struct Candidate {
+    int32_t token;
+    float logit;
+  };
+  llvm::Expected<std::vector<Candidate>> top(int64_t k);
   llvm::Error rewind(int64_t position);
 
 private:

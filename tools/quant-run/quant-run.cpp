@@ -36,6 +36,9 @@ struct Options {
   cl::opt<bool> greedy{"greedy", cl::init(false),
                        cl::desc("take the likeliest token (else sample)"),
                        cl::cat(category)};
+  cl::opt<int64_t> topK{"top-k", cl::init(0), cl::value_desc("K"),
+                        cl::desc("sample from the likeliest K (0: from all)"),
+                        cl::cat(category)};
   cl::opt<unsigned> seed{"seed", cl::init(1), cl::desc("of sampling"),
                          cl::cat(category)};
   cl::opt<std::string> perplexity{
@@ -89,15 +92,28 @@ static void print(const llvm::json::Object &result) {
 // Generation
 //===----------------------------------------------------------------------===//
 
-static int32_t choose(llvm::ArrayRef<float> logits, std::mt19937 &random) {
-  auto best = std::max_element(logits.begin(), logits.end());
-  if (options().greedy)
-    return int32_t(best - logits.begin());
+/// The place of the one that is drawn.
+static size_t draw(llvm::ArrayRef<float> logits, std::mt19937 &random) {
+  float best = *std::max_element(logits.begin(), logits.end());
   std::vector<double> weights;
   for (float logit : logits)
-    weights.push_back(std::exp(double(logit) - *best));
-  return std::discrete_distribution<int32_t>(weights.begin(),
-                                             weights.end())(random);
+    weights.push_back(std::exp(double(logit) - best));
+  return std::discrete_distribution<size_t>(weights.begin(),
+                                            weights.end())(random);
+}
+
+/// The token that follows those that were fed last, whose logits these are.
+static llvm::Expected<int32_t>
+choose(Model &model, llvm::ArrayRef<float> logits, std::mt19937 &random) {
+  if (!options().greedy && !options().topK)
+    return int32_t(draw(logits, random));
+  auto candidates = model.top(options().greedy ? 1 : options().topK);
+  if (!candidates)
+    return candidates.takeError();
+  std::vector<float> best;
+  for (Model::Candidate candidate : *candidates)
+    best.push_back(candidate.logit);
+  return (*candidates)[options().greedy ? 0 : draw(best, random)].token;
 }
 
 static llvm::Error runGenerate(Model &model) {
@@ -108,7 +124,10 @@ static llvm::Error runGenerate(Model &model) {
     auto logits = model.feed(next, 1);
     if (!logits)
       return logits.takeError();
-    next.assign(1, choose(*logits, random));
+    llvm::Expected<int32_t> token = choose(model, *logits, random);
+    if (!token)
+      return token.takeError();
+    next.assign(1, *token);
     generated.push_back(next.front());
     if (!options().json) {
       llvm::outs() << (i ? "," : "") << next.front();
@@ -281,6 +300,8 @@ int main(int argc, char **argv) {
       options().perplexity.empty())
     return usageError("quant-run",
                       "one of --tokens, --perplexity and --bench is needed");
+  if (options().topK < 0)
+    return usageError("quant-run", "--top-k is at least 0");
   if (options().window < 2 || options().repeat < 1)
     return usageError("quant-run",
                       "--window is at least 2, --repeat at least 1");

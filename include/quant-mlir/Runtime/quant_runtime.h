@@ -225,6 +225,13 @@ qm_status qm_session_feed(qm_session *session, const int32_t *tokens, int64_t n,
  * session; NULL before the first feed and after one with outputs = 0. */
 const float *qm_session_logits(const qm_session *session);
 
+/* The best k, 1 <= k <= vocab_size, of the logits of the last token that was
+ * fed, if they were kept: ids[k] and, unless NULL, logits[k], the largest
+ * first, of equal ones the lower id; NaN is less than all numbers. All threads
+ * of the session search. What qm_session_logits points to stays valid. */
+qm_status qm_session_top(qm_session *session, int64_t k, int32_t *ids,
+                         float *logits);
+
 /* How many tokens the session holds, and how many it can. */
 int64_t qm_session_position(const qm_session *session);
 int64_t qm_session_context(const qm_session *session);

@@ -225,7 +225,7 @@ private:
   LogicalResult outline(Operation *op, Value thread, Value threads);
   func::FuncOp kernelFunction(Operation *op);
 
-  /// Functions by the text of the kernel in them.
+  /// Functions by their text before they were given names.
   llvm::StringMap<func::FuncOp> kernels;
 };
 
@@ -284,47 +284,46 @@ void Distribute::guardSerialOps(func::FuncOp function, Value thread) {
   }
 }
 
-/// What makes two kernels the same: everything but the values they are given.
-static std::string kernelKey(Operation *op) {
-  std::string key;
-  llvm::raw_string_ostream os(key);
-  os << op->getName() << " " << op->getAttrDictionary() << " : ";
-  llvm::interleaveComma(op->getOperandTypes(), os);
-  for (Region &region : op->getRegions())
-    for (Block &block : region)
-      for (Operation &inner : block)
-        inner.print(os, OpPrintingFlags().useLocalScope().printGenericOpForm());
-  return key;
-}
-
-func::FuncOp Distribute::kernelFunction(Operation *op) {
-  func::FuncOp &known = kernels[kernelKey(op)];
-  if (known)
-    return known;
-  ++numKernels;
-  OpBuilder builder(&getContext());
-  builder.setInsertionPointToEnd(getOperation().getBody());
+/// A function that holds the kernel, given its operands and the threads.
+static func::FuncOp wrapKernel(Operation *op) {
+  OpBuilder builder(op->getContext());
   SmallVector<Type> inputs(op->getOperandTypes());
   inputs.append(2, builder.getIndexType());
-  std::string name = op->getName().getStringRef().str();
-  std::replace(name.begin(), name.end(), '.', '_');
-  name += "_" + std::to_string(kernels.size() - 1);
-  known = func::FuncOp::create(builder, op->getLoc(), name,
-                               builder.getFunctionType(inputs, {}));
-  known.setPrivate();
+  auto function = func::FuncOp::create(builder, op->getLoc(), "kernel",
+                                       builder.getFunctionType(inputs, {}));
+  function.setPrivate();
   // Each of a model's layers calls it: one copy is enough.
-  known.setNoInline(true);
+  function.setNoInline(true);
   // Nor may LLVM make calls of memset and the like out of its loops: all that
   // an object needs is qm_barrier.
-  known->setAttr("passthrough", builder.getStrArrayAttr({"no-builtins"}));
-  Block *block = known.addEntryBlock();
+  function->setAttr("passthrough", builder.getStrArrayAttr({"no-builtins"}));
+  Block *block = function.addEntryBlock();
   builder.setInsertionPointToStart(block);
   IRMapping mapping;
   mapping.map(op->getOperands(),
               block->getArguments().take_front(op->getNumOperands()));
   builder.clone(*op, mapping);
   func::ReturnOp::create(builder, op->getLoc());
-  return known;
+  return function;
+}
+
+func::FuncOp Distribute::kernelFunction(Operation *op) {
+  func::FuncOp function = wrapKernel(op);
+  // Two kernels are the same if all is but the values they are given.
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  function.print(os, OpPrintingFlags().useLocalScope());
+  auto [known, isNew] = kernels.try_emplace(text, function);
+  if (!isNew) {
+    function.erase();
+    return known->second;
+  }
+  ++numKernels;
+  std::string name = op->getName().getStringRef().str();
+  std::replace(name.begin(), name.end(), '.', '_');
+  function.setName(name + "_" + std::to_string(kernels.size() - 1));
+  getOperation().push_back(function);
+  return function;
 }
 
 LogicalResult Distribute::outline(Operation *op, Value thread, Value threads) {

@@ -200,3 +200,35 @@ func.func private @helper(%i: index) {
   return
 }
 func.func private @declared(index)
+
+// -----
+
+#rows = affine_map<(d0, d1) -> (d0, d1)>
+
+// Loops that are alike share a function, as kernels do, but not if one of them
+// writes over what it reads: it would do so for all.
+// CHECK-LABEL: func.func @alike(
+//       CHECK: call @linalg_generic_0(%{{.+}}, %{{.+}},
+//       CHECK: call @linalg_generic_0(
+//       CHECK: call @linalg_generic_1(
+//       CHECK: func.func private @linalg_generic_0(
+//       CHECK: func.func private @linalg_generic_1(
+//   CHECK-NOT: func.func
+func.func @alike(%x: memref<?x32xf32>, %y: memref<?x32xf32>) {
+  linalg.generic {indexing_maps = [#rows, #rows], iterator_types = ["parallel", "parallel"]} ins(%x : memref<?x32xf32>) outs(%y : memref<?x32xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.negf %in : f32
+    linalg.yield %0 : f32
+  }
+  linalg.generic {indexing_maps = [#rows, #rows], iterator_types = ["parallel", "parallel"]} ins(%y : memref<?x32xf32>) outs(%x : memref<?x32xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.negf %in : f32
+    linalg.yield %0 : f32
+  }
+  linalg.generic {indexing_maps = [#rows, #rows], iterator_types = ["parallel", "parallel"]} ins(%x : memref<?x32xf32>) outs(%x : memref<?x32xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.negf %in : f32
+    linalg.yield %0 : f32
+  }
+  return
+}

@@ -55,6 +55,25 @@ def ConvertToKernelPass : Pass<"convert-to-kernel", "::mlir::ModuleOp"> {
   ];
 }
 
+def KernelJoinMatmulsPass : Pass<"kernel-join-matmuls", "::mlir::func::FuncOp"> {
+  let summary = "Multiply an activation by neighbouring weights at once";
+  let description = [{
+    Matmuls of one activation whose weights are alike but for their rows, and lie
+    one behind the other without a gap, become one: q, k and v, or gate and up.
+    Its results are columns of one buffer. Whatever is added in a matmul's last
+    step keeps it apart, and so does a last panel that is not full.
+
+    Before:   each matmul's result is a buffer of its own (`--convert-to-kernel`).
+    After:    the same, or columns of one.
+    Numerics: unchanged.
+    Example:  test/CodeGen/CPU/join-matmuls.mlir
+  }];
+  let dependentDialects = ["::mlir::memref::MemRefDialect"];
+  let statistics = [
+    Statistic<"numJoined", "joined", "Matmuls that became part of one">,
+  ];
+}
+
 def KernelResultsToArgumentsPass
     : Pass<"kernel-results-to-arguments", "::mlir::func::FuncOp"> {
   let summary = "Let the caller say where results go";
