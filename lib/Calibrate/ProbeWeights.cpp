@@ -6,28 +6,16 @@
 // because it suffices: a divergence grows with the square of the error, so what
 // a finer format does can be worked out.
 
-#include "mlir/AsmParser/AsmParser.h"
 #include "quant-mlir/Calibrate/Calibrate.h"
 #include "quant-mlir/Calibrate/OutputDifference.h"
 #include "quant-mlir/Dialect/LM/IR/LM.h"
-#include "quant-mlir/Dialect/QT/IR/QT.h"
+#include "quant-mlir/Dialect/QT/IR/ParseScheme.h"
 #include "quant-mlir/Import/Fingerprint.h"
 #include "quant-mlir/Quantize/WeightEffects.h"
 #include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace quantmlir;
-
-static llvm::Expected<qt::QuantSchemeInterface>
-parseScheme(StringRef text, MLIRContext *context) {
-  ScopedDiagnosticHandler quiet(context,
-                                [](Diagnostic &) { return success(); });
-  auto scheme = dyn_cast_or_null<qt::QuantSchemeInterface>(
-      parseAttribute(text, context));
-  if (!scheme)
-    return llvm::createStringError("'" + text + "' is not a scheme");
-  return scheme;
-}
 
 /// Matrices that are multiplied, each once. Tables, which are looked up, too,
 /// are not rounded with the linears.
@@ -114,9 +102,9 @@ llvm::Error quantmlir::probeWeights(ModuleOp module, ArrayRef<Window> windows,
                                     StringRef scheme, StringRef source,
                                     StringRef output,
                                     StagedModel::Progress progress) {
-  auto parsed = parseScheme(scheme, module.getContext());
+  auto parsed = qt::parseScheme(scheme, module.getContext());
   if (!parsed)
-    return parsed.takeError();
+    return llvm::createStringError("'" + scheme + "' is not a scheme");
   llvm::Expected<std::string> fingerprint = fingerprintModel(module);
   if (!fingerprint)
     return fingerprint.takeError();
@@ -127,7 +115,7 @@ llvm::Error quantmlir::probeWeights(ModuleOp module, ArrayRef<Window> windows,
     return model.takeError();
   std::vector<std::string> weights = findWeights(module, **model);
   auto effects =
-      measureEffects(module, **model, *parsed, windows, weights, progress);
+      measureEffects(module, **model, parsed, windows, weights, progress);
   if (!effects)
     return effects.takeError();
   WeightEffects file{*fingerprint, source.str(), scheme.str(), {}};

@@ -2,7 +2,7 @@
 // token gives @up 2, -2, and so 2 instead of 3. @down does not change.
 
 // RUN: rm -rf %t && split-file %s %t && cd %t
-// RUN: %python %S/../Dialect/QT/Inputs/make_safetensors.py w.safetensors table:F32:4x4:2,-2,0.5,0 up:F32:4x4:3,1.5,0,0,0,0,0,0,0,0,0,0,0,0,0,0 down:F32:4x4:1,0,0,0,0
+// RUN: %python %S/../Dialect/QT/Inputs/make_safetensors.py w.safetensors table:F32:4x4:2,-2,0.5,0 up:F32:4x4:3,1.5,0,0,0,0,0,0,0,0,0,0,0,0,0,0 down:F32:4x4:3,0,0,0,0
 // RUN: %python -c "import numpy; numpy.save('t.npy', numpy.array([1, 3, 2], 'int32'))"
 
 // RUN: quant-opt vectors.mlir --qt-probe-weights="tokens=t.npy out=v.json scheme='#qt.int<2, group = 4, scale = f16, zero = i2>'" | FileCheck vectors.mlir

@@ -18,7 +18,7 @@
 #include "RecipeSchemes.h"
 #include "WeightRounding.h"
 #include "mlir/IR/BuiltinOps.h"
-#include "mlir/AsmParser/AsmParser.h"
+#include "quant-mlir/Dialect/QT/IR/ParseScheme.h"
 #include "quant-mlir/Dialect/QT/Transforms/Calibration.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Import/Fingerprint.h"
@@ -249,10 +249,7 @@ LogicalResult AllocateBitsPass::loadEffects() {
     if (StringRef name = layer.weight.getSymName();
         !known->effects.count(name.str()))
       return fail(fileError(effects, "has no effect of weight '" + name + "'"));
-  ScopedDiagnosticHandler quiet(&getContext(),
-                                [](Diagnostic &) { return success(); });
-  probe = dyn_cast_or_null<QuantSchemeInterface>(
-      parseAttribute(known->scheme, &getContext()));
+  probe = parseScheme(known->scheme, &getContext());
   if (!probe)
     return fail(fileError(effects, "'" + known->scheme + "' is not a scheme"));
   return success();
