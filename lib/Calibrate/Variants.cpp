@@ -52,9 +52,10 @@ llvm::Error StagedModel::Implementation::runTexts(
   return llvm::Error::success();
 }
 
-llvm::Error StagedModel::Implementation::runVariant(
-    size_t stage, Variant &variant, Change change, VariantOutput output,
-    llvm::function_ref<void()> step) {
+llvm::Error
+StagedModel::Implementation::runVariant(size_t stage, Variant &variant,
+                                        Change change, VariantOutput output,
+                                        llvm::function_ref<void()> step) {
   if (stage == variant.firstStage) {
     llvm::Expected<std::vector<float>> own = weights.read(variant.weight);
     if (!own)

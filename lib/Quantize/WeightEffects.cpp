@@ -40,8 +40,8 @@ Expected<WeightEffects> WeightEffects::read(StringRef path, StringRef model) {
     return fileError(path, "effects of weights of another model (fingerprint " +
                                text("model").str() + ", this model's is " +
                                model.str() + ")");
-  WeightEffects result{model.str(), text("tokens").str(), text("scheme").str(),
-                       {}};
+  WeightEffects result{
+      model.str(), text("tokens").str(), text("scheme").str(), {}};
   for (const auto &[weight, value] : *numbers) {
     std::optional<double> effect = value.getAsNumber();
     if (!effect || !std::isfinite(*effect) || *effect < 0)

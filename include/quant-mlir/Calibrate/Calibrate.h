@@ -33,8 +33,8 @@ llvm::Error calibrate(mlir::ModuleOp module, llvm::ArrayRef<Window> windows,
                       llvm::StringRef output,
                       StagedModel::Progress progress = nullptr);
 
-/// How weights are rounded by `probeWeights` unless one says otherwise: coarsely
-/// enough to stand out from noise.
+/// How weights are rounded by `probeWeights` unless one says otherwise:
+/// coarsely enough to stand out from noise.
 inline constexpr llvm::StringLiteral probeScheme =
     "#qt.int<3, group = 32, scale = f16, zero = i3>";
 

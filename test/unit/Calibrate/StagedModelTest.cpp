@@ -366,7 +366,8 @@ TEST_F(StagedModelTest, VariantsDifferInOneWeight) {
   std::vector<Window> windows = {{1, 2}, {3}};
   std::vector<std::string> weights = {"up", "table", "down"};
   auto run = [&](int64_t atOnce, int64_t steps) {
-    // Of the model, then of each variant: what the last token of each text gives.
+    // Of the model, then of each variant: what the last token of each text
+    // gives.
     std::vector<std::vector<float>> outputs(4);
     int64_t done = 0;
     EXPECT_EQ(messageOf((*model)->runVariants(
@@ -434,8 +435,8 @@ TEST_F(StagedModelTest, VariantsOfAWeightThatIsReadTwice) {
   std::vector<float> outputs;
   ASSERT_EQ(messageOf((*model)->runVariants(
                 windows, weights,
-                [](llvm::StringRef, std::vector<float>)
-                    -> llvm::Expected<std::vector<float>> {
+                [](llvm::StringRef,
+                   std::vector<float>) -> llvm::Expected<std::vector<float>> {
                   return diagonal(3);
                 },
                 [&](std::optional<size_t>, size_t, llvm::ArrayRef<float> values,
@@ -455,8 +456,8 @@ TEST_F(StagedModelTest, VariantsThatCannotBeRun) {
     std::vector<std::string> weights = {std::move(weight)};
     return messageOf((*model)->runVariants(
         windows, weights,
-        [&](llvm::StringRef, std::vector<float> values)
-            -> llvm::Expected<std::vector<float>> {
+        [&](llvm::StringRef,
+            std::vector<float> values) -> llvm::Expected<std::vector<float>> {
           if (!error.empty())
             return llvm::createStringError(error);
           values.pop_back();

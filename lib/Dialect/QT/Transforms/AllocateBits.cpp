@@ -235,8 +235,7 @@ LogicalResult AllocateBitsPass::loadEffects() {
   if (effects.empty())
     return success();
   auto fail = [&](llvm::Error error) {
-    return emitError(getOperation().getLoc(),
-                     llvm::toString(std::move(error)));
+    return emitError(getOperation().getLoc(), llvm::toString(std::move(error)));
   };
   llvm::Expected<std::string> fingerprint = fingerprintModel(getOperation());
   if (!fingerprint)

@@ -30,15 +30,15 @@ static void printRounding(const Rounding &rounding, raw_ostream &out) {
   out << "}\n";
 }
 
-void quantmlir::qt::printRecipeRule(const RecipeRule &rule,
-                                     raw_ostream &out) {
+void quantmlir::qt::printRecipeRule(const RecipeRule &rule, raw_ostream &out) {
   out << "    weights: " << quoteYAML(rule.weights.text) << "\n";
   if (!rule.fallback.text.empty())
     out << "    fallback: " << quoteYAML(rule.fallback.text) << "\n";
   if (rule.activations.text == "float")
     out << "    input_activations: float\n";
   else if (rule.activations.text != "auto")
-    out << "    input_activations: " << quoteYAML(rule.activations.text) << "\n";
+    out << "    input_activations: " << quoteYAML(rule.activations.text)
+        << "\n";
   if (rule.outlierThreshold > 0)
     out << llvm::format("    outlier_threshold: %g\n", rule.outlierThreshold);
   printRounding(rule.rounding, out);
