@@ -70,10 +70,9 @@ StagedModel::Implementation::runVariant(size_t stage, Variant &variant,
     return error;
   if (program.weights[variant.weight.str()].lastStage == stage)
     variant.values = {};
-  if (llvm::Error error = weights.prepare(stage))
-    return error;
-  llvm::Error error =
-      runTexts(stage, variant.texts, variant.number, output, step);
+  llvm::Error error = weights.prepare(stage);
+  if (!error)
+    error = runTexts(stage, variant.texts, variant.number, output, step);
   weights.restore(variant.weight);
   return error;
 }

@@ -471,4 +471,15 @@ TEST_F(StagedModelTest, VariantsThatCannotBeRun) {
   EXPECT_EQ(run("up", "mine"), "mine");
   EXPECT_EQ(run("up", ""),
             "weight 'up' has 256 values and cannot be replaced by 255");
+  EXPECT_THAT(messageOf((*model)->runVariants(
+                  windows, std::vector<std::string>{"up"},
+                  [](llvm::StringRef,
+                     std::vector<float>) -> llvm::Expected<std::vector<float>> {
+                    return diagonal(NAN);
+                  },
+                  [](std::optional<size_t>, size_t, llvm::ArrayRef<float>,
+                     int64_t) { return llvm::Error::success(); })),
+              HasSubstr("tensor 'up': has NaN or infinity"));
+  // Nothing of a failed run is left.
+  EXPECT_EQ(messageOf((*model)->run(windows, ignore)), "");
 }
