@@ -44,10 +44,7 @@ private:
     StagedModelOptions options;
     options.target = target;
     options.threads = threads;
-    options.windowLength = 1;
-    for (const Window &text : *texts)
-      options.windowLength =
-          std::max<int64_t>(options.windowLength, text.size());
+    options.windowLength = longest(*texts);
     options.statistics = *content;
     ProgressLine progress("calibrating");
     return calibrate(

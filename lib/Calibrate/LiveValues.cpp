@@ -4,6 +4,7 @@
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/MathExtras.h"
 #include <cassert>
+#include <cstdlib>
 #include <cstring>
 
 using namespace quantmlir;
@@ -39,7 +40,8 @@ void LiveValues::put(int64_t number, const qm_tensor &tensor) {
   int64_t bytes = tensorBytes(tensor);
   Value value;
   value.memory.reset(
-      std::aligned_alloc(64, llvm::alignTo(std::max<int64_t>(bytes, 1), 64)));
+      std::aligned_alloc(64, llvm::alignTo(std::max<int64_t>(bytes, 1), 64)),
+      std::free);
   if (!value.memory)
     llvm::report_bad_alloc_error("no memory for hidden states");
   std::memcpy(value.memory.get(), tensor.data, bytes);

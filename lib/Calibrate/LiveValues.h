@@ -4,7 +4,6 @@
 
 #include "quant-mlir/Runtime/quant_runtime.h"
 #include "llvm/ADT/DenseMap.h"
-#include <cstdlib>
 #include <memory>
 
 namespace quantmlir {
@@ -12,7 +11,8 @@ namespace quantmlir {
 /// Bytes of a tensor's elements.
 int64_t tensorBytes(const qm_tensor &tensor);
 
-/// What stages of one text have left for later ones, by number.
+/// What stages of one text have left for later ones, by number. Copies share
+/// the tensors, which never change.
 class LiveValues {
 public:
   /// Copies a result.
@@ -22,11 +22,8 @@ public:
   void drop(int64_t number) { values.erase(number); }
 
 private:
-  struct Free {
-    void operator()(void *memory) const { std::free(memory); }
-  };
   struct Value {
-    std::unique_ptr<void, Free> memory;
+    std::shared_ptr<void> memory;
     qm_tensor tensor;
   };
   llvm::DenseMap<int64_t, Value> values;

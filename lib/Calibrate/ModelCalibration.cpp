@@ -46,10 +46,7 @@ public:
     if (!texts)
       return texts.takeError();
     StagedModelOptions options;
-    options.windowLength = 1;
-    for (const Window &text : *texts)
-      options.windowLength =
-          std::max<int64_t>(options.windowLength, text.size());
+    options.windowLength = longest(*texts);
     options.statistics = content;
     auto model = StagedModel::create(module, options);
     if (!model)

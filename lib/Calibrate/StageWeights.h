@@ -33,6 +33,7 @@ public:
 
   llvm::Expected<std::vector<float>> read(llvm::StringRef name);
   llvm::Error replace(llvm::StringRef name, std::vector<float> values);
+  void restore(llvm::StringRef name) { replaced.erase(name); }
 
 private:
   llvm::Expected<StageWeight *> find(llvm::StringRef name);

@@ -1,83 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include "quant-mlir/Calibrate/StagedModel.h"
-#include "Accumulator.h"
-#include "LiveValues.h"
-#include "StageProgram.h"
-#include "StageWeights.h"
-#include "quant-mlir/Target/JIT.h"
+#include "StagedModelImplementation.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace quantmlir;
 
-namespace {
-
-struct FreeModel {
-  void operator()(qm_model *model) const { qm_model_free(model); }
-};
-struct FreeSession {
-  void operator()(qm_session *session) const { qm_session_free(session); }
-};
-
-llvm::Error runtimeError() { return llvm::createStringError(qm_last_error()); }
-
-/// One text while it passes through the stages.
-struct Text {
-  const Window *tokens;
-  std::vector<int64_t> wide; ///< the tokens, if the model wants i64
-  LiveValues live;
-  LiveValues exact; ///< the same in the float model, if drift is wanted
-};
-
-/// The drift of one site.
-struct SiteDrift {
-  DriftSums activation;
-  std::optional<DriftSums> residual;
-};
-
-} // namespace
-
-struct StagedModel::Implementation {
-  explicit Implementation(StageProgram built)
-      : program(std::move(built)), weights(program) {}
-
-  llvm::Error compile(ModuleOp module);
-  llvm::Error check(llvm::ArrayRef<Window> windows) const;
-  std::vector<Text> start(llvm::ArrayRef<Window> windows);
-  qm_tensor tokens(Text &text, const StageValue &value);
-  /// Runs a function and returns its results, which are valid until the next
-  /// call.
-  llvm::Expected<llvm::SmallVector<qm_tensor>>
-  runFunction(llvm::StringRef function, llvm::ArrayRef<qm_tensor> inputs,
-              size_t results);
-  llvm::SmallVector<qm_tensor> gatherInputs(const Stage &stage, Text &text,
-                                            LiveValues &live);
-  void dropDead(size_t stage, LiveValues &live);
-  /// Runs a stage over a text as it is now.
-  llvm::Error call(size_t stage, size_t window, Text &text, Accumulator *sums,
-                   Output output);
-  /// The same in the float model.
-  llvm::Error callExact(size_t stage, Text &text);
-  std::optional<SiteDrift> startDrift(size_t stage) const;
-  llvm::Error addDrift(const Stage &stage, Text &text, SiteDrift &drift);
-  /// Runs a stage over all texts and hands on what it found.
-  llvm::Error runStage(size_t stage, llvm::MutableArrayRef<Text> texts,
-                       AfterSite afterSite, Output output,
-                       llvm::function_ref<void()> step);
-
-  StageProgram program;
-  StageWeights weights;
-  StagedModelOptions options;
-  int64_t batch = 0;
-  int64_t vocabulary = 0;
-  /// The last stage that reads a live value.
-  llvm::DenseMap<int64_t, size_t> lastUse;
-  // In this order: a session needs its model, and both the code.
-  std::unique_ptr<JITModel> code;
-  std::unique_ptr<qm_model, FreeModel> model;
-  std::unique_ptr<qm_session, FreeSession> session;
-};
+static llvm::Error runtimeError() {
+  return llvm::createStringError(qm_last_error());
+}
 
 llvm::Error StagedModel::Implementation::compile(ModuleOp module) {
   for (auto [number, stage] : llvm::enumerate(program.stages))
@@ -204,7 +135,8 @@ llvm::Error StagedModel::Implementation::call(size_t number, size_t window,
       text.live.put(value.live, result);
       break;
     case StageValue::Kind::Statistic:
-      sums->add(value.statistic, result.data);
+      if (sums)
+        sums->add(value.statistic, result.data);
       break;
     case StageValue::Kind::Output:
       if (!first)

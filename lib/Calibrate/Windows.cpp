@@ -54,3 +54,10 @@ quantmlir::readWindows(StringRef path, const WindowOptions &options) {
     return fileError(path, "has no tokens");
   return windows;
 }
+
+int64_t quantmlir::longest(llvm::ArrayRef<Window> windows) {
+  size_t most = 1;
+  for (const Window &window : windows)
+    most = std::max(most, window.size());
+  return int64_t(most);
+}

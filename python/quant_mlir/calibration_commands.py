@@ -36,11 +36,15 @@ def add_calibrate(p: argparse.ArgumentParser) -> None:
     p.set_defaults(command=run_calibrate, parser=p)
 
 
-def add_texts(p: argparse.ArgumentParser) -> None:
-    """What a model is run over to calibrate it."""
-    p.add_argument("--text", metavar="FILE", help="what to calibrate with")
+def add_texts(
+    p: argparse.ArgumentParser, windows: int = 128, purpose: str = "what to calibrate with"
+) -> None:
+    """What a model is run over."""
+    p.add_argument("--text", metavar="FILE", help=purpose)
     p.add_argument("--tokens", metavar="T.npy", help="instead: token ids, one text or one a row")
-    p.add_argument("--windows", type=positive, default=128, metavar="N", help="default 128")
+    p.add_argument(
+        "--windows", type=positive, default=windows, metavar="N", help=f"default {windows}"
+    )
     p.add_argument(
         "--window-length",
         "--window",

@@ -8,7 +8,11 @@ import re
 import tempfile
 
 from . import tools
+from .calibration_commands import add_texts, text_flags
 from .errors import InputError
+
+# Texts that tell how much a layer matters.
+PROBE_WINDOWS = 2
 
 # The comments in which qt-allocate-bits says what it reached.
 REACHED = re.compile(r"# reached: (\S+) bits")
@@ -46,6 +50,12 @@ def add_search(p: argparse.ArgumentParser) -> None:
         default="nearest",
         help="how weights are rounded to see what is lost; default nearest, which is faster",
     )
+    add_texts(p, PROBE_WINDOWS, "what to measure with how much each layer matters to the output")
+    p.add_argument(
+        "--effects",
+        metavar="E.json",
+        help="where to keep what was measured; without a text: what an earlier search kept",
+    )
     p.add_argument("-o", dest="output", required=True, metavar="R.yaml")
     p.set_defaults(command=run_search)
 
@@ -53,6 +63,14 @@ def add_search(p: argparse.ArgumentParser) -> None:
 def run_search(options) -> int:
     model = pathlib.Path(options.model)
     with tempfile.TemporaryDirectory() as folder:
+        effects = options.effects
+        if options.text or options.tokens:
+            effects = effects or pathlib.Path(folder) / "effects.json"
+            texts = text_flags(options, model, folder)
+            texts.append(f"--source={options.text or options.tokens}")
+            code = tools.run("quant-calibrate", "--probe", model, "-o", effects, *texts)
+            if code != 0:
+                return code
         if model.suffix != ".mlir":
             kind = "--import-hf" if model.is_dir() else "--import-gguf"
             imported = pathlib.Path(folder) / "model.mlir"
@@ -68,6 +86,8 @@ def run_search(options) -> int:
         ]
         if options.recipes:
             flags.append(f"recipes={options.recipes}")
+        if effects:
+            flags.append(f"effects='{effects}'")
         flag = f"--qt-allocate-bits={' '.join(flags)}"
         tools.run_opt(model, flag, "-o", pathlib.Path(folder) / "unchanged.mlir")
     show(options.output)

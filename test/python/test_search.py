@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The command `search` from end to end on a tiny model; its table, its errors."""
 
+import json
+
 import numpy as np
 import pytest
 import tiny_models
@@ -29,9 +31,9 @@ def seen(llama, tmp_path_factory):
     return folder / "s.safetensors"
 
 
-def search(llama, seen, recipe, bits, recipes=RECIPES):
+def search(llama, seen, recipe, bits, recipes=RECIPES, flags=()):
     command = ["search", str(llama), "--calibration", str(seen), "--bits", str(bits)]
-    return __main__.main([*command, "--recipes", recipes, "-o", str(recipe)])
+    return __main__.main([*command, "--recipes", recipes, "-o", str(recipe), *map(str, flags)])
 
 
 def test_more_bits_lose_less(llama, seen, tmp_path, capsys):
@@ -59,6 +61,40 @@ def test_quantizes_with_it(llama, seen, tmp_path):
     text = (tmp_path / "q.mlir").read_text()
     for name, *_ in search_command.read_summary(recipe)[0]:
         assert f"#qt.int<{name[3]}, group = 32, scale = f16>" in text
+
+
+def test_layers_that_matter_get_more_bits(llama, seen, tmp_path, capsys):
+    recipe, effects = tmp_path / "r.yaml", tmp_path / "e.json"
+    texts = ("--tokens", seen.with_name("t.npy"), "--windows", 3, "--window", 16)
+    assert search(llama, seen, recipe, 4.5, flags=(*texts, "--effects", effects)) == 0
+    file = json.loads(effects.read_text())
+    assert file["tokens"] == str(seen.with_name("t.npy"))
+    # All linears but the table and head; none of them is idle.
+    assert len(file["effects"]) == 7 * tiny_models.LAYERS
+    assert all(effect > 0 for effect in file["effects"].values())
+    # The loss is of int4, a good deal less than that of the probe.
+    rounded = sum(file["effects"].values())
+    assert 0 < search_command.read_summary(recipe)[2] < rounded / 2
+
+    # Kept effects need no text, and decide.
+    name = min(file["effects"], key=file["effects"].get)
+    file["effects"][name] = 1000.0
+    effects.write_text(json.dumps(file))
+    assert search(llama, seen, recipe, 4.5, flags=("--effects", effects)) == 0
+    groups = recipe.read_text().split("config_groups:")[1].split("  'int")[1:]
+    most = next(group for group in groups if group.startswith("8-g32"))
+    assert f"'{name}'" in most
+    capsys.readouterr()
+    file["model"] = "another"
+    effects.write_text(json.dumps(file))
+    assert search(llama, seen, recipe, 4.5, flags=("--effects", effects)) == 1
+    assert "effects of weights of another model" in capsys.readouterr().err
+
+
+def test_texts_that_are_none(llama, seen, tmp_path, capfd):
+    assert search(llama, seen, tmp_path / "r.yaml", 5, flags=("--tokens", "no.npy")) == 1
+    error = capfd.readouterr().err
+    assert "no.npy: No such file or directory" in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,10 @@ static cl::opt<std::string> tokens(
     "tokens", cl::value_desc("FILE.npy"),
     cl::desc("token ids: one long text, or a text a row that ends at -1"),
     cl::cat(category));
-static cl::opt<int64_t> windows("windows", cl::init(128),
-                                cl::desc("most texts to run"),
-                                cl::cat(category));
+static cl::opt<int64_t>
+    windows("windows", cl::init(128),
+            cl::desc("most texts to run; with --probe, 2 unless given"),
+            cl::cat(category));
 static cl::opt<int64_t> windowLength("window-length", cl::init(512),
                                      cl::desc("most tokens of a text"),
                                      cl::cat(category));
@@ -49,6 +50,11 @@ static cl::opt<std::string>
 static cl::opt<int64_t> threads("j", cl::init(0), cl::value_desc("N"),
                                 cl::desc("threads; default: all cores"),
                                 cl::cat(category));
+static cl::opt<bool>
+    probe("probe",
+          cl::desc("instead of statistics, write what each weight, rounded by "
+                   "itself, does to the model's output (qt-probe-weights)"),
+          cl::cat(category));
 static cl::opt<bool>
     merge("merge", cl::desc("join statistics files of one model into one"),
           cl::cat(category));
@@ -92,7 +98,8 @@ static llvm::Error run() {
   // Before the model: a typing error is found at once.
   std::vector<Window> texts;
   if (tokenizer.empty()) {
-    auto read = readWindows(tokens, {windows, windowLength});
+    bool fewer = probe && windows.getNumOccurrences() == 0;
+    auto read = readWindows(tokens, {fewer ? 2 : windows, windowLength});
     if (!read)
       return read.takeError();
     texts = std::move(*read);
@@ -121,13 +128,14 @@ static llvm::Error run() {
   StagedModelOptions options;
   options.threads = threads;
   options.statistics = *content;
-  options.windowLength = 1;
-  for (const Window &text : texts)
-    options.windowLength = std::max<int64_t>(options.windowLength, text.size());
-  ProgressLine progress("calibrating");
-  return diagnostics.explain(calibrate(
-      **module, texts, options, source.empty() ? tokens : source, output,
-      [&](int64_t done, int64_t total) { progress(done, total); }));
+  options.windowLength = longest(texts);
+  const std::string &origin = source.empty() ? tokens : source;
+  ProgressLine line(probe ? "probing weights" : "calibrating");
+  auto progress = [&](int64_t done, int64_t total) { line(done, total); };
+  return diagnostics.explain(
+      probe ? probeWeights(**module, texts, options, probeScheme, origin,
+                           output, progress)
+            : calibrate(**module, texts, options, origin, output, progress));
 }
 
 int main(int argc, char **argv) {

@@ -23,12 +23,28 @@ struct WindowOptions {
 llvm::Expected<std::vector<Window>> readWindows(llvm::StringRef path,
                                                 const WindowOptions &options);
 
+/// The tokens of the longest.
+int64_t longest(llvm::ArrayRef<Window> windows);
+
 /// Runs the model over the windows and writes the statistics of every site,
 /// one site in memory at a time. `source` says where the tokens came from.
 llvm::Error calibrate(mlir::ModuleOp module, llvm::ArrayRef<Window> windows,
                       const StagedModelOptions &options, llvm::StringRef source,
                       llvm::StringRef output,
                       StagedModel::Progress progress = nullptr);
+
+/// How weights are rounded by `probeWeights` unless one says otherwise:
+/// coarsely enough to stand out from noise.
+inline constexpr llvm::StringLiteral probeScheme =
+    "#qt.int<3, group = 32, scale = f16, zero = i3>";
+
+/// Writes what each weight, by itself rounded to `scheme`, does to the model's
+/// output (WeightEffects.h).
+llvm::Error probeWeights(mlir::ModuleOp module, llvm::ArrayRef<Window> windows,
+                         const StagedModelOptions &options,
+                         llvm::StringRef scheme, llvm::StringRef source,
+                         llvm::StringRef output,
+                         StagedModel::Progress progress = nullptr);
 
 /// Progress in percent with the time left, on stderr if a person is watching.
 class ProgressLine {

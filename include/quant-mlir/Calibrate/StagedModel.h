@@ -75,6 +75,24 @@ public:
   llvm::Error run(llvm::ArrayRef<Window> windows, AfterSite afterSite,
                   Output output = nullptr, Progress progress = nullptr);
 
+  /// Other numbers for a weight, given its own.
+  using Change = llvm::function_ref<llvm::Expected<std::vector<float>>(
+      llvm::StringRef weight, std::vector<float> values)>;
+  /// As `Output`; `variant` is none for the model itself.
+  using VariantOutput = llvm::function_ref<llvm::Error(
+      std::optional<size_t> variant, size_t window,
+      llvm::ArrayRef<float> values, int64_t columns)>;
+
+  /// Runs the model, and beside it a variant of it for each of `weights`, in
+  /// which only that weight has changed. A variant starts from the hidden
+  /// states of the model, at the first stage that reads its weight. As many
+  /// variants at a time as `atOnce` share a run; in each run the model's own
+  /// output comes first.
+  llvm::Error runVariants(llvm::ArrayRef<Window> windows,
+                          llvm::ArrayRef<std::string> weights, Change change,
+                          VariantOutput output, Progress progress = nullptr,
+                          int64_t atOnce = 32);
+
   /// A weight as the stages that are still to come see it: [N, K] row-major for
   /// a matrix. Any weight of the module, also norm gains and biases.
   llvm::Expected<std::vector<float>> readWeight(llvm::StringRef name);

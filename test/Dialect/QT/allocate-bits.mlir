@@ -22,6 +22,21 @@
 // KEPT: - 'rough'
 // KEPT-NOT: fine
 
+// With what rounding does to the output the loss of a weight is that, if it is
+// rounded like this.
+// RUN: echo '{"format": "quant-mlir effects of weights 1", "model": "test", "scheme": "#qt.int<2, group = 4, scale = f16, zero = i2>", "effects": {"rough": 0.5, "fine": 0.25}}' > e.json
+// RUN: quant-opt model.mlir --qt-allocate-bits="recipes=int2-g4-asym budget=8 calibration=s.safetensors effects=e.json out=effects.yaml" -o model.out
+// RUN: FileCheck %s --check-prefix=EFFECTS < effects.yaml
+// EFFECTS: # predicted loss: 0.25, the sum over 2 weights of what each does to the model's output
+// RUN: sed -e s/fine/other/ e.json > other.json
+// RUN: not quant-opt model.mlir --qt-allocate-bits="recipes=int2-g4-asym budget=8 calibration=s.safetensors effects=other.json out=none.yaml" 2>&1 | FileCheck %s --check-prefix=OTHER
+// OTHER: error: other.json: has no effect of weight 'fine'
+// RUN: sed -e s/int/word/ e.json > word.json
+// RUN: not quant-opt model.mlir --qt-allocate-bits="recipes=int2-g4-asym budget=8 calibration=s.safetensors effects=word.json out=none.yaml" 2>&1 | FileCheck %s --check-prefix=WORD
+// WORD: error: word.json: '#qt.word<2, group = 4, scale = f16, zero = i2>' is not a scheme
+// RUN: not quant-opt model.mlir --qt-allocate-bits="recipes=int2-g4-asym budget=8 calibration=s.safetensors effects=no.json out=none.yaml" 2>&1 | FileCheck %s --check-prefix=ABSENT
+// ABSENT: error: no.json: cannot be read
+
 // RUN: not quant-opt model.mlir --qt-allocate-bits="recipes=int4-g4 budget=3 calibration=s.safetensors out=none.yaml" 2>&1 | FileCheck %s --check-prefix=SMALL
 // SMALL: error: a budget of 3 bits per weight is too small: the smallest formats take 8
 // RUN: not quant-opt model.mlir --qt-allocate-bits="recipes=best budget=8 calibration=s.safetensors out=none.yaml" 2>&1 | FileCheck %s --check-prefix=UNKNOWN

@@ -359,3 +359,127 @@ TEST_F(StagedModelTest, ModelsThatCannotBeRun) {
             "calibration runs models whose only input is a sequence of token "
             "ids; argument 0 is none");
 }
+
+TEST_F(StagedModelTest, VariantsDifferInOneWeight) {
+  auto model = create();
+  ASSERT_TRUE(bool(model)) << messageOf(model.takeError());
+  std::vector<Window> windows = {{1, 2}, {3}};
+  std::vector<std::string> weights = {"up", "table", "down"};
+  auto run = [&](int64_t atOnce, int64_t steps) {
+    // Of the model, then of each variant: what the last token of each text
+    // gives.
+    std::vector<std::vector<float>> outputs(4);
+    int64_t done = 0;
+    EXPECT_EQ(messageOf((*model)->runVariants(
+                  windows, weights,
+                  [&](llvm::StringRef weight, std::vector<float> values)
+                      -> llvm::Expected<std::vector<float>> {
+                    EXPECT_EQ(values.size(), weight == "table"
+                                                 ? size_t(vocabulary * size)
+                                                 : size_t(size * size));
+                    for (float &value : values)
+                      value *= 2;
+                    return values;
+                  },
+                  [&](std::optional<size_t> variant, size_t window,
+                      llvm::ArrayRef<float> values, int64_t columns) {
+                    EXPECT_EQ(columns, size);
+                    std::vector<float> &output =
+                        outputs[variant ? *variant + 1 : 0];
+                    if (output.size() <= window)
+                      output.push_back(values.back());
+                    return llvm::Error::success();
+                  },
+                  [&](int64_t now, int64_t total) {
+                    EXPECT_EQ(now, ++done);
+                    EXPECT_EQ(total, steps);
+                  },
+                  atOnce)),
+              "");
+    EXPECT_EQ(done, steps);
+    EXPECT_THAT(outputs[0], ElementsAre(2 + 60, 3 + 90));
+    EXPECT_THAT(outputs[1], ElementsAre(2 + 100, 3 + 150));
+    EXPECT_THAT(outputs[2], ElementsAre(4 + 120, 6 + 180));
+    EXPECT_THAT(outputs[3], ElementsAre(2 + 120, 3 + 180));
+  };
+  // Three stages: all for the model and `table`, two for `up`, one for `down`.
+  run(/*atOnce=*/32, 2 * (3 + 6));
+  run(/*atOnce=*/2, 2 * (3 + 3 + 6));
+  // A later run sees the model's own weights.
+  std::vector<float> output;
+  ASSERT_EQ(messageOf((*model)->run(
+                windows, ignore,
+                [&](size_t, llvm::ArrayRef<float> values, int64_t) {
+                  output.push_back(values.back());
+                  return llvm::Error::success();
+                })),
+            "");
+  EXPECT_THAT(output, ElementsAre(2 + 60, 3 + 90));
+}
+
+TEST_F(StagedModelTest, VariantsOfAWeightThatIsReadTwice) {
+  auto model = create({}, R"(
+    qt.weight @table : tensor<8x16xf32> in "{0}"
+    qt.weight @up : tensor<16x16xf32> in "{0}"
+    func.func @f(%tokens: tensor<?xi32>) -> tensor<?x16xf32> {
+      %table = qt.load @table : tensor<8x16xf32>
+      %up = qt.load @up : tensor<16x16xf32>
+      %x = lm.embedding %tokens, %table : tensor<?xi32>, tensor<8x16xf32> -> tensor<?x16xf32>
+      %y = lm.linear %x, %up : tensor<?x16xf32>, tensor<16x16xf32> -> tensor<?x16xf32>
+      %z = lm.linear %y, %up : tensor<?x16xf32>, tensor<16x16xf32> -> tensor<?x16xf32>
+      return %z : tensor<?x16xf32>
+    })");
+  ASSERT_TRUE(bool(model)) << messageOf(model.takeError());
+  std::vector<Window> windows = {{1}};
+  std::vector<std::string> weights = {"up"};
+  std::vector<float> outputs;
+  ASSERT_EQ(messageOf((*model)->runVariants(
+                windows, weights,
+                [](llvm::StringRef,
+                   std::vector<float>) -> llvm::Expected<std::vector<float>> {
+                  return diagonal(3);
+                },
+                [&](std::optional<size_t>, size_t, llvm::ArrayRef<float> values,
+                    int64_t) {
+                  outputs.push_back(values.back());
+                  return llvm::Error::success();
+                })),
+            "");
+  EXPECT_THAT(outputs, ElementsAre(4, 9));
+}
+
+TEST_F(StagedModelTest, VariantsThatCannotBeRun) {
+  auto model = create();
+  ASSERT_TRUE(bool(model)) << messageOf(model.takeError());
+  std::vector<Window> windows = {{1}};
+  auto run = [&](std::string weight, llvm::StringRef error) {
+    std::vector<std::string> weights = {std::move(weight)};
+    return messageOf((*model)->runVariants(
+        windows, weights,
+        [&](llvm::StringRef,
+            std::vector<float> values) -> llvm::Expected<std::vector<float>> {
+          if (!error.empty())
+            return llvm::createStringError(error);
+          values.pop_back();
+          return values;
+        },
+        [](std::optional<size_t>, size_t, llvm::ArrayRef<float>, int64_t) {
+          return llvm::Error::success();
+        }));
+  };
+  EXPECT_EQ(run("v", ""), "the model has no weight 'v'");
+  EXPECT_EQ(run("up", "mine"), "mine");
+  EXPECT_EQ(run("up", ""),
+            "weight 'up' has 256 values and cannot be replaced by 255");
+  EXPECT_THAT(messageOf((*model)->runVariants(
+                  windows, std::vector<std::string>{"up"},
+                  [](llvm::StringRef,
+                     std::vector<float>) -> llvm::Expected<std::vector<float>> {
+                    return diagonal(NAN);
+                  },
+                  [](std::optional<size_t>, size_t, llvm::ArrayRef<float>,
+                     int64_t) { return llvm::Error::success(); })),
+              HasSubstr("tensor 'up': has NaN or infinity"));
+  // Nothing of a failed run is left.
+  EXPECT_EQ(messageOf((*model)->run(windows, ignore)), "");
+}

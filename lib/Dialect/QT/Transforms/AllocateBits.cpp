@@ -6,16 +6,25 @@
 //
 // Errors are shares: |(Q - W) x|² over |W x|², on average over the calibration
 // text. Shares compare between layers whose results are large and small. (A
-// norm behind a layer, or the ones that it is added to, undoes its size.)
+// norm behind a layer, or the ones that it is added to, undoes its size.) But a
+// model forgives errors in some layers and not in others. If it was measured
+// what each weight does to the output (--qt-probe-weights), shares become what
+// they would do:
+//
+//   loss = effect · share / share of the rounding that had this effect
 
 #include "ChannelScaling.h"
+#include "PrintRecipe.h"
 #include "RecipeSchemes.h"
 #include "WeightRounding.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "quant-mlir/Dialect/QT/IR/ParseScheme.h"
 #include "quant-mlir/Dialect/QT/Transforms/Calibration.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
+#include "quant-mlir/Import/Fingerprint.h"
 #include "quant-mlir/Quantize/BitAllocation.h"
 #include "quant-mlir/Quantize/Hessian.h"
+#include "quant-mlir/Quantize/WeightEffects.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
@@ -46,6 +55,8 @@ struct Layer {
   SmallVector<QuantizableOpInterface> readers;
   std::vector<Candidate> candidates;
   bool measured = false;
+  /// The share of error that the weight was probed with.
+  double probed = 0;
 
   double getSize() { return double(getLogicalType(weight).getNumElements()); }
 };
@@ -60,11 +71,13 @@ private:
   LogicalResult collect();
   LogicalResult collectCandidates(Layer &layer);
   LogicalResult checkBudget();
+  LogicalResult loadEffects();
   llvm::Error measureSite(ActivationSite &site,
                           const ActivationStatistics &statistics);
   llvm::Error measureWeight(Layer &layer,
                             const ActivationStatistics &statistics);
   LogicalResult measureAll();
+  void weighLosses();
   void print(ArrayRef<unsigned> choice, raw_ostream &out);
 
   std::vector<RecipeSchemes> rules;
@@ -73,6 +86,9 @@ private:
   /// What every recipe ignores.
   std::vector<std::string> ignored;
   WeightSource source;
+  /// What rounding a weight to `probe` does to the output; if that is known.
+  std::optional<WeightEffects> known;
+  QuantSchemeInterface probe;
 };
 
 } // namespace
@@ -214,6 +230,30 @@ LogicalResult AllocateBitsPass::checkBudget() {
   return emitError(getOperation().getLoc(), message);
 }
 
+LogicalResult AllocateBitsPass::loadEffects() {
+  known.reset();
+  if (effects.empty())
+    return success();
+  auto fail = [&](llvm::Error error) {
+    return emitError(getOperation().getLoc(), llvm::toString(std::move(error)));
+  };
+  llvm::Expected<std::string> fingerprint = fingerprintModel(getOperation());
+  if (!fingerprint)
+    return fail(fingerprint.takeError());
+  auto read = WeightEffects::read(effects, *fingerprint);
+  if (!read)
+    return fail(read.takeError());
+  known = std::move(*read);
+  for (auto &[op, layer] : layers)
+    if (StringRef name = layer.weight.getSymName();
+        !known->effects.count(name.str()))
+      return fail(fileError(effects, "has no effect of weight '" + name + "'"));
+  probe = parseScheme(known->scheme, &getContext());
+  if (!probe)
+    return fail(fileError(effects, "'" + known->scheme + "' is not a scheme"));
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // Measuring
 //===----------------------------------------------------------------------===//
@@ -248,19 +288,13 @@ AllocateBitsPass::measureWeight(Layer &layer,
   if (maxRows > 0 && n > maxRows)
     some = spreadRows(all, n, k, maxRows);
 
-  for (Candidate &candidate : layer.candidates) {
-    if (!candidate.scheme)
-      continue;
-    Rounding rounding = candidate.rule->rounding;
-    if (measure == "nearest")
-      rounding.method = Rounding::Method::Nearest;
-    // Each layer by itself: none before it is rounded.
-    rounding.correction = 0;
+  auto share = [&](QuantSchemeInterface scheme,
+                   const Rounding &rounding) -> llvm::Expected<double> {
     // Where rows share scales, no row can be rounded without the others.
-    bool sample = !some.empty() && candidate.scheme.getRowsPerScale(n) == 1;
+    bool sample = !some.empty() && scheme.getRowsPerScale(n) == 1;
     const std::vector<float> &original = sample ? some : all;
     int64_t rows = original.size() / k;
-    auto rounded = roundWeight(candidate.scheme, rounding, original, rows, k,
+    auto rounded = roundWeight(scheme, rounding, original, rows, k,
                                LayerInput{&statistics});
     if (!rounded)
       return tensorError(weight.getFile(), weight.getTensorName(),
@@ -269,9 +303,28 @@ AllocateBitsPass::measureWeight(Layer &layer,
     for (auto [value, exact] : llvm::zip_equal(difference, original))
       value -= exact;
     double energy = hessianLoss(original, rows, k, statistics.hessian);
-    if (energy > 0)
-      candidate.cost.loss +=
-          hessianLoss(difference, rows, k, statistics.hessian) / energy;
+    return energy > 0
+               ? hessianLoss(difference, rows, k, statistics.hessian) / energy
+               : 0;
+  };
+  for (Candidate &candidate : layer.candidates) {
+    if (!candidate.scheme)
+      continue;
+    Rounding rounding = candidate.rule->rounding;
+    if (measure == "nearest")
+      rounding.method = Rounding::Method::Nearest;
+    // Each layer by itself: none before it is rounded.
+    rounding.correction = 0;
+    llvm::Expected<double> loss = share(candidate.scheme, rounding);
+    if (!loss)
+      return loss.takeError();
+    candidate.cost.loss += *loss;
+  }
+  if (probe) {
+    llvm::Expected<double> found = share(probe, Rounding());
+    if (!found)
+      return found.takeError();
+    layer.probed = *found;
   }
   layer.measured = true;
   return llvm::Error::success();
@@ -315,46 +368,28 @@ LogicalResult AllocateBitsPass::measureAll() {
   return success();
 }
 
+void AllocateBitsPass::weighLosses() {
+  if (!known)
+    return;
+  double effects = 0, shares = 0;
+  for (auto &[op, layer] : layers) {
+    effects += known->effects[layer.weight.getSymName().str()];
+    shares += layer.probed;
+  }
+  for (auto &[op, layer] : layers) {
+    double effect = known->effects[layer.weight.getSymName().str()];
+    // A weight that the probe did not change is taken for an average one.
+    double weight = layer.probed > 0 ? effect / layer.probed
+                    : shares > 0     ? effects / shares
+                                     : 1;
+    for (Candidate &candidate : layer.candidates)
+      candidate.cost.loss *= weight;
+  }
+}
+
 //===----------------------------------------------------------------------===//
 // The recipe
 //===----------------------------------------------------------------------===//
-
-/// A YAML scalar in single quotes, in which nothing but they is special.
-static std::string quoted(StringRef text) {
-  std::string result = "'";
-  for (char c : text)
-    result += c == '\'' ? std::string("''") : std::string(1, c);
-  return result + "'";
-}
-
-static void printRounding(const Rounding &rounding, raw_ostream &out) {
-  bool gptq = rounding.method == Rounding::Method::GPTQ;
-  out << "    rounding: {method: " << (gptq ? "gptq" : "nearest")
-      << ", range: " << toString(rounding.range);
-  if (rounding.range == Rounding::Range::Percentile)
-    out << llvm::format(", percentile: %.17g", rounding.percentile);
-  if (gptq)
-    out << llvm::format(", damping: %g, act_order: ", rounding.damping)
-        << (rounding.actOrder ? "true" : "false");
-  if (gptq && rounding.correction > 0)
-    out << llvm::format(", correction: %g", rounding.correction);
-  if (gptq && !rounding.biasCorrection)
-    out << ", bias_correction: false";
-  out << "}\n";
-}
-
-static void printRule(const RecipeRule &rule, raw_ostream &out) {
-  out << "    weights: " << quoted(rule.weights.text) << "\n";
-  if (!rule.fallback.text.empty())
-    out << "    fallback: " << quoted(rule.fallback.text) << "\n";
-  if (rule.activations.text == "float")
-    out << "    input_activations: float\n";
-  else if (rule.activations.text != "auto")
-    out << "    input_activations: " << quoted(rule.activations.text) << "\n";
-  if (rule.outlierThreshold > 0)
-    out << llvm::format("    outlier_threshold: %g\n", rule.outlierThreshold);
-  printRounding(rule.rounding, out);
-}
 
 void AllocateBitsPass::print(ArrayRef<unsigned> choice, raw_ostream &out) {
   struct Group {
@@ -391,40 +426,43 @@ void AllocateBitsPass::print(ArrayRef<unsigned> choice, raw_ostream &out) {
   out << "# Written by qt-allocate-bits.\n"
       << llvm::format("# budget: %g bits per weight\n", double(budget))
       << llvm::format("# reached: %.4f bits per weight\n", bits / values)
-      << llvm::format("# predicted loss: %.6g, the sum over %zu weights of the "
-                      "relative squared error of their results\n",
-                      loss, layers.size());
+      << llvm::format("# predicted loss: %.6g, the sum over %zu weights of "
+                      "%s\n",
+                      loss, layers.size(),
+                      known ? "what each does to the model's output"
+                            : "the relative squared error of their results");
   if (!kept.targets.empty())
     out << llvm::format("# kept as stored: %zu weights, %.4f bits per weight\n",
                         kept.targets.size(), kept.bits / kept.values);
   out << "config_groups:\n";
   for (auto &[place, group] : groups) {
-    out << "  " << quoted(group.name)
+    out << "  " << quoteYAML(group.name)
         << llvm::format(": # %zu weights, %.4f bits per weight, loss %.6g\n",
                         group.targets.size(), group.bits / group.values,
                         group.loss);
-    printRule(*group.rule, out);
+    printRecipeRule(*group.rule, out);
     out << "    targets:\n";
     for (const std::string &target : group.targets)
-      out << "      - " << quoted(target) << "\n";
+      out << "      - " << quoteYAML(target) << "\n";
   }
   if (groups.empty())
     out << "  kept:\n    weights: keep\n    targets: [Linear]\n";
   if (!ignored.empty())
     out << "ignore:\n";
   for (const std::string &target : ignored)
-    out << "  - " << quoted(target) << "\n";
+    out << "  - " << quoteYAML(target) << "\n";
 }
 
 void AllocateBitsPass::runOnOperation() {
   markAllAnalysesPreserved();
   if (failed(checkOptions()) || failed(loadRecipes()) || failed(collect()) ||
-      failed(checkBudget()) || failed(measureAll()))
+      failed(checkBudget()) || failed(loadEffects()) || failed(measureAll()))
     return signalPassFailure();
   auto fail = [&](const Twine &message) {
     emitError(getOperation().getLoc(), message);
     signalPassFailure();
   };
+  weighLosses();
   std::vector<std::vector<BitCandidate>> costs;
   for (auto &[op, layer] : layers) {
     std::vector<BitCandidate> &layerCosts = costs.emplace_back();

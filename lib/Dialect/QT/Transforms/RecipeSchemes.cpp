@@ -2,8 +2,7 @@
 
 #include "RecipeSchemes.h"
 #include "WeightValues.h"
-#include "mlir/AsmParser/AsmParser.h"
-#include "mlir/IR/Diagnostics.h"
+#include "quant-mlir/Dialect/QT/IR/ParseScheme.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
@@ -41,20 +40,12 @@ QuantSchemeInterface RecipeSchemes::parse(const RecipeText &text) {
   if (!isNew)
     return entry->second;
   // The parser knows nothing of the recipe: what it says is reported as ours.
-  MLIRContext *context = module->getContext();
   std::string why;
-  {
-    ScopedDiagnosticHandler handler(context, [&](Diagnostic &diagnostic) {
-      if (why.empty())
-        why = ": " + diagnostic.str();
-      return success();
-    });
-    entry->second = dyn_cast_or_null<QuantSchemeInterface>(
-        parseAttribute(text.text, context));
-  }
+  entry->second = parseScheme(text.text, module->getContext(), &why);
   if (!entry->second)
     emitError(module->getLoc(), recipe.where(text))
-        << "'" << text.text << "' is not a scheme" << why;
+        << "'" << text.text << "' is not a scheme"
+        << (why.empty() ? "" : ": " + why);
   return entry->second;
 }
 

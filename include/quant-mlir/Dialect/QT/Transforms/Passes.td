@@ -201,6 +201,12 @@ def AllocateBitsPass : Pass<"qt-allocate-bits", "::mlir::ModuleOp"> {
     of losses is written to `out`: a recipe file as any other (docs/recipes.md),
     with the weights' names as targets, what was reached in its comments.
 
+    Such losses count the same in all layers. With `effects`, the file of
+    `--qt-probe-weights`, they are scaled by what the weight does to the model's
+    output: with loss' of the rounding that the effect is of,
+
+      loss = effect · trace(D H Dᵀ) / trace(W H Wᵀ) / loss'
+
     A weight that a recipe keeps has no loss by it and the bits it is stored
     with. Weights that all recipes keep, and tables, which are looked up, take no
     part; the file leaves them as they are stored. Bits are those of codes,
@@ -229,6 +235,9 @@ def AllocateBitsPass : Pass<"qt-allocate-bits", "::mlir::ModuleOp"> {
            "The recipe file to write; required">,
     Option<"measure", "measure", "std::string", "\"nearest\"",
            "How weights are rounded to measure losses: nearest or gptq">,
+    Option<"effects", "effects", "std::string", "\"\"",
+           "What --qt-probe-weights found; without it all layers count the "
+           "same">,
     Option<"maxRows", "max-rows", "int64_t", "512",
            "Rows of a weight, evenly spread, that stand for all; 0 for all">,
   ];
