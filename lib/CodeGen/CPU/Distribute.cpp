@@ -177,7 +177,8 @@ SmallVector<Access> Epoch::accesses(Operation *op) const {
   bool rowLocal = isRowLocal(op);
   auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
   auto byRows = [&](OpOperand *operand) {
-    if (!rowLocal || !operand)
+    // What the body of a linalg op loads may be of any row.
+    if (!rowLocal || !operand || operand->getOwner() != op)
       return false;
     // What all rows share may be made by any thread.
     return !linalgOp ||
@@ -223,7 +224,7 @@ private:
   void insertBarriers(func::FuncOp function);
   void guardSerialOps(func::FuncOp function, Value thread);
   LogicalResult outline(Operation *op, Value thread, Value threads);
-  func::FuncOp kernelFunction(Operation *op);
+  func::FuncOp kernelFunction(Operation *op, ArrayRef<Value> captured);
 
   /// Functions by the text of the kernel in them.
   llvm::StringMap<func::FuncOp> kernels;
@@ -284,47 +285,47 @@ void Distribute::guardSerialOps(func::FuncOp function, Value thread) {
   }
 }
 
-/// What makes two kernels the same: everything but the values they are given.
-static std::string kernelKey(Operation *op) {
-  std::string key;
-  llvm::raw_string_ostream os(key);
-  os << op->getName() << " " << op->getAttrDictionary() << " : ";
-  llvm::interleaveComma(op->getOperandTypes(), os);
-  for (Region &region : op->getRegions())
-    for (Block &block : region)
-      for (Operation &inner : block)
-        inner.print(os, OpPrintingFlags().useLocalScope().printGenericOpForm());
-  return key;
-}
-
-func::FuncOp Distribute::kernelFunction(Operation *op) {
-  func::FuncOp &known = kernels[kernelKey(op)];
-  if (known)
-    return known;
-  ++numKernels;
+func::FuncOp Distribute::kernelFunction(Operation *op,
+                                        ArrayRef<Value> captured) {
   OpBuilder builder(&getContext());
   builder.setInsertionPointToEnd(getOperation().getBody());
   SmallVector<Type> inputs(op->getOperandTypes());
+  llvm::append_range(inputs, TypeRange(ValueRange(captured)));
   inputs.append(2, builder.getIndexType());
+  auto function = func::FuncOp::create(builder, op->getLoc(), "kernel",
+                                       builder.getFunctionType(inputs, {}));
+  function.setPrivate();
+  Block *block = function.addEntryBlock();
+  builder.setInsertionPointToStart(block);
+  Operation *copy = builder.clone(*op);
+  unsigned count = op->getNumOperands();
+  copy->setOperands(block->getArguments().take_front(count));
+  for (auto [value, argument] :
+       llvm::zip(captured, block->getArguments().drop_front(count)))
+    Value(value).replaceUsesWithIf(argument, [&](OpOperand &use) {
+      return copy->isProperAncestor(use.getOwner());
+    });
+  func::ReturnOp::create(builder, op->getLoc());
+
+  // Equal text, equal kernel.
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  function.print(os, OpPrintingFlags().useLocalScope().printGenericOpForm());
+  auto [known, isNew] = kernels.try_emplace(text, function);
+  if (!isNew) {
+    function.erase();
+    return known->second;
+  }
+  ++numKernels;
   std::string name = op->getName().getStringRef().str();
   std::replace(name.begin(), name.end(), '.', '_');
-  name += "_" + std::to_string(kernels.size() - 1);
-  known = func::FuncOp::create(builder, op->getLoc(), name,
-                               builder.getFunctionType(inputs, {}));
-  known.setPrivate();
+  function.setName(name + "_" + std::to_string(kernels.size() - 1));
   // Each of a model's layers calls it: one copy is enough.
-  known.setNoInline(true);
+  function.setNoInline(true);
   // Nor may LLVM make calls of memset and the like out of its loops: all that
   // an object needs is qm_barrier.
-  known->setAttr("passthrough", builder.getStrArrayAttr({"no-builtins"}));
-  Block *block = known.addEntryBlock();
-  builder.setInsertionPointToStart(block);
-  IRMapping mapping;
-  mapping.map(op->getOperands(),
-              block->getArguments().take_front(op->getNumOperands()));
-  builder.clone(*op, mapping);
-  func::ReturnOp::create(builder, op->getLoc());
-  return known;
+  function->setAttr("passthrough", builder.getStrArrayAttr({"no-builtins"}));
+  return function;
 }
 
 LogicalResult Distribute::outline(Operation *op, Value thread, Value threads) {
@@ -334,19 +335,24 @@ LogicalResult Distribute::outline(Operation *op, Value thread, Value threads) {
   if (!isa<func::FuncOp>(op->getParentOp()))
     return op->emitOpError("is inside a loop or branch, where threads cannot "
                            "share it");
+  // What the body uses from outside: constants are made again inside, buffers
+  // that it loads from are passed like operands.
+  llvm::SetVector<Value> captured;
   for (Region &region : op->getRegions()) {
-    llvm::SetVector<Value> captured;
+    llvm::SetVector<Value> constants;
     for (Operation &inner : region.getOps())
       for (Value operand : inner.getOperands())
         if (operand.getParentRegion() != &region) {
-          // Constants can be made again inside.
           Operation *producer = operand.getDefiningOp();
-          if (!producer || !producer->hasTrait<OpTrait::ConstantLike>())
+          if (producer && producer->hasTrait<OpTrait::ConstantLike>())
+            constants.insert(operand);
+          else if (isa<MemRefType>(operand.getType()))
+            captured.insert(operand);
+          else
             return op->emitOpError("uses a value from outside in its body");
-          captured.insert(operand);
         }
     OpBuilder inside = OpBuilder::atBlockBegin(&region.front());
-    for (Value value : captured) {
+    for (Value value : constants) {
       Value copy = inside.clone(*value.getDefiningOp())->getResult(0);
       value.replaceUsesWithIf(copy, [&](OpOperand &use) {
         return use.getOwner()->getParentRegion() == &region;
@@ -354,8 +360,10 @@ LogicalResult Distribute::outline(Operation *op, Value thread, Value threads) {
     }
   }
   SmallVector<Value> operands(op->getOperands());
+  llvm::append_range(operands, captured);
   operands.append({thread, threads});
-  func::CallOp::create(builder, op->getLoc(), kernelFunction(op), operands);
+  func::CallOp::create(builder, op->getLoc(),
+                       kernelFunction(op, captured.getArrayRef()), operands);
   op->erase();
   return success();
 }
