@@ -2,6 +2,7 @@
 
 #include "GraphBuilder.h"
 #include "mlir/AsmParser/AsmParser.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Verifier.h"
@@ -13,8 +14,10 @@ using namespace mlir;
 using namespace quantmlir;
 
 GraphBuilder::GraphBuilder(MLIRContext *context,
-                           ArrayRef<std::shared_ptr<WeightFile>> files)
-    : files(files), b(UnknownLoc::get(context), context) {
+                           ArrayRef<std::shared_ptr<WeightFile>> files,
+                           const Checkpoint *checkpoint)
+    : files(files), checkpoint(checkpoint),
+      b(UnknownLoc::get(context), context) {
   context->loadDialect<lm::LMDialect, qt::QTDialect, func::FuncDialect,
                        linalg::LinalgDialect, tensor::TensorDialect>();
   moduleOp = ModuleOp::create(b.getLoc());
@@ -50,6 +53,16 @@ std::optional<GraphBuilder::Place> GraphBuilder::find(StringRef name) const {
 }
 
 bool GraphBuilder::has(StringRef name) const { return find(name).has_value(); }
+
+/// "a.weight" to "a", as checkpoints call layers.
+static StringRef layerOf(StringRef name) {
+  name.consume_back(".weight");
+  return name;
+}
+
+bool GraphBuilder::hasMatrix(StringRef name) const {
+  return has(name) || (checkpoint && checkpoint->has(layerOf(name)));
+}
 
 std::optional<GraphBuilder::Place>
 GraphBuilder::findChecked(StringRef name, ArrayRef<int64_t> shape) {
@@ -137,12 +150,99 @@ static const char *schemeOf(DType type) {
   }
 }
 
-Value GraphBuilder::matrix(StringRef name, int64_t rows, int64_t columns) {
+Value GraphBuilder::storedMatrix(StringRef name, RankedTensorType type,
+                                 std::vector<int32_t> *order) {
+  StringRef layer = layerOf(name);
+  auto matrix = checkpoint->find(layer, type.getDimSize(0), type.getDimSize(1));
+  auto refuse = [&](llvm::Error error) {
+    fail(std::move(error));
+    return missing(type.getShape());
+  };
+  if (!matrix)
+    return refuse(matrix.takeError());
+  if (!*matrix)
+    return Value();
+  const StoredMatrix &stored = **matrix;
+  for (const std::string &tensor : stored.tensors)
+    used.insert(tensor);
+  StringRef path = checkpoint->folder().path();
+  if (order)
+    *order = stored.order;
+  else if (!stored.order.empty())
+    return refuse(tensorError(path, name,
+                              "is a table with columns in another "
+                              "order, which is not supported"));
+  auto parse = [&](StringRef scheme) {
+    return dyn_cast_or_null<qt::QuantSchemeInterface>(
+        mlir::parseAttribute(scheme, b.getContext()));
+  };
+  auto scheme = parse(stored.scheme);
+  if (!scheme)
+    return refuse(tensorError(
+        path, name, "is stored as " + stored.scheme + ", which is no scheme"));
+  auto storedType = qt::QuantTensorType::get(type, scheme);
+  if (!module().lookupSymbol(name)) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(b.getInsertionBlock()->getParentOp());
+    auto weight = qt::WeightOp::create(b, name, storedType, path, layer);
+    weight->setAttr(checkpointAttrName, b.getStringAttr(checkpoint->method()));
+    SmallVector<NamedAttribute> input;
+    if (stored.inputScheme == "float")
+      input.push_back(b.getNamedAttr("scheme", b.getStringAttr("float")));
+    else if (!stored.inputScheme.empty())
+      input.push_back(b.getNamedAttr("scheme", parse(stored.inputScheme)));
+    if (!stored.inputScale.empty()) {
+      auto scale = qt::WeightOp::create(
+          b, stored.inputScale, RankedTensorType::get(1, b.getF32Type()),
+          checkpoint->folder().find(stored.inputScale).file->path());
+      input.push_back(b.getNamedAttr("scale", FlatSymbolRefAttr::get(scale)));
+    }
+    if (stored.outliers)
+      input.push_back(
+          b.getNamedAttr("outliers", b.getF64FloatAttr(stored.outliers)));
+    if (!input.empty())
+      weight->setAttr(inputAttrName, b.getDictionaryAttr(input));
+  }
+  Value loaded = qt::LoadOp::create(b, storedType, name);
+  return qt::DequantizeOp::create(b, type, loaded);
+}
+
+Value GraphBuilder::reorder(Value x, ArrayRef<int32_t> order) {
+  if (reordered.x == x && order == ArrayRef(reordered.order))
+    return reordered.result;
+  auto type = cast<RankedTensorType>(x.getType());
+  int64_t rank = type.getRank();
+  Value places = arith::ConstantOp::create(b, b.getI32TensorAttr(order));
+  Value empty = tensor::EmptyOp::create(
+      b, tensor::getMixedSizes(b, b.getLoc(), x), type.getElementType());
+  AffineMap all = b.getMultiDimIdentityMap(rank);
+  SmallVector<AffineMap> maps = {all.getMinorSubMap(1), all};
+  SmallVector<utils::IteratorType> loops(rank, utils::IteratorType::parallel);
+  auto generic = linalg::GenericOp::create(
+      b, type, places, empty, maps, loops,
+      [&](OpBuilder &body, Location loc, ValueRange arguments) {
+        SmallVector<Value> indices;
+        for (int64_t dim = 0; dim + 1 < rank; ++dim)
+          indices.push_back(linalg::IndexOp::create(body, loc, dim));
+        indices.push_back(arith::IndexCastOp::create(
+            body, loc, body.getIndexType(), arguments[0]));
+        Value element = tensor::ExtractOp::create(body, loc, x, indices);
+        linalg::YieldOp::create(body, loc, element);
+      });
+  reordered = {x, order.vec(), generic.getResult(0)};
+  return reordered.result;
+}
+
+Value GraphBuilder::matrix(StringRef name, int64_t rows, int64_t columns,
+                           std::vector<int32_t> *order) {
   int64_t shape[] = {rows, columns};
+  auto logical = RankedTensorType::get(shape, b.getF32Type());
+  if (checkpoint)
+    if (Value stored = storedMatrix(name, logical, order))
+      return stored;
   std::optional<Place> place = findChecked(name, shape);
   if (!place)
     return missing(shape);
-  auto logical = RankedTensorType::get(shape, b.getF32Type());
   DType type = place->tensor->type;
   if (type == DType::F32)
     return load(name, logical, *place);
@@ -163,7 +263,10 @@ Value GraphBuilder::matrix(StringRef name, int64_t rows, int64_t columns) {
 Value GraphBuilder::linear(Value x, StringRef weight, StringRef bias,
                            int64_t rows) {
   auto type = cast<RankedTensorType>(x.getType());
-  Value w = matrix(weight, rows, type.getShape().back());
+  std::vector<int32_t> order;
+  Value w = matrix(weight, rows, type.getShape().back(), &order);
+  if (!order.empty())
+    x = reorder(x, order);
   Value offset = has(bias) ? plain(bias, rows) : Value();
   SmallVector<int64_t> shape(type.getShape());
   shape.back() = rows;

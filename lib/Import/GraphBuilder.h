@@ -8,7 +8,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "quant-mlir/Dialect/LM/IR/LM.h"
-#include "quant-mlir/Import/WeightFile.h"
+#include "quant-mlir/Import/Checkpoint.h"
 #include "llvm/ADT/StringSet.h"
 
 namespace quantmlir {
@@ -18,8 +18,10 @@ namespace quantmlir {
 /// without a check after each line.
 class GraphBuilder {
 public:
+  /// `checkpoint`, if it is not null, is asked for matrices before the files.
   GraphBuilder(mlir::MLIRContext *context,
-               llvm::ArrayRef<std::shared_ptr<WeightFile>> files);
+               llvm::ArrayRef<std::shared_ptr<WeightFile>> files,
+               const Checkpoint *checkpoint = nullptr);
 
   mlir::ModuleOp module() { return *moduleOp; }
   mlir::ImplicitLocOpBuilder &builder() { return b; }
@@ -32,9 +34,13 @@ public:
   mlir::func::FuncOp startFunction(mlir::TypeRange inputs, mlir::Type result);
 
   bool has(llvm::StringRef name) const;
+  /// True if there is something that `matrix` could read.
+  bool hasMatrix(llvm::StringRef name) const;
   /// A matrix [rows, columns] as a float tensor, dequantized if it is stored
-  /// quantized or in 16 bits.
-  mlir::Value matrix(llvm::StringRef name, int64_t rows, int64_t columns);
+  /// quantized or in 16 bits. Its columns may be stored in another order, see
+  /// StoredMatrix; without `order` that is an error.
+  mlir::Value matrix(llvm::StringRef name, int64_t rows, int64_t columns,
+                     std::vector<int32_t> *order = nullptr);
   /// A tensor that stays in f32: a bias, a norm's gain, a position table.
   mlir::Value plain(llvm::StringRef name, llvm::ArrayRef<int64_t> shape);
   /// x·Wᵀ, plus a bias if the file has a tensor of that name.
@@ -56,13 +62,25 @@ private:
   std::optional<Place> findChecked(llvm::StringRef name,
                                    llvm::ArrayRef<int64_t> shape);
   mlir::Value load(llvm::StringRef name, mlir::Type type, Place place);
+  /// A matrix of the checkpoint; null if it has none of that name.
+  mlir::Value storedMatrix(llvm::StringRef name, mlir::RankedTensorType type,
+                           std::vector<int32_t> *order);
+  /// The channels of x in another order.
+  mlir::Value reorder(mlir::Value x, llvm::ArrayRef<int32_t> order);
   mlir::Value missing(llvm::ArrayRef<int64_t> shape);
   void fail(llvm::Error error);
 
   llvm::SmallVector<std::shared_ptr<WeightFile>> files;
+  const Checkpoint *checkpoint;
   mlir::OwningOpRef<mlir::ModuleOp> moduleOp;
   mlir::ImplicitLocOpBuilder b;
   llvm::StringSet<> used;
+  /// The last result of `reorder`: several matrices read one activation.
+  struct {
+    mlir::Value x;
+    std::vector<int32_t> order;
+    mlir::Value result;
+  } reordered;
   /// The first of these is reported.
   std::optional<std::string> problem;
 };

@@ -73,9 +73,6 @@ private:
 
 static llvm::Error refuseUnsupportedLlama(const Config &config) {
   const Object &object = config.get();
-  if (object.getObject("quantization_config"))
-    return fileError(config.path,
-                     "quantized checkpoints are not supported yet");
   // Older files say rope_scaling, newer ones rope_parameters.
   for (StringRef key : {"rope_scaling", "rope_parameters"})
     if (const Object *rope = object.getObject(key)) {
@@ -120,7 +117,7 @@ static llvm::Expected<LlamaConfig> readLlama(const Config &file,
     config.ropeBase = rope->getNumber("rope_theta").value_or(config.ropeBase);
   config.ropeStyle = lm::RopeStyle::Half;
   config.tied = object.getBoolean("tie_word_embeddings").value_or(false) ||
-                !graph.has(llamaNames.output);
+                !graph.hasMatrix(llamaNames.output);
   if (llvm::Error error = checkLlamaConfig(file.path, config))
     return std::move(error);
   return config;
@@ -158,6 +155,14 @@ static llvm::Expected<BertConfig> readBert(const Config &file) {
   return config;
 }
 
+/// True for what can be computed, and for scales of an 8-bit cache: ours has
+/// its own (--cache).
+static bool isDispensable(StringRef name) {
+  return name.ends_with(".rotary_emb.inv_freq") ||
+         name.ends_with(".self_attn.k_scale") ||
+         name.ends_with(".self_attn.v_scale");
+}
+
 llvm::Expected<OwningOpRef<ModuleOp>>
 quantmlir::importHF(StringRef folder, MLIRContext *context) {
   llvm::Expected<Config> config = Config::open(folder);
@@ -175,7 +180,14 @@ quantmlir::importHF(StringRef folder, MLIRContext *context) {
     return weights.takeError();
   SmallVector<std::shared_ptr<WeightFile>> files(weights->files().begin(),
                                                  weights->files().end());
-  GraphBuilder graph(context, files);
+  llvm::Expected<std::unique_ptr<Checkpoint>> checkpoint =
+      Checkpoint::open(*weights);
+  if (!checkpoint)
+    return checkpoint.takeError();
+  GraphBuilder graph(context, files, checkpoint->get());
+  for (SafetensorsFolder::Place place : weights->tensors())
+    if (isDispensable(place.tensor->name))
+      graph.ignore(place.tensor->name);
   graph.setString(lm::LMDialect::sourceAttrName, folder);
   StringRef name = llvm::sys::path::filename(
       llvm::sys::path::remove_leading_dotslash(folder.rtrim('/')));

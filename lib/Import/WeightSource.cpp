@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "quant-mlir/Import/WeightSource.h"
+#include "mlir/AsmParser/AsmParser.h"
+#include "quant-mlir/Import/Checkpoint.h"
 #include "quant-mlir/Quantize/FloatConversion.h"
 
 using namespace mlir;
@@ -46,7 +48,9 @@ static bool holds(const TensorInfo &tensor, const qt::StoragePart &part,
 
 static llvm::Expected<WeightData>
 readPlain(WeightFile &file, const TensorInfo &tensor, RankedTensorType type) {
-  if (ArrayRef<int64_t>(tensor.shape) != type.getShape())
+  // A scalar is as good as a vector of one.
+  bool isScalar = tensor.shape.empty() && type.getNumElements() == 1;
+  if (ArrayRef<int64_t>(tensor.shape) != type.getShape() && !isScalar)
     return tensorError(file.path(), tensor.name,
                        "has another shape than the program's weight");
   WeightData data;
@@ -70,7 +74,60 @@ readPlain(WeightFile &file, const TensorInfo &tensor, RankedTensorType type) {
   return data;
 }
 
+/// The bytes of a storage part.
+static uint64_t bytesOf(const qt::StoragePart &part) {
+  return llvm::product_of(part.shape) *
+         (part.elementType.getIntOrFloatBitWidth() / 8);
+}
+
+/// A matrix of the checkpoint in the folder that is the weight's file.
+static llvm::Expected<WeightData> readCheckpoint(qt::WeightOp weight,
+                                                 StringRef method) {
+  StringRef path = weight.getFile(), layer = weight.getTensorName();
+  llvm::Expected<SafetensorsFolder> folder = SafetensorsFolder::open(path);
+  if (!folder)
+    return folder.takeError();
+  llvm::Expected<std::unique_ptr<Checkpoint>> checkpoint =
+      Checkpoint::open(*folder);
+  if (!checkpoint)
+    return checkpoint.takeError();
+  if (!*checkpoint || (*checkpoint)->method() != method)
+    return fileError(path,
+                     "is not a checkpoint of the method " + quoteName(method));
+  auto type = dyn_cast<qt::QuantTensorType>(weight.getType());
+  if (!type || type.getShape().size() != 2)
+    return tensorError(path, layer, "is not declared as a quantized matrix");
+  auto matrix =
+      (*checkpoint)->find(layer, type.getShape()[0], type.getShape()[1]);
+  if (!matrix)
+    return matrix.takeError();
+  if (!*matrix)
+    return tensorError(path, layer, "is not quantized");
+  Attribute scheme =
+      mlir::parseAttribute((*matrix)->scheme, weight.getContext());
+  if (scheme != Attribute(type.getScheme()))
+    return tensorError(path, layer, "is stored as " + (*matrix)->scheme);
+  llvm::Expected<StorageBytes> parts = (*matrix)->decode();
+  if (!parts)
+    return parts.takeError();
+
+  WeightData data;
+  for (const std::vector<uint8_t> &bytes : *parts)
+    data.widened.insert(data.widened.end(), bytes.begin(), bytes.end());
+  ArrayRef<uint8_t> rest = data.widened;
+  for (auto [part, bytes] : llvm::zip_equal(
+           type.getScheme().getStorageParts(type.getShape()), *parts)) {
+    if (bytes.size() != bytesOf(part))
+      return tensorError(path, layer, "does not fill " + (*matrix)->scheme);
+    data.parts.push_back(rest.take_front(bytes.size()));
+    rest = rest.drop_front(bytes.size());
+  }
+  return data;
+}
+
 llvm::Expected<WeightData> WeightSource::read(qt::WeightOp weight) {
+  if (auto method = weight->getAttrOfType<StringAttr>(checkpointAttrName))
+    return readCheckpoint(weight, method);
   llvm::Expected<WeightFile *> file = open(weight.getFile());
   if (!file)
     return file.takeError();
@@ -96,9 +153,7 @@ llvm::Expected<WeightData> WeightSource::read(qt::WeightOp weight) {
         (*file)->require(name + part.suffix.str());
     if (!tensor)
       return tensor.takeError();
-    uint64_t bytes = part.elementType.getIntOrFloatBitWidth() / 8;
-    for (int64_t size : part.shape)
-      bytes *= size;
+    uint64_t bytes = bytesOf(part);
     if (!holds(**tensor, part, scheme) || (*tensor)->size != bytes)
       return tensorError((*file)->path(), (*tensor)->name,
                          llvm::Twine("is ") + dtypeName((*tensor)->type) +

@@ -36,7 +36,7 @@ def refuse(folder, reason, name="bad"):
         ("model_type", None, "no string 'model_type'"),
         ("model_type", 3, "no string 'model_type'"),
         ("model_type", "mamba", "model type 'mamba' is not supported"),
-        ("quantization_config", {"quant_method": "gptq"}, "quantized checkpoints"),
+        ("quantization_config", {"quant_method": "quip"}, "has the method 'quip'"),
         ("rope_scaling", {"rope_type": "yarn"}, "rope scaling 'yarn'"),
         ("hidden_act", "relu2", "activation 'relu2'"),
         ("num_hidden_layers", None, "no integer 'num_hidden_layers'"),

@@ -4,8 +4,8 @@
     python extract.py FOLDER_OF_THE_GOLDEN_FILES
 
 Each array becomes FILE.ARRAY.bin: its bytes, little-endian, row-major, without a
-header. The C++ tests know the types and shapes. good.gguf, good.json and
-gguf_files.json are plain copies.
+header. The C++ tests know the types and shapes. good.gguf, good.json,
+gguf_files.json and bnb.safetensors are plain copies.
 """
 
 import json
@@ -57,6 +57,23 @@ ALGORITHMS = [
     *[f"smoothquant.{part}" for part in ("act_absmax", "w_absmax", "0.5.scales", "0.85.scales")],
     *["fp8.x", "fp8.token.scale", "fp8.token.codes"],
 ]
+CHECKPOINT_CASES = {
+    "weight_packed": [
+        *[f"pack{bits}_group32" for bits in (2, 3, 5, 8)],
+        *["pack3_group32_asym", "pack4_group32_asym", "pack4_channel"],
+    ],
+    "weight": ["int8_channel", "int8_channel_asym"],
+    "weight_scale": ["pack2_group32", "pack8_group32", "int8_channel", "int8_channel_asym"],
+    "weight_zero_point": ["int8_channel_asym"],
+    "values": ["pack2_group32", "pack8_group32", "int8_channel", "int8_channel_asym"],
+}
+CHECKPOINTS = [f"{case}.{part}" for part, cases in CHECKPOINT_CASES.items() for case in cases]
+GPTQ_FILES = ["2bit_asym", "3bit_act_order", "4bit_act_order", "8bit_sym", "4bit_with_zero_point_0"]
+GPTQ_PARTS = ["qweight", "qzeros_v1", "qzeros_v2", "scales", "g_idx", "weight"]
+PACKING = [
+    *[f"gptq.{case}.{part}" for case in GPTQ_FILES for part in GPTQ_PARTS],
+    *[f"awq.{part}" for part in ("qweight", "qzeros", "scales", "weight")],
+]
 ODD = [f"{kind}.odd.{part}" for kind in ("nf4", "fp4") for part in ("packed", "absmax", "values")]
 
 ARRAYS = {
@@ -69,15 +86,18 @@ ARRAYS = {
         *["w", *FOUR_BIT, "dynamic_map", "dynamic.x", "dynamic.codes", "dynamic.absmax"],
         *["dynamic.values", *[f"int8.{part}" for part in INT8]],
         *["odd", *ODD, "file.nf4.absmax", "file.nf4.values.bfloat16"],
+        *["nf4.codebook", "fp4.codebook", "file.fp4.values.bfloat16", "file.plain.values.float16"],
     ],
     "mx": ["x", *MX],
-    "compressed_tensors": ["w", *FLOATS]
+    "packing": PACKING,
+    "compressed_tensors": ["w", *FLOATS, *CHECKPOINTS]
     + [f"{case}.{part}" for case in ROUNDED + ASYMMETRIC for part in ("weight_scale", "values")]
     + [f"{case}.weight_zero_point" for case in ASYMMETRIC],
 }
 # Tensors of bnb.safetensors, which become bnb.NAME.bin.
 TENSORS = ["model.nf4.weight", "model.nf4.weight.absmax", "model.nf4.weight.nested_absmax"]
-COPIES = ["good.gguf", "good.json", "gguf_files.json"]
+# bnb.safetensors is read as it is, too: its layers have values in bnb.npz.
+COPIES = ["good.gguf", "good.json", "gguf_files.json", "bnb.safetensors"]
 
 
 def main(source: pathlib.Path) -> None:

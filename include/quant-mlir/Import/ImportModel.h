@@ -21,8 +21,8 @@ llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 importGGUF(llvm::StringRef path, mlir::MLIRContext *context);
 
 /// Reads a Hugging Face folder (config.json and safetensors, sharded or not;
-/// F32, F16, BF16) of model type "llama", as `importGGUF`, or "bert", whose
-/// function is
+/// F32, F16, BF16, or quantized, see Import/Checkpoint.h) of model type
+/// "llama", as `importGGUF`, or "bert", whose function is
 ///
 ///   @forward(%tokens: tensor<?xi32>) -> tensor<?xHIDDENxf32>
 ///

@@ -12,7 +12,7 @@ namespace quantmlir {
 struct WeightData {
   /// The bytes of each storage part; of the one f32 array for a plain tensor.
   llvm::SmallVector<llvm::ArrayRef<uint8_t>> parts;
-  /// Holds a plain tensor that was widened to f32.
+  /// Holds a plain tensor that was widened to f32, or a checkpoint's matrix.
   std::vector<uint8_t> widened;
 };
 

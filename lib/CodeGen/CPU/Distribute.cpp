@@ -177,7 +177,8 @@ SmallVector<Access> Epoch::accesses(Operation *op) const {
   bool rowLocal = isRowLocal(op);
   auto linalgOp = dyn_cast<linalg::LinalgOp>(op);
   auto byRows = [&](OpOperand *operand) {
-    if (!rowLocal || !operand)
+    // What the body of a linalg op loads may be of any row.
+    if (!rowLocal || !operand || operand->getOwner() != op)
       return false;
     // What all rows share may be made by any thread.
     return !linalgOp ||
@@ -223,7 +224,7 @@ private:
   void insertBarriers(func::FuncOp function);
   void guardSerialOps(func::FuncOp function, Value thread);
   LogicalResult outline(Operation *op, Value thread, Value threads);
-  func::FuncOp kernelFunction(Operation *op);
+  func::FuncOp kernelFunction(Operation *op, ArrayRef<Value> captured);
 
   /// Functions by their text before they were given names.
   llvm::StringMap<func::FuncOp> kernels;
@@ -284,10 +285,13 @@ void Distribute::guardSerialOps(func::FuncOp function, Value thread) {
   }
 }
 
-/// A function that holds the kernel, given its operands and the threads.
-static func::FuncOp wrapKernel(Operation *op) {
+/// A function that holds the kernel, given its operands, the buffers that its
+/// body loads from, and the threads.
+static func::FuncOp wrapKernel(Operation *op, ArrayRef<Value> captured) {
   OpBuilder builder(op->getContext());
-  SmallVector<Type> inputs(op->getOperandTypes());
+  SmallVector<Value> values(op->getOperands());
+  llvm::append_range(values, captured);
+  SmallVector<Type> inputs(TypeRange(ValueRange(values)));
   inputs.append(2, builder.getIndexType());
   auto function = func::FuncOp::create(builder, op->getLoc(), "kernel",
                                        builder.getFunctionType(inputs, {}));
@@ -300,15 +304,15 @@ static func::FuncOp wrapKernel(Operation *op) {
   Block *block = function.addEntryBlock();
   builder.setInsertionPointToStart(block);
   IRMapping mapping;
-  mapping.map(op->getOperands(),
-              block->getArguments().take_front(op->getNumOperands()));
+  mapping.map(values, block->getArguments().take_front(values.size()));
   builder.clone(*op, mapping);
   func::ReturnOp::create(builder, op->getLoc());
   return function;
 }
 
-func::FuncOp Distribute::kernelFunction(Operation *op) {
-  func::FuncOp function = wrapKernel(op);
+func::FuncOp Distribute::kernelFunction(Operation *op,
+                                        ArrayRef<Value> captured) {
+  func::FuncOp function = wrapKernel(op, captured);
   // Two kernels are the same if all is but the values they are given.
   std::string text;
   llvm::raw_string_ostream os(text);
@@ -333,19 +337,24 @@ LogicalResult Distribute::outline(Operation *op, Value thread, Value threads) {
   if (!isa<func::FuncOp>(op->getParentOp()))
     return op->emitOpError("is inside a loop or branch, where threads cannot "
                            "share it");
+  // What the body uses from outside: constants are made again inside, buffers
+  // that it loads from are passed like operands.
+  llvm::SetVector<Value> captured;
   for (Region &region : op->getRegions()) {
-    llvm::SetVector<Value> captured;
+    llvm::SetVector<Value> constants;
     for (Operation &inner : region.getOps())
       for (Value operand : inner.getOperands())
         if (operand.getParentRegion() != &region) {
-          // Constants can be made again inside.
           Operation *producer = operand.getDefiningOp();
-          if (!producer || !producer->hasTrait<OpTrait::ConstantLike>())
+          if (producer && producer->hasTrait<OpTrait::ConstantLike>())
+            constants.insert(operand);
+          else if (isa<MemRefType>(operand.getType()))
+            captured.insert(operand);
+          else
             return op->emitOpError("uses a value from outside in its body");
-          captured.insert(operand);
         }
     OpBuilder inside = OpBuilder::atBlockBegin(&region.front());
-    for (Value value : captured) {
+    for (Value value : constants) {
       Value copy = inside.clone(*value.getDefiningOp())->getResult(0);
       value.replaceUsesWithIf(copy, [&](OpOperand &use) {
         return use.getOwner()->getParentRegion() == &region;
@@ -353,8 +362,10 @@ LogicalResult Distribute::outline(Operation *op, Value thread, Value threads) {
     }
   }
   SmallVector<Value> operands(op->getOperands());
+  llvm::append_range(operands, captured);
   operands.append({thread, threads});
-  func::CallOp::create(builder, op->getLoc(), kernelFunction(op), operands);
+  func::CallOp::create(builder, op->getLoc(),
+                       kernelFunction(op, captured.getArrayRef()), operands);
   op->erase();
   return success();
 }

@@ -232,3 +232,40 @@ func.func @alike(%x: memref<?x32xf32>, %y: memref<?x32xf32>) {
   }
   return
 }
+
+// -----
+
+#row = affine_map<(d0, d1) -> (d0, d1)>
+#column = affine_map<(d0, d1) -> (d1)>
+
+// A buffer that a body loads from is an argument like the operands, so that equal
+// bodies share a function, and may be read in any row: the threads wait.
+// CHECK-LABEL: func.func @sorted_columns(
+//  CHECK-SAME: %[[X:[a-z0-9]+]]: memref<?x32xf32>, %[[GAIN:[a-z0-9]+]]: memref<32xf32>, %[[PLACES:[a-z0-9]+]]: memref<32xi32>, %[[A:[a-z0-9]+]]: memref<?x32xf32>, %[[B:[a-z0-9]+]]: memref<?x32xf32>,
+//       CHECK: call @kernel_rms_norm_0(%[[X]], %[[GAIN]], %[[A]],
+//  CHECK-NEXT: kernel.barrier
+//  CHECK-NEXT: call @[[SORT:linalg_generic_1]](%[[PLACES]], %[[B]], %[[A]],
+//  CHECK-NEXT: kernel.barrier
+//  CHECK-NEXT: call @[[SORT]](%[[PLACES]], %[[A]], %[[B]],
+//  CHECK-NEXT: return
+//       CHECK: func.func private @[[SORT]](%[[PLACES:.+]]: memref<32xi32>, %[[TO:.+]]: memref<?x32xf32>, %[[FROM:.+]]: memref<?x32xf32>, %{{.*}}: index, %{{.*}}: index)
+//       CHECK: ins(%[[PLACES]] : memref<32xi32>) outs(%[[TO]] : memref<?x32xf32>)
+//       CHECK: memref.load %[[FROM]][
+func.func @sorted_columns(%x: memref<?x32xf32>, %gain: memref<32xf32>, %places: memref<32xi32>, %a: memref<?x32xf32>, %b: memref<?x32xf32>) {
+  kernel.rms_norm %x, %gain into %a {eps = 1.0e-5} : memref<?x32xf32>, memref<32xf32>, memref<?x32xf32>
+  linalg.generic {indexing_maps = [#column, #row], iterator_types = ["parallel", "parallel"]} ins(%places : memref<32xi32>) outs(%b : memref<?x32xf32>) {
+  ^bb0(%place: i32, %out: f32):
+    %row = linalg.index 0 : index
+    %column = arith.index_cast %place : i32 to index
+    %0 = memref.load %a[%row, %column] : memref<?x32xf32>
+    linalg.yield %0 : f32
+  }
+  linalg.generic {indexing_maps = [#column, #row], iterator_types = ["parallel", "parallel"]} ins(%places : memref<32xi32>) outs(%a : memref<?x32xf32>) {
+  ^bb0(%place: i32, %out: f32):
+    %row = linalg.index 0 : index
+    %column = arith.index_cast %place : i32 to index
+    %0 = memref.load %b[%row, %column] : memref<?x32xf32>
+    linalg.yield %0 : f32
+  }
+  return
+}

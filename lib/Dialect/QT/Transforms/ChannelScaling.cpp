@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "ChannelScaling.h"
+#include "StoredInput.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -339,8 +340,7 @@ void ChannelScaler::redirect(StringRef file) {
     auto weight = cast<WeightOp>(op);
     RankedTensorType type = getLogicalType(weight);
     bool wasQuantized = isa<QuantTensorType>(weight.getType());
-    weight.setFile(file);
-    weight.removeTensorAttr();
+    moveWeight(weight, file);
     weight.setType(RankedTensorType::get(
         type.getShape(), Float32Type::get(module.getContext())));
     if (!wasQuantized)

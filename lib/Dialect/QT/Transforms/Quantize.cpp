@@ -7,6 +7,7 @@
 #include "ChannelScaling.h"
 #include "QuantizeActivations.h"
 #include "StaticScales.h"
+#include "StoredInput.h"
 #include "WeightRounding.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -34,6 +35,7 @@ struct Decision {
   SmallVector<QuantizableOpInterface> readers;
   QuantSchemeInterface scheme; ///< the new one, or the stored one if kept
   const RecipeRule *rule = nullptr;
+  std::shared_ptr<StoredInput> input; ///< the rule's owner, if there is one
   bool changed = false;
   /// The bias that makes up for the rounding; null if there is none that can.
   WeightOp bias;
@@ -110,8 +112,11 @@ LogicalResult QuantizePass::decide(Decision &decision) {
 
   const RecipeRule &rule = rules.getRule(decision.readers, weight.getSymName());
   decision.rule = &rule;
-  if (rule.weights.text == "keep")
+  if (rule.weights.text == "keep") {
+    if ((decision.input = readStoredInput(weight, rule)))
+      decision.rule = &decision.input->rule;
     return success();
+  }
   QuantSchemeInterface scheme = rules.parseWeights(rule, weight);
   decision.changed = scheme != decision.scheme;
   decision.scheme = scheme;
@@ -401,6 +406,8 @@ void QuantizePass::replace(QuantizableOpInterface op, Decision &decision,
   OpBuilder builder(op);
   std::string scale =
       decision.rule->staticActivations ? scales.getName(siteOf.lookup(op)) : "";
+  if (decision.input)
+    scale = decision.input->scale;
   Value activation =
       activations.quantize(builder, op, decision.scheme, *decision.rule, scale);
   auto load = LoadOp::create(builder, op.getLoc(), decision.newType(),
@@ -433,21 +440,20 @@ void QuantizePass::redeclare(Decision &decision, ArrayRef<LoadOp> loads) {
   if (stillLoaded) {
     SymbolTable symbols(getOperation());
     auto copy = cast<WeightOp>(weight->clone());
-    copy.setTensor(decision.changed ? oldName : weight.getTensorName());
+    copy.setTensor(weight.getTensorName());
     symbols.insert(copy, std::next(Block::iterator(weight)));
     for (LoadOp load : decision.newLoads)
       load.setWeight(copy.getSymName());
     weight = copy;
-  } else if (decision.changed) {
-    weight.removeTensorAttr();
   }
   weight.setType(decision.newType());
-  if (decision.changed)
-    weight.setFile(file);
-  if (decision.bias) {
-    decision.bias.removeTensorAttr();
-    decision.bias.setFile(file);
+  if (decision.changed) {
+    moveWeight(weight, file);
+    if (stillLoaded)
+      weight.setTensor(oldName);
   }
+  if (decision.bias)
+    moveWeight(decision.bias, file);
 }
 
 void QuantizePass::runOnOperation() {

@@ -46,7 +46,8 @@ Value ActivationQuantizer::quantize(OpBuilder &builder,
   QuantSchemeInterface scheme = rules.parse(text);
   if (rule.outlierThreshold)
     x = inliersOf(builder, x, rule.outlierThreshold);
-  Value &known = quantized[{x, Attribute(scheme)}];
+  Value &known = quantized[{
+      x, builder.getArrayAttr({scheme, builder.getStringAttr(scale)})}];
   if (known)
     return known;
   OpBuilder::InsertionGuard guard(builder);
