@@ -99,54 +99,41 @@ Value GraphBuilder::load(StringRef name, Type type, Place place) {
   return qt::LoadOp::create(b, type, name);
 }
 
+/// True if a tensor is numbers as they are. Integers in other files than GGUF's
+/// are codes, which mean nothing without their scales.
+static bool isNumbers(const WeightFile &file, DType type) {
+  bool isInteger = dtypeName(type).starts_with("I");
+  return isPlainNumber(type) &&
+         (!isInteger || file.getKind() == WeightFile::Kind::GGUF);
+}
+
 Value GraphBuilder::plain(StringRef name, ArrayRef<int64_t> shape) {
   std::optional<Place> place = findChecked(name, shape);
   if (!place)
     return missing(shape);
-  switch (place->tensor->type) {
-  case DType::F32:
-  case DType::F16:
-  case DType::BF16:
-    return load(name, RankedTensorType::get(shape, b.getF32Type()), *place);
-  default:
+  if (!isNumbers(*place->file, place->tensor->type)) {
     fail(tensorError(place->file->path(), name,
                      llvm::Twine("is ") + dtypeName(place->tensor->type) +
-                         "; F32, F16 and BF16 are supported here"));
+                         "; F16 to F64 and GGUF's integers are supported "
+                         "here"));
     return missing(shape);
   }
+  return load(name, RankedTensorType::get(shape, b.getF32Type()), *place);
 }
 
-/// The scheme that a matrix of this type is, or null.
-static const char *schemeOf(DType type) {
+/// The scheme that a matrix of this type is; empty if there is none.
+static StringRef schemeOf(DType type) {
   switch (type) {
   case DType::F16:
     return "#qt.float<f16>";
   case DType::BF16:
     return "#qt.float<bf16>";
-  case DType::Q4_0:
-    return "#qt.q4_0";
-  case DType::Q4_1:
-    return "#qt.q4_1";
-  case DType::Q5_0:
-    return "#qt.q5_0";
-  case DType::Q5_1:
-    return "#qt.q5_1";
-  case DType::Q8_0:
-    return "#qt.q8_0";
-  case DType::IQ4_NL:
-    return "#qt.iq4_nl";
-  case DType::Q2_K:
-    return "#qt.q2_K";
-  case DType::Q3_K:
-    return "#qt.q3_K";
-  case DType::Q4_K:
-    return "#qt.q4_K";
-  case DType::Q5_K:
-    return "#qt.q5_K";
-  case DType::Q6_K:
-    return "#qt.q6_K";
+#define QUANT_BLOCK(NAME, MNEMONIC, VALUES, BYTES, GGUF)                       \
+  case DType::NAME:                                                            \
+    return "#qt." #MNEMONIC;
+#include "quant-mlir/Quantize/BlockFormats.def"
   default:
-    return nullptr;
+    return "";
   }
 }
 
@@ -244,14 +231,14 @@ Value GraphBuilder::matrix(StringRef name, int64_t rows, int64_t columns,
   if (!place)
     return missing(shape);
   DType type = place->tensor->type;
-  if (type == DType::F32)
+  StringRef scheme = schemeOf(type);
+  if (scheme.empty() && isNumbers(*place->file, type))
     return load(name, logical, *place);
-  const char *scheme = schemeOf(type);
-  if (!scheme) {
+  if (scheme.empty()) {
     fail(tensorError(place->file->path(), name,
                      llvm::Twine("is ") + dtypeName(type) +
-                         "; supported are F32, F16, BF16, Q4_0, Q4_1, Q5_0, "
-                         "Q5_1, Q8_0, IQ4_NL and Q2_K to Q6_K"));
+                         "; supported are F16 to F64, GGUF's integers and "
+                         "ggml's blocks of weights"));
     return missing(shape);
   }
   auto attr = cast<qt::QuantSchemeInterface>(

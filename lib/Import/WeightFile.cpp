@@ -36,6 +36,22 @@ DTypeInfo quantmlir::dtypeInfo(DType type) {
   return {dtypes[int(type)].values, dtypes[int(type)].bytes};
 }
 
+bool quantmlir::isPlainNumber(DType type) {
+  switch (type) {
+  case DType::F64:
+  case DType::F32:
+  case DType::F16:
+  case DType::BF16:
+  case DType::I8:
+  case DType::I16:
+  case DType::I32:
+  case DType::I64:
+    return true;
+  default:
+    return false;
+  }
+}
+
 StringRef quantmlir::dtypeSafetensorsName(DType type) {
   return dtypes[int(type)].safetensors;
 }

@@ -4,6 +4,7 @@
 #include "mlir/AsmParser/AsmParser.h"
 #include "quant-mlir/Import/Checkpoint.h"
 #include "quant-mlir/Quantize/FloatConversion.h"
+#include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -46,6 +47,34 @@ static bool holds(const TensorInfo &tensor, const qt::StoragePart &part,
   }
 }
 
+/// Number `index` of bytes that are Ts.
+template <typename T> static T numberAt(ArrayRef<uint8_t> bytes, size_t index) {
+  T number;
+  std::memcpy(&number, bytes.data() + index * sizeof(T), sizeof(T));
+  return number;
+}
+
+static float plainNumberAt(DType type, ArrayRef<uint8_t> bytes, size_t index) {
+  switch (type) {
+  case DType::F64:
+    return float(numberAt<double>(bytes, index));
+  case DType::F16:
+    return f16ToF32(numberAt<uint16_t>(bytes, index));
+  case DType::BF16:
+    return bf16ToF32(numberAt<uint16_t>(bytes, index));
+  case DType::I8:
+    return float(numberAt<int8_t>(bytes, index));
+  case DType::I16:
+    return float(numberAt<int16_t>(bytes, index));
+  case DType::I32:
+    return float(numberAt<int32_t>(bytes, index));
+  case DType::I64:
+    return float(numberAt<int64_t>(bytes, index));
+  default:
+    llvm_unreachable("no plain number, or one that needs no conversion");
+  }
+}
+
 static llvm::Expected<WeightData>
 readPlain(WeightFile &file, const TensorInfo &tensor, RankedTensorType type) {
   // A scalar is as good as a vector of one.
@@ -59,18 +88,16 @@ readPlain(WeightFile &file, const TensorInfo &tensor, RankedTensorType type) {
     data.parts.push_back(bytes);
     return data;
   }
-  if (tensor.type != DType::F16 && tensor.type != DType::BF16)
+  if (!isPlainNumber(tensor.type))
     return tensorError(file.path(), tensor.name,
                        llvm::Twine("is ") + dtypeName(tensor.type) +
-                           ", expected F32, F16 or BF16");
-  data.widened.resize(bytes.size() * 2);
-  for (size_t i = 0; i < bytes.size(); i += 2) {
-    uint16_t half;
-    std::memcpy(&half, bytes.data() + i, 2);
-    float value = tensor.type == DType::F16 ? f16ToF32(half) : bf16ToF32(half);
-    std::memcpy(data.widened.data() + 2 * i, &value, 4);
-  }
-  data.parts.push_back(data.widened);
+                           ", expected a float or a signed integer");
+  data.converted.resize(tensor.numElements());
+  for (auto [index, value] : llvm::enumerate(data.converted))
+    value = plainNumberAt(tensor.type, bytes, index);
+  data.parts.push_back(
+      ArrayRef(reinterpret_cast<const uint8_t *>(data.converted.data()),
+               data.converted.size() * 4));
   return data;
 }
 
@@ -112,15 +139,12 @@ static llvm::Expected<WeightData> readCheckpoint(qt::WeightOp weight,
     return parts.takeError();
 
   WeightData data;
-  for (const std::vector<uint8_t> &bytes : *parts)
-    data.widened.insert(data.widened.end(), bytes.begin(), bytes.end());
-  ArrayRef<uint8_t> rest = data.widened;
+  data.decoded = std::move(*parts);
   for (auto [part, bytes] : llvm::zip_equal(
-           type.getScheme().getStorageParts(type.getShape()), *parts)) {
+           type.getScheme().getStorageParts(type.getShape()), data.decoded)) {
     if (bytes.size() != bytesOf(part))
       return tensorError(path, layer, "does not fill " + (*matrix)->scheme);
-    data.parts.push_back(rest.take_front(bytes.size()));
-    rest = rest.drop_front(bytes.size());
+    data.parts.push_back(bytes);
   }
   return data;
 }
@@ -133,12 +157,17 @@ llvm::Expected<WeightData> WeightSource::read(qt::WeightOp weight) {
     return file.takeError();
   std::string name = weight.getTensorName().str();
   auto type = dyn_cast<qt::QuantTensorType>(weight.getType());
-  if (!type) {
+  SmallVector<qt::StoragePart> parts;
+  if (type)
+    parts = type.getScheme().getStorageParts(type.getShape());
+  // What is kept as f32 may be stored as another type of plain numbers.
+  if (!type || (parts.size() == 1 && parts[0].elementType.isF32())) {
     llvm::Expected<const TensorInfo *> tensor = (*file)->require(name);
     if (!tensor)
       return tensor.takeError();
     return readPlain(**file, **tensor,
-                     cast<RankedTensorType>(weight.getType()));
+                     type ? type.getLogicalType()
+                          : cast<RankedTensorType>(weight.getType()));
   }
 
   WeightData data;
@@ -147,8 +176,7 @@ llvm::Expected<WeightData> WeightSource::read(qt::WeightOp weight) {
                          .getName()
                          .split('.')
                          .second;
-  for (const qt::StoragePart &part :
-       type.getScheme().getStorageParts(type.getShape())) {
+  for (const qt::StoragePart &part : parts) {
     llvm::Expected<const TensorInfo *> tensor =
         (*file)->require(name + part.suffix.str());
     if (!tensor)

@@ -5,46 +5,23 @@
 
 #include "quant-mlir/Quantize/BlockFormats.h"
 #include "SearchedBlocks.h"
+#include "quant-mlir/Quantize/Codebook.h"
 #include "quant-mlir/Quantize/FloatConversion.h"
+#include "quant-mlir/Quantize/SmallFloat.h"
+#include "llvm/ADT/bit.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Parallel.h"
 #include <atomic>
 #include <cmath>
+#include <limits>
 
 using namespace llvm;
 using namespace quantmlir;
 
 /// Values of a block whose scale is not searched.
 static constexpr int64_t blockLength = 32;
-
-namespace {
-struct Facts {
-  const char *name;
-  int64_t values, bytes;
-};
-} // namespace
-
-static const Facts &factsOf(BlockFormat format) {
-  // In the order of the enumeration.
-  static const Facts facts[] = {
-      {"q4_0", 32, 18},   {"q4_1", 32, 20},   {"q5_0", 32, 22},
-      {"q5_1", 32, 24},   {"q8_0", 32, 34},   {"iq4_nl", 32, 18},
-      {"q2_K", 256, 84},  {"q3_K", 256, 110}, {"q4_K", 256, 144},
-      {"q5_K", 256, 176}, {"q6_K", 256, 210}};
-  return facts[size_t(format)];
-}
-
-int64_t quantmlir::blockValues(BlockFormat format) {
-  return factsOf(format).values;
-}
-int64_t quantmlir::blockBytes(BlockFormat format) {
-  return factsOf(format).bytes;
-}
-StringRef quantmlir::blockFormatName(BlockFormat format) {
-  return factsOf(format).name;
-}
 
 /// Writes an f16, and tells whether it is finite.
 static bool putHalf(uint8_t *target, float value) {
@@ -58,6 +35,14 @@ static bool putHalf(uint8_t *target, float value) {
 static float inverse(float scale) {
   float result = 1.0f / scale;
   return std::isfinite(result) ? result : 0.0f;
+}
+
+/// The largest magnitude.
+static float loudestOf(const float *x, int64_t count) {
+  float magnitude = 0;
+  for (int64_t j = 0; j < count; ++j)
+    magnitude = std::max(magnitude, std::fabs(x[j]));
+  return magnitude;
 }
 
 static void putNibbles(uint8_t *target, const uint8_t *codes) {
@@ -74,7 +59,7 @@ static void putTopBits(uint8_t *target, const uint8_t *codes) {
 }
 
 //===----------------------------------------------------------------------===//
-// One block. `x` is 32 finite values. False if a scale is too large for f16.
+// Blocks of 32 values, which are finite. False if a scale is too large for f16.
 //===----------------------------------------------------------------------===//
 
 /// Codes below 2 * half; the scale.
@@ -135,13 +120,112 @@ static bool encodeQ5_1(const float *x, uint8_t *block) {
 }
 
 static bool encodeQ8_0(const float *x, uint8_t *block) {
-  float magnitude = 0;
-  for (int64_t j = 0; j < blockLength; ++j)
-    magnitude = std::max(magnitude, std::fabs(x[j]));
-  float scale = magnitude / 127, id = inverse(scale);
+  float scale = loudestOf(x, blockLength) / 127, id = inverse(scale);
   for (int64_t j = 0; j < blockLength; ++j)
     block[2 + j] = uint8_t(int(std::round(x[j] * id)));
   return putHalf(block, scale);
+}
+
+//===----------------------------------------------------------------------===//
+// Signs and ternary numbers
+//===----------------------------------------------------------------------===//
+
+static bool encodeQ1_0(const float *x, uint8_t *block) {
+  constexpr int64_t values = 128;
+  float sum = 0;
+  for (int64_t j = 0; j < values; ++j) {
+    sum += std::fabs(x[j]);
+    block[2 + j / 8] |= (x[j] >= 0) << (j % 8);
+  }
+  return putHalf(block, sum / float(values));
+}
+
+/// 256 codes 0 to 2; the scale.
+static float roundTernary(const float *x, uint8_t *codes) {
+  float scale = loudestOf(x, 256), id = inverse(scale);
+  for (int64_t j = 0; j < 256; ++j)
+    codes[j] = uint8_t(int(std::round(x[j] * id)) + 1);
+  return scale;
+}
+
+static bool encodeTQ1_0(const float *x, uint8_t *block) {
+  uint8_t codes[256];
+  float scale = roundTernary(x, codes);
+  // `count` digits of base 3, `width` values apart, of which the first is worth
+  // a third of 256; rounded up, so that they can be read by multiplying.
+  auto put = [&](int64_t first, int64_t width, int count, uint8_t *target) {
+    for (int64_t m = 0; m < width; ++m) {
+      int number = 0;
+      for (int n = 0; n < 5; ++n)
+        number = number * 3 + (n < count ? codes[first + n * width + m] : 0);
+      target[m] = uint8_t((number * 256 + 242) / 243);
+    }
+  };
+  put(0, 32, 5, block);
+  put(160, 16, 5, block + 32);
+  put(240, 4, 4, block + 48);
+  return putHalf(block + 52, scale);
+}
+
+static bool encodeTQ2_0(const float *x, uint8_t *block) {
+  uint8_t codes[256];
+  float scale = roundTernary(x, codes);
+  for (int64_t j = 0; j < 256; ++j)
+    block[j / 128 * 32 + j % 32] |= codes[j] << (j / 32 % 4 * 2);
+  return putHalf(block + 64, scale);
+}
+
+//===----------------------------------------------------------------------===//
+// Floats of 4 bits
+//===----------------------------------------------------------------------===//
+
+/// The code whose number, twice an f4E2M1FN, times `scale` is nearest; the
+/// lowest of several.
+static uint8_t nearestE2M1(float x, float scale) {
+  int best = 0;
+  float least = std::numeric_limits<float>::infinity();
+  for (int code = 0; code < 16; ++code) {
+    float distance = std::fabs(float(e2m1Lanes[code] - 12) * scale - x);
+    if (distance < least) {
+      least = distance;
+      best = code;
+    }
+  }
+  return uint8_t(best);
+}
+
+static bool encodeMXFP4(const float *x, uint8_t *block) {
+  float loudest = loudestOf(x, blockLength);
+  if (loudest > 0)
+    block[0] = uint8_t(std::max(std::floor(std::log2(loudest)) + 125.0f, 0.0f));
+  float scale = std::ldexp(1.0f, block[0] - 128);
+  uint8_t codes[blockLength];
+  for (int64_t j = 0; j < blockLength; ++j)
+    codes[j] = nearestE2M1(x[j], scale);
+  putNibbles(block + 1, codes);
+  return true;
+}
+
+/// A number that is not negative as ggml makes an f8E4M3FN of it: halves go up,
+/// and what has the largest exponent, from 256 on, becomes 448.
+static uint8_t unsignedE4M3(float x) {
+  if (x < 0x1p-6f)
+    return uint8_t(std::min(int(x * 512 + 0.5f), 7));
+  // The other bias of the exponent, and three bits of mantissa.
+  int64_t bits = (int64_t(llvm::bit_cast<uint32_t>(x)) + (1 << 19)) >> 20;
+  bits -= 120 << 3;
+  return bits < 15 << 3 ? uint8_t(bits) : 0x7E;
+}
+
+static bool encodeNVFP4(const float *x, uint8_t *block) {
+  constexpr int64_t group = 16;
+  for (int64_t g = 0; g < 4; ++g, x += group) {
+    block[g] = unsignedE4M3(loudestOf(x, group) / 6);
+    float scale = 0.5f * smallFloatToF32(SmallFloat::E4M3FN, block[g]);
+    for (int64_t j = 0; j < group; ++j)
+      block[4 + g * 8 + j % 8] |= nearestE2M1(x[j], scale) << (j / 8 * 4);
+  }
+  return true;
 }
 
 //===----------------------------------------------------------------------===//
@@ -152,9 +236,10 @@ static bool encodeQ8_0(const float *x, uint8_t *block) {
 static constexpr int64_t taskValues = 32768;
 
 static bool encodeBlock(BlockFormat format, const float *x, uint8_t *block) {
-  for (int64_t j = 0; j < blockValues(format); ++j)
+  for (int64_t j = 0; j < factsOf(format).values; ++j)
     if (!std::isfinite(x[j]))
       return false;
+  std::fill_n(block, factsOf(format).bytes, 0);
   switch (format) {
   case BlockFormat::Q4_0:
     return encodeQ4_0(x, block);
@@ -166,16 +251,45 @@ static bool encodeBlock(BlockFormat format, const float *x, uint8_t *block) {
     return encodeQ5_1(x, block);
   case BlockFormat::Q8_0:
     return encodeQ8_0(x, block);
+  case BlockFormat::Q1_0:
+    return encodeQ1_0(x, block);
+  case BlockFormat::TQ1_0:
+    return encodeTQ1_0(x, block);
+  case BlockFormat::TQ2_0:
+    return encodeTQ2_0(x, block);
+  case BlockFormat::MXFP4:
+    return encodeMXFP4(x, block);
+  case BlockFormat::NVFP4:
+    return encodeNVFP4(x, block);
   default:
     return encodeSearched(format, x, block);
   }
 }
 
+/// Why blocks of a format are only read; null if they are made.
+static const char *whyNotMade(BlockFormat format) {
+  switch (format) {
+  case BlockFormat::IQ1_S:
+  case BlockFormat::IQ1_M:
+  case BlockFormat::IQ2_XXS:
+  case BlockFormat::IQ2_XS:
+  case BlockFormat::IQ2_S:
+    return "needs an importance matrix";
+  case BlockFormat::Q2_0:
+    return "has no rule for its scale";
+  default:
+    return nullptr;
+  }
+}
+
 Error quantmlir::encodeBlocks(BlockFormat format, ArrayRef<float> values,
                               std::vector<uint8_t> &bytes) {
-  int64_t size = values.size(), stride = blockBytes(format);
-  int64_t length = blockValues(format), taskBlocks = taskValues / length;
-  const char *name = blockFormatName(format).data();
+  auto [name, length, stride] = factsOf(format);
+  int64_t size = values.size(), taskBlocks = taskValues / length;
+  if (const char *why = whyNotMade(format))
+    return createStringError(std::errc::not_supported,
+                             "%s %s: it is read from files, but not made here",
+                             name, why);
   if (size % length != 0)
     return createStringError(std::errc::invalid_argument,
                              "%s needs whole blocks of %lld values, got %lld",

@@ -83,6 +83,11 @@ static const Format formats[] = {
     {"q4_K", "#qt.q4_K", "auto", Rounding::Range::Extremes, "#qt.q5_0"},
     {"q5_K", "#qt.q5_K", "auto", Rounding::Range::Extremes, "#qt.q5_1"},
     {"q6_K", "#qt.q6_K", "auto", Rounding::Range::Extremes, "#qt.q8_0"},
+    {"iq4_xs", "#qt.iq4_xs", "auto", Rounding::Range::Extremes, "#qt.iq4_nl"},
+    {"iq3_s", "#qt.iq3_s", "auto", Rounding::Range::Extremes, "#qt.iq4_nl"},
+    {"iq3_xxs", "#qt.iq3_xxs", "auto", Rounding::Range::Extremes, "#qt.iq4_nl"},
+    {"tq2_0", "#qt.tq2_0", "auto", Rounding::Range::Extremes, "#qt.q4_0"},
+    {"tq1_0", "#qt.tq1_0", "auto", Rounding::Range::Extremes, "#qt.q4_0"},
 };
 
 /// A few bits leave much to gain by choosing ranges; 8 have room for extremes.

@@ -320,64 +320,8 @@ static bool encodeSuper(const SuperGrid &grid, const float *x, uint8_t *block,
   return true;
 }
 
-//===----------------------------------------------------------------------===//
-// A table of numbers
-//===----------------------------------------------------------------------===//
-
-static bool encodeIQ4_NL(const float *x, uint8_t *block) {
-  static const int numbers[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                  1,    13,   25,  38,  53,  69,  89,  113};
-  constexpr int64_t values = 32;
-  float loudest = 0;
-  for (int64_t j = 0; j < values; ++j)
-    if (std::fabs(x[j]) > std::fabs(loudest))
-      loudest = x[j];
-  auto round = [&](float scale, uint8_t *codes) {
-    float error = 0;
-    for (int64_t j = 0; j < values; ++j) {
-      float number = scale == 0 ? 0 : x[j] / scale;
-      int code = 0;
-      while (code < 15 && number * 2 > float(numbers[code] + numbers[code + 1]))
-        ++code;
-      codes[j] = uint8_t(code);
-      float rest = x[j] - scale * float(numbers[code]);
-      error += rest * rest;
-    }
-    return error;
-  };
-  uint8_t codes[values], best[values] = {};
-  float least = std::numeric_limits<float>::infinity(), chosen = 0;
-  // The loudest value gets a number at either end, or about that.
-  for (int trial = 0; trial < 30; ++trial) {
-    float scale = loudest / float(numbers[trial % 2 * 15] + trial / 2 - 7);
-    for (int turn = 0; turn < 2; ++turn) {
-      scale = f16ToF32(f32ToF16(scale));
-      if (!std::isfinite(scale))
-        return false;
-      float error = round(scale, codes);
-      if (error < least) {
-        least = error;
-        chosen = scale;
-        std::copy_n(codes, values, best);
-      }
-      float squares = 0, products = 0;
-      for (int64_t j = 0; j < values; ++j) {
-        float number = float(numbers[codes[j]]);
-        squares += number * number;
-        products += number * x[j];
-      }
-      scale = products / squares;
-    }
-  }
-  putHalf(block, chosen);
-  for (int64_t j = 0; j < 16; ++j)
-    block[2 + j] = uint8_t(best[j] | best[j + 16] << 4);
-  return true;
-}
-
 bool quantmlir::encodeSearched(BlockFormat format, const float *x,
                                uint8_t *block) {
-  std::fill_n(block, blockBytes(format), 0);
   switch (format) {
   case BlockFormat::Q2_K:
     return encodeSuper({16, 3, 0, 0, 15}, x, block, putQ2_K);
@@ -391,6 +335,12 @@ bool quantmlir::encodeSearched(BlockFormat format, const float *x,
     return encodeSuper({16, 63, 32, -128, 127}, x, block, putQ6_K);
   case BlockFormat::IQ4_NL:
     return encodeIQ4_NL(x, block);
+  case BlockFormat::IQ4_XS:
+    return encodeIQ4_XS(x, block);
+  case BlockFormat::IQ3_XXS:
+    return encodeIQ3_XXS(x, block);
+  case BlockFormat::IQ3_S:
+    return encodeIQ3_S(x, block);
   default:
     llvm_unreachable("a format without a search");
   }

@@ -6,9 +6,15 @@
 
 namespace quantmlir {
 
-/// Encodes one block of a format whose scales are searched: IQ4_NL and Q2_K to
-/// Q6_K. `x` is finite; false if a scale is too large for f16.
+/// Encodes one block of a format whose scales are searched: the K, IQ3 and IQ4
+/// types. `x` is finite; false if a scale is too large for f16.
 bool encodeSearched(BlockFormat format, const float *x, uint8_t *block);
+
+/// The same for one format each; `block` is zeros.
+bool encodeIQ3_XXS(const float *x, uint8_t *block);
+bool encodeIQ3_S(const float *x, uint8_t *block);
+bool encodeIQ4_NL(const float *x, uint8_t *block);
+bool encodeIQ4_XS(const float *x, uint8_t *block);
 
 } // namespace quantmlir
 

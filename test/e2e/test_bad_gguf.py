@@ -154,7 +154,7 @@ def test_an_array_longer_than_the_file(tmp_path):
         ("output_norm.weight", {"offset": 3}, "its data is at offset 3"),
         ("output_norm.weight", {"type": 77}, "unknown or removed type 77"),
         ("output_norm.weight", {"type": 4}, "unknown or removed type 4"),
-        ("output_norm.weight", {"type": "Q8_0", "data": bytes(68)}, "is Q8_0; F32, F16 and BF16"),
+        ("output_norm.weight", {"type": "Q8_0", "data": bytes(68)}, "is Q8_0; F16 to F64 and"),
         ("blk.1.ffn_up.weight", {"shape": [96, 40]}, "not whole blocks of 32"),
         ("blk.1.ffn_up.weight", {"shape": [32, 192]}, r"expected \[96, 64\]"),
         ("blk.0.ffn_norm.weight", {"type": "F16"}, "ffn_gate.weight': its data is at offset"),

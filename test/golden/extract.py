@@ -15,8 +15,10 @@ import sys
 
 import numpy
 
-SIMPLE = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"]
-SEARCHED = ["IQ4_NL", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"]
+SIMPLE = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q1_0"]
+SEARCHED = ["IQ4_NL", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS", "IQ3_XXS", "IQ3_S"]
+GRIDS = ["IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ1_S"]
+ONLY_READ = ["IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ1_S", "IQ1_M"]
 PARTS = ("bytes", "values")
 ROUNDED = ["pack3_group32", "pack4_group32", "pack5_group32", "pack4_channel"]
 ASYMMETRIC = ["pack4_group32_asym", "pack3_group32_asym"]
@@ -79,7 +81,8 @@ ODD = [f"{kind}.odd.{part}" for kind in ("nf4", "fp4") for part in ("packed", "a
 ARRAYS = {
     "algorithms": ALGORITHMS,
     "gguf_simple": ["x", *[f"{name}.{part}" for name in SIMPLE for part in PARTS]],
-    "gguf_decode": [f"{name}.{part}" for name in SIMPLE + SEARCHED for part in PARTS],
+    "gguf_decode": [f"{name}.{part}" for name in SIMPLE + SEARCHED + ONLY_READ for part in PARTS],
+    "gguf_codebooks": GRIDS,
     "gguf_search": ["x", *[f"{name}.plain" for name in SEARCHED]],
     "casts": ["f16.x", "f16.rne", "bf16.x", "bf16.rne", *SMALL],
     "bnb": [

@@ -79,7 +79,7 @@ def test_new_scheme_is_listed_and_tested(sources):
     folder = sources / "lib/Dialect/QT/Schemes/Toy2"
     # f16 scale and 64 codes of 2 bits: 2 + 16 bytes.
     assert "values = 64, bytes = 18;" in (folder / "Toy2.cpp").read_text()
-    assert 'QT_SchemeAttr<"Toy2", "toy2">' in (folder / "Toy2.td").read_text()
+    assert 'QT_BlocksAttr<"Toy2", "toy2">' in (folder / "Toy2.td").read_text()
     assert "#qt.toy2" in (sources / "test/Dialect/QT/scheme-toy2.mlir").read_text()
 
 
@@ -108,7 +108,7 @@ def generate(td, output, *flags):
 
 
 def test_new_scheme_compiles(sources):
-    command = compile_command("lib/Dialect/QT/Schemes/Q8_0/Q8_0.cpp")
+    command = compile_command("lib/Dialect/QT/Schemes/GGUF/GGUF.cpp")
     assert call("new_scheme", "Toy4", "--root", sources).returncode == 0
     folder = sources / "lib/Dialect/QT/Schemes/Toy4"
     flags = ["-attrdefs-dialect=qt"]

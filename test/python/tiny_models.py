@@ -11,44 +11,26 @@ import pathlib
 import struct
 
 import numpy as np
+from block_formats import BLOCK_FORMATS, put_factors
 
 # Numbers of the formats.
 U32, I32, F32, BOOL, STRING, ARRAY, U64 = 4, 5, 6, 7, 8, 9, 10
-GGML = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q5_0": 6, "Q5_1": 7, "Q8_0": 8}
-GGML.update({"Q2_K": 10, "Q3_K": 11, "Q4_K": 12, "Q5_K": 13, "Q6_K": 14, "IQ4_XS": 23})
-GGML.update({"IQ4_NL": 20, "BF16": 30})
-# Values and bytes of a block.
-BLOCKS = {
-    "F32": (1, 4),
-    "F16": (1, 2),
-    "BF16": (1, 2),
-    "Q4_0": (32, 18),
-    "Q4_1": (32, 20),
-    "Q5_0": (32, 22),
-    "Q5_1": (32, 24),
-    "Q8_0": (32, 34),
-    "IQ4_NL": (32, 18),
-    "Q2_K": (256, 84),
-    "Q3_K": (256, 110),
-    "Q4_K": (256, 144),
-    "Q5_K": (256, 176),
-    "Q6_K": (256, 210),
-    "IQ4_XS": (256, 136),
+GGML = {"F32": 0, "F16": 1, "BF16": 30, "F64": 28, "I8": 24, "I16": 25, "I32": 26, "I64": 27}
+GGML.update({name: block.id for name, block in BLOCK_FORMATS.items()})
+# Factors that make values of about 1/8, and where there are minimums, as f16.
+FACTORS = {
+    **{"Q4_0": 0.02, "Q4_1": 0.02, "Q5_0": 0.01, "Q5_1": 0.01, "Q8_0": 0.001},
+    **{"Q2_K": 0.01, "Q3_K": 0.003, "Q4_K": 0.0006, "Q5_K": 0.0003, "Q6_K": 0.0001},
+    **{"IQ2_XXS": 0.0015, "IQ2_XS": 0.0015, "IQ2_S": 0.0015, "IQ3_XXS": 0.0007, "IQ3_S": 0.0007},
+    **{"IQ1_S": 0.015, "IQ1_M": 0.015, "IQ4_NL": 0.002, "IQ4_XS": 0.0001},
+    **{"TQ1_0": 0.15, "TQ2_0": 0.15, "MXFP4": 0.0625, "NVFP4": 0.0625, "Q1_0": 0.1, "Q2_0": 0.1},
 }
-# Where a block has f16 numbers, and which ones make values of about 1/8.
-HALVES = {
-    "Q4_0": {0: 0.02},
-    "Q4_1": {0: 0.02, 2: -0.15},
-    "Q5_0": {0: 0.01},
-    "Q5_1": {0: 0.01, 2: -0.15},
-    "Q8_0": {0: 0.001},
-    "IQ4_NL": {0: 0.002},
-    "Q2_K": {80: 0.01, 82: 0.015},
-    "Q3_K": {108: 0.003},
-    "Q4_K": {0: 0.0006, 2: 0.0045},
-    "Q5_K": {0: 0.0003, 2: 0.0045},
-    "Q6_K": {208: 0.0001},
-    "IQ4_XS": {0: 0.0001},
+MINIMUMS = {
+    "Q4_1": (2, -0.15),
+    "Q5_1": (2, -0.15),
+    "Q2_K": (82, 0.015),
+    "Q4_K": (2, 0.0045),
+    "Q5_K": (2, 0.0045),
 }
 
 LAYERS, HIDDEN, HEADS, KV_HEADS, FEED_FORWARD, VOCABULARY = 2, 64, 4, 2, 96, 128
@@ -126,19 +108,23 @@ class GGUF:
 def random_tensor(name, shape, type, seed=0) -> Tensor:
     """Weights of about 1/8, in blocks with scales that make them so."""
     random = np.random.default_rng([seed, *name.encode()])
-    if type in ("F32", "F16", "BF16"):
+    if type not in BLOCK_FORMATS:
         values = (random.standard_normal(shape) / 8).astype(np.float32)
         if len(shape) == 1:
             values += 1  # gains of norms
-        if type == "F16":
-            values = values.astype(np.float16)
-        raw = values.tobytes()
         if type == "BF16":
             raw = (values.view(np.uint32) >> 16).astype(np.uint16).tobytes()
-        return Tensor(name, list(shape), type, raw)
-    values, size = BLOCKS[type]
-    blocks = random.integers(0, 256, (int(np.prod(shape)) // values, size), np.uint8)
-    for place, number in HALVES[type].items():
+            return Tensor(name, list(shape), type, raw)
+        if type.startswith("I"):  # 0 and 1 mostly
+            values = np.round(values * 8)
+        kind = {"F": "float", "I": "int"}[type[0]] + type[1:]
+        return Tensor(name, list(shape), type, values.astype(kind).tobytes())
+    block = BLOCK_FORMATS[type]
+    count = int(np.prod(shape)) // block.values
+    blocks = random.integers(0, 256, (count, block.bytes), np.uint8)
+    put_factors(type, blocks, np.full(count, FACTORS[type]))
+    if type in MINIMUMS:
+        place, number = MINIMUMS[type]
         blocks[:, place : place + 2] = np.frombuffer(np.float16(number).tobytes(), np.uint8)
     return Tensor(name, list(shape), type, blocks.tobytes())
 

@@ -8,8 +8,8 @@
 
 namespace quantmlir {
 
-/// Reads a GGUF file of architecture "llama" (tensors of F32, F16, BF16, Q4_0
-/// to Q8_0, IQ4_NL, Q2_K to Q6_K) as a module with one function,
+/// Reads a GGUF file of architecture "llama" (tensors of all types that weights
+/// may have) as a module with one function,
 ///
 ///   @forward(%tokens: tensor<?xi32>, %position: index, %outputs: index,
 ///            %cache: !lm.kv_cache<...>) -> tensor<?xVOCABxf32>

@@ -41,6 +41,8 @@ struct DTypeInfo {
   int64_t blockValues, blockBytes;
 };
 DTypeInfo dtypeInfo(DType type);
+/// True for F16 to F64 and signed integers, which weights in f32 are read from.
+bool isPlainNumber(DType type);
 /// The type with this id in GGUF files; none if unknown or removed.
 std::optional<DType> dtypeFromGGUF(uint32_t id);
 /// The type with this name in safetensors files; none if unknown.

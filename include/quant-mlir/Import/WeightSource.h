@@ -12,8 +12,10 @@ namespace quantmlir {
 struct WeightData {
   /// The bytes of each storage part; of the one f32 array for a plain tensor.
   llvm::SmallVector<llvm::ArrayRef<uint8_t>> parts;
-  /// Holds a plain tensor that was widened to f32, or a checkpoint's matrix.
-  std::vector<uint8_t> widened;
+  /// Holds a plain tensor that was converted to f32.
+  std::vector<float> converted;
+  /// Holds the parts of a checkpoint's matrix.
+  std::vector<std::vector<uint8_t>> decoded;
 };
 
 /// Opens the files that `qt.weight` ops name, each once, when first asked.
@@ -21,8 +23,8 @@ class WeightSource {
 public:
   /// The parts of a weight, checked against its type: every part is there with
   /// the right element type and size. A plain tensor<...xf32> may be stored as
-  /// F16 or BF16, which is widened, exactly. Valid as long as this object and
-  /// the result.
+  /// any `isPlainNumber`, which is rounded to the nearest f32. Valid as long as
+  /// this object and the result.
   llvm::Expected<WeightData> read(qt::WeightOp weight);
 
   /// An f32 vector that is in the file of a weight but is no weight of the

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The block formats of GGUF files: encoders. What a block means is said once,
-// by its scheme (Dialect/QT/Schemes).
+// by its scheme (Dialect/QT/Schemes/GGUF).
 //
-// Formats of 32 values whose scales follow from the largest values are written
-// bit for bit as ggml writes them. Those whose scales are searched (IQ4_NL and
-// the super-blocks of 256 values, Q2_K to Q6_K) have no such rule: here the
-// squared error is made small.
+// Formats whose scales follow from the largest values are written bit for bit
+// as ggml writes them. Those whose scales are searched (the K, IQ3 and IQ4
+// types) have no such rule: here the squared error is made small. IQ1, IQ2 and
+// Q2_0 are only read.
 
 #ifndef QUANT_MLIR_QUANTIZE_BLOCKFORMATS_H
 #define QUANT_MLIR_QUANTIZE_BLOCKFORMATS_H
@@ -20,27 +20,25 @@
 namespace quantmlir {
 
 enum class BlockFormat {
-  Q4_0,
-  Q4_1,
-  Q5_0,
-  Q5_1,
-  Q8_0,
-  IQ4_NL,
-  Q2_K,
-  Q3_K,
-  Q4_K,
-  Q5_K,
-  Q6_K
+#define QUANT_BLOCK(NAME, MNEMONIC, VALUES, BYTES, GGUF) NAME,
+#include "quant-mlir/Quantize/BlockFormats.def"
 };
 
-/// Values of one block: 32 or 256.
-int64_t blockValues(BlockFormat format);
+struct BlockFacts {
+  const char *name; ///< that of recipes and schemes: "q4_0", "q4_K"
+  int64_t values, bytes;
+};
 
-/// Bytes of one block.
-int64_t blockBytes(BlockFormat format);
+/// In the order of the enumeration.
+inline constexpr BlockFacts blockFacts[] = {
+#define QUANT_BLOCK(NAME, MNEMONIC, VALUES, BYTES, GGUF)                       \
+  {#MNEMONIC, VALUES, BYTES},
+#include "quant-mlir/Quantize/BlockFormats.def"
+};
 
-/// As GGUF's tools write it, in lower case: "q4_0", "q4_K".
-llvm::StringRef blockFormatName(BlockFormat format);
+constexpr const BlockFacts &factsOf(BlockFormat format) {
+  return blockFacts[size_t(format)];
+}
 
 /// Quantizes `values`, row after row, into `bytes` (resized). Fails if their
 /// number is not a multiple of a block's (rows are whole blocks, so a matrix is

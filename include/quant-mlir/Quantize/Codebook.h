@@ -24,6 +24,10 @@
 
 namespace quantmlir {
 
+/// Twice the f4E2M1FN number of each code, plus 12.
+inline constexpr uint8_t e2m1Lanes[16] = {12, 13, 14, 15, 16, 18, 20, 24,
+                                          12, 11, 10, 9,  8,  6,  4,  0};
+
 enum class Codebook { NF4, FP4 };
 
 /// The 16 numbers of a codebook.

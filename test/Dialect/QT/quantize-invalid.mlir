@@ -1,5 +1,5 @@
 // RUN: rm -rf %t && split-file %s %t && cd %t
-// RUN: %python %S/Inputs/make_safetensors.py w.safetensors w:F32:2x4:127,-1,2,64 nan:F32:2x4:1,2,3,4,5,6,nan big:F32:2x4:1e6
+// RUN: %python %S/Inputs/make_safetensors.py w.safetensors w:F32:2x4:127,-1,2,64 nan:F32:2x4:1,2,3,4,5,6,nan big:F32:2x4:1e6 row:F32:1x256:1
 
 // Each is refused with one line, and nothing is written.
 // RUN: not quant-opt w.mlir --qt-quantize=recipe=int9 2>&1 | FileCheck %s --check-prefix=NAME --implicit-check-not=error
@@ -31,6 +31,8 @@
 // SCHEME: error: scheme.yaml:4: '#qt.int<9, channel>' is not a scheme: #qt.int has 2 to 8 bits, not 9
 // RUN: not quant-opt w.mlir --qt-quantize=recipe=other.yaml 2>&1 | FileCheck %s --check-prefix=OTHER
 // OTHER: error: other.yaml:4: '#qt.nonsense' is not a scheme: {{.+}}
+// RUN: not quant-opt row.mlir --qt-quantize=recipe=read.yaml 2>&1 | FileCheck %s --check-prefix=READ --implicit-check-not=note:
+// READ: error: w.safetensors: tensor 'row': iq2_s needs an importance matrix: it is read from files, but not made here
 
 //--- w.mlir
 qt.weight @w : tensor<2x4xf32> in "w.safetensors"
@@ -60,6 +62,13 @@ func.func @f(%x: tensor<?x4xf32>) -> tensor<?x2xf32> {
   %y = lm.linear %x, %w : tensor<?x4xf32>, tensor<2x4xf32> -> tensor<?x2xf32>
   return %y : tensor<?x2xf32>
 }
+//--- row.mlir
+qt.weight @row : tensor<1x256xf32> in "w.safetensors"
+func.func @f(%x: tensor<?x256xf32>) -> tensor<?x1xf32> {
+  %w = qt.load @row : tensor<1x256xf32>
+  %y = lm.linear %x, %w : tensor<?x256xf32>, tensor<1x256xf32> -> tensor<?x1xf32>
+  return %y : tensor<?x1xf32>
+}
 //--- empty.yaml
 # nothing
 //--- syntax.yaml
@@ -76,3 +85,8 @@ config_groups:
   a:
     targets: [Linear]
     weights: "#qt.nonsense"
+//--- read.yaml
+config_groups:
+  a:
+    targets: [Linear]
+    weights: "#qt.iq2_s"

@@ -66,5 +66,14 @@ func.func @main() {
   %12 = arith.extf %11 : tensor<2x2xf16> to tensor<2x2xf32>
   %u12 = tensor.cast %12 : tensor<2x2xf32> to tensor<*xf32>
   call @printMemrefF32(%u12) : (tensor<*xf32>) -> ()
+
+  // A grid, which the program looks up: the first 32 values are points 0, 511, 589
+  // and 456 minus an eighth, times 8 * 3; the others point 0 plus an eighth, times 8.
+  // CHECK: [-27, -27, -27, -27, -27, -27, -27, -27, -3, 21, -3, -27, -27, -3, 21, -27, -3, -27, -3, -27, -3, 21, 21, -27, 21, -27, -27, 21, -27, -27, 21, -27, -7, -7
+  %iq1 = arith.constant dense<[[[0x00, 0x48, 0x00, 0xFF, 0x4D, 0xC8, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x88, 0x92, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00]]]> : tensor<1x1x50xi8>
+  %13 = qt.assemble %iq1 : tensor<1x1x50xi8> -> !qt.tensor<1x256xf32, #qt.iq1_s>
+  %14 = qt.dequantize %13 : !qt.tensor<1x256xf32, #qt.iq1_s> -> tensor<1x256xf32>
+  %u14 = tensor.cast %14 : tensor<1x256xf32> to tensor<*xf32>
+  call @printMemrefF32(%u14) : (tensor<*xf32>) -> ()
   return
 }

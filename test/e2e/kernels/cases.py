@@ -10,6 +10,7 @@ import random
 from typing import Dict, List, Tuple, Union
 
 import numpy as np
+from packed_blocks import READERS, PackedBlock
 from schemes import Block, Codebook, Float, Int, SmallFloat, SuperBlock, Weight
 
 # What a CPU must have (as Linux names it) to run the code of a target.
@@ -63,7 +64,7 @@ FULL = bool(os.environ.get("QUANT_MLIR_FULL_KERNEL_MATRIX"))
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    scheme: Union[Int, Block, SuperBlock, Float, SmallFloat, Codebook]
+    scheme: Union[Int, Block, SuperBlock, PackedBlock, Float, SmallFloat, Codebook]
     activation: str  # a scheme, or "" for float activations
     n: int
     k: int
@@ -199,6 +200,21 @@ def super_block_cases() -> List[Case]:
     return cases
 
 
+def packed_block_cases() -> List[Case]:
+    """Each with activations of a token, of groups and of floats, in turns."""
+    activations = [*FACTORS["activation"], "#qt.int<8, group = 16>", "", ROUNDED[0]]
+    cases = []
+    for index, kind in enumerate(READERS):
+        for turn in range(5) if FULL else (0, 1, 3):
+            shapes = list(itertools.product(ROWS, (256, 512, 1024)))
+            for n, k in shapes if FULL else [shapes[7 * len(cases) % len(shapes)]]:
+                flags = len(cases) % 2 == 0, len(cases) % 3 == 0
+                activation = activations[(index + turn) % 5]
+                name = f"{kind}_{len(cases)}"
+                cases.append(Case(PackedBlock(kind), activation, n, k, *flags, name))
+    return cases
+
+
 def odd_cases() -> List[Case]:
     """Shapes that no model has, but that are allowed."""
     token, group = FACTORS["activation"]
@@ -322,6 +338,7 @@ def modules() -> Dict[str, List[Case]]:
     result = {f"int{bits}": integer_cases(bits) for bits in BITS}
     result["blocks"] = block_cases()
     result["super_blocks"] = super_block_cases()
+    result["packed_blocks"] = packed_block_cases()
     result["floats"] = float_cases()
     result["odd"] = odd_cases()
     result["codebooks"] = codebook_cases()

@@ -6,6 +6,7 @@ import json
 import struct
 
 import numpy as np
+from block_formats import BLOCK_FORMATS
 
 # numpy has no bfloat16: such values are held as their bits, uint16 with the name given here.
 SAFETENSORS_NAMES = {"int8": "I8", "uint8": "U8", "float16": "F16", "float32": "F32"}
@@ -19,8 +20,7 @@ class Tagged:
     bytes: np.ndarray
 
 
-GGUF_TYPES = {"q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "iq4_nl": 20}
-GGUF_TYPES.update({f"q{bits}_K": 8 + bits for bits in range(2, 7)})
+GGUF_TYPES = {block.mnemonic: block.id for block in BLOCK_FORMATS.values()}
 
 
 def write_safetensors(path, tensors) -> None:

@@ -17,7 +17,7 @@ namespace {
 class EveryBlockFormat : public testing::TestWithParam<BlockFormat> {
 protected:
   std::string array(StringRef file, StringRef part) {
-    return (file + "." + StringRef(blockFormatName(GetParam())).upper() + "." +
+    return (file + "." + StringRef(factsOf(GetParam()).name).upper() + "." +
             part)
         .str();
   }
@@ -28,13 +28,13 @@ protected:
 };
 } // namespace
 
-INSTANTIATE_TEST_SUITE_P(All, EveryBlockFormat,
-                         testing::Values(BlockFormat::Q4_0, BlockFormat::Q4_1,
-                                         BlockFormat::Q5_0, BlockFormat::Q5_1,
-                                         BlockFormat::Q8_0),
-                         [](const auto &info) {
-                           return blockFormatName(info.param).str();
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    All, EveryBlockFormat,
+    testing::Values(BlockFormat::Q4_0, BlockFormat::Q4_1, BlockFormat::Q5_0,
+                    BlockFormat::Q5_1, BlockFormat::Q8_0, BlockFormat::Q1_0,
+                    BlockFormat::TQ1_0, BlockFormat::TQ2_0, BlockFormat::MXFP4,
+                    BlockFormat::NVFP4),
+    [](const auto &info) { return factsOf(info.param).name; });
 
 // Row 2 of x has the hard blocks: zeros, ties of the maximum, tiny scales, -0.
 TEST_P(EveryBlockFormat, EncodesAsGGML) {
@@ -43,7 +43,7 @@ TEST_P(EveryBlockFormat, EncodesAsGGML) {
   std::vector<uint8_t> bytes;
   ASSERT_FALSE(errorToBool(encodeBlocks(GetParam(), x, bytes)));
   ASSERT_EQ(bytes.size(), expected.size());
-  int64_t stride = blockBytes(GetParam());
+  int64_t stride = factsOf(GetParam()).bytes;
   for (size_t i = 0; i < bytes.size(); ++i)
     ASSERT_EQ(bytes[i], expected[i])
         << "block " << i / stride << ", byte " << i % stride;
@@ -65,15 +65,24 @@ TEST_P(EveryBlockFormat, ManyBlocks) {
 
 TEST_P(EveryBlockFormat, RefusesWhatHasNoBytes) {
   float infinity = std::numeric_limits<float>::infinity();
-  std::vector<float> values(64, 1.0f);
-  values[40] = std::nanf("");
-  values[50] = infinity;
-  EXPECT_NE(failure(values).find("value 40 is NaN"), std::string::npos);
-  values[40] = 0;
-  EXPECT_NE(failure(values).find("value 50 is infinite"), std::string::npos);
-  values[50] = 3e38f;
-  EXPECT_NE(failure(values).find("block 1 are too large"), std::string::npos);
-  EXPECT_NE(failure(std::vector<float>(33)).find("whole blocks of 32"),
+  int64_t length = factsOf(GetParam()).values;
+  std::string later = std::to_string(length + 18);
+  std::vector<float> values(2 * length, 1.0f);
+  values[length + 8] = std::nanf("");
+  values[length + 18] = infinity;
+  EXPECT_NE(
+      failure(values).find("value " + std::to_string(length + 8) + " is NaN"),
+      std::string::npos);
+  values[length + 8] = 0;
+  EXPECT_NE(failure(values).find("value " + later + " is infinite"),
+            std::string::npos);
+  values[length + 18] = 3e38f;
+  bool saturates = GetParam() == BlockFormat::MXFP4 || // or has the range
+                   GetParam() == BlockFormat::NVFP4;
+  EXPECT_EQ(failure(values).find("block 1 are too large") == std::string::npos,
+            saturates);
+  EXPECT_NE(failure(std::vector<float>(length + 1))
+                .find("whole blocks of " + std::to_string(length)),
             std::string::npos);
 }
 

@@ -119,6 +119,8 @@ TEST(Recipe, Fallbacks) {
   };
   EXPECT_EQ(fallback("q4_K"), "#qt.q5_0");
   EXPECT_EQ(fallback("q6_K"), "#qt.q8_0");
+  EXPECT_EQ(fallback("iq3_s"), "#qt.iq4_nl");
+  EXPECT_EQ(fallback("tq2_0"), "#qt.q4_0");
   EXPECT_EQ(fallback("q4_0"), "");
 }
 

@@ -24,12 +24,14 @@ Int Int::operator/(int64_t b) const {
 Int Int::operator%(int64_t b) const {
   return emit<arith::RemUIOp>(*this, block->constant(b));
 }
+Int Int::operator*(Int b) const { return emit<arith::MulIOp>(*this, b); }
 Int Int::operator*(int64_t b) const {
   return emit<arith::MulIOp>(*this, block->constant(b));
 }
 Int Int::operator&(int64_t b) const {
   return emit<arith::AndIOp>(*this, block->constant(b));
 }
+Int Int::operator^(Int b) const { return emit<arith::XOrIOp>(*this, b); }
 Int Int::operator^(int64_t b) const {
   return emit<arith::XOrIOp>(*this, block->constant(b));
 }
@@ -40,6 +42,11 @@ Float Float::operator*(Float b) const {
   return {
       block->builder.createOrFold<arith::MulFOp>(block->loc, value, b.value),
       block};
+}
+Float Float::operator*(float b) const {
+  Value factor = arith::ConstantOp::create(block->builder, block->loc,
+                                           block->builder.getF32FloatAttr(b));
+  return *this * Float{factor, block};
 }
 Float Float::operator-() const {
   return {block->builder.createOrFold<arith::NegFOp>(block->loc, value), block};
@@ -73,16 +80,25 @@ Int IRBlock::byte(Int index) {
           this};
 }
 
-Float IRBlock::f16(int64_t index) {
-  Value low = byte(index).value;
-  Value high = builder.createOrFold<arith::ShLIOp>(loc, byte(index + 1).value,
-                                                   constant(8).value);
-  Value bits = builder.createOrFold<arith::OrIOp>(loc, low, high);
-  bits = builder.createOrFold<arith::TruncIOp>(loc, builder.getI16Type(), bits);
-  Value half =
-      builder.createOrFold<arith::BitcastOp>(loc, builder.getF16Type(), bits);
+Float IRBlock::floatOfBits(Int bits, FloatType type) {
+  Value half = builder.createOrFold<arith::TruncIOp>(loc, builder.getI16Type(),
+                                                     bits.value);
+  half = builder.createOrFold<arith::BitcastOp>(loc, type, half);
   return {builder.createOrFold<arith::ExtFOp>(loc, builder.getF32Type(), half),
           this};
+}
+
+Int IRBlock::entry(ArrayRef<uint16_t> table, Int index) {
+  auto type =
+      RankedTensorType::get(int64_t(table.size()), builder.getI16Type());
+  Value entries = arith::ConstantOp::create(
+      builder, loc, DenseElementsAttr::get(type, table));
+  Value place = builder.createOrFold<arith::IndexCastOp>(
+      loc, builder.getIndexType(), index.value);
+  Value found = builder.createOrFold<tensor::ExtractOp>(loc, entries, place);
+  return {
+      builder.createOrFold<arith::ExtUIOp>(loc, builder.getI32Type(), found),
+      this};
 }
 
 Float IRBlock::number(Int value) {

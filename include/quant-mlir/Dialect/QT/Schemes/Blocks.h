@@ -7,9 +7,10 @@
 // A format says once where the code, the scale and the minimum of element j of
 // a block are:
 //
-//   struct Q4_1Block {
+//   struct Toy4Block : BlockDefaults {
 //     static constexpr int64_t values = 32, bytes = 20; // of a block
 //     static constexpr int64_t group = 32;              // values per scale
+//     static constexpr unsigned codeBits = 4;
 //     static constexpr bool hasMinimum = true;
 //     template <typename B> static auto code(B &block, typename B::Int j) {
 //       return (block.byte(4 + j % 16) >> (j / 16 * 4)) & 15;
@@ -22,7 +23,7 @@
 //     }
 //   };
 //
-// A block of several groups has integers for scales and minimums:
+// A block whose scales and minimums are integers has factors for them:
 //
 //     template <typename B> static auto scale(B &block, typename B::Int j) {
 //       return block.byte(j / 16) & 15;
@@ -34,15 +35,29 @@
 // and so minimum and minimumFactor.
 //
 // With numbers for B that is `unpackRows`, which kernels' weights are packed
-// from; with IR it is the reference lowering. So the two cannot disagree.
+// from; with IR it is the reference lowering. So the two cannot disagree. The
+// class of the attribute is made by QT_BlocksAttr (QTAttrBase.td).
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Diagnostics.h"
 #include "quant-mlir/Dialect/QT/IR/QTScheme.h"
 #include "quant-mlir/Quantize/FloatConversion.h"
+#include <type_traits>
+#include <utility>
 
 namespace quantmlir::qt {
+
+/// What most formats have in common. The others say what is different.
+struct BlockDefaults {
+  static constexpr int32_t offset = 0;
+  /// Of lanes, if there is a table, and the 16 lanes of the codes.
+  static constexpr unsigned laneBits = 0;
+  static constexpr const uint8_t *table = nullptr;
+  static constexpr bool hasMinimum = false;
+  /// Holds scales, or their factors. Minimums are f16.
+  using ScaleType = mlir::Float16Type;
+};
 
 /// A block whose bytes are here.
 struct NumberBlock {
@@ -50,8 +65,13 @@ struct NumberBlock {
   const uint8_t *bytes;
 
   Int byte(Int index) const { return bytes[index]; }
-  float f16(Int index) const {
-    return f16ToF32(uint16_t(bytes[index] | bytes[index + 1] << 8));
+  Int u16(Int index) const { return byte(index) + byte(index + 1) * 256; }
+  Int u32(Int index) const { return u16(index) + u16(index + 2) * 65536; }
+  float f16(Int index) const { return f16OfBits(u16(index)); }
+  float f16OfBits(Int bits) const { return f16ToF32(uint16_t(bits)); }
+  float bf16OfBits(Int bits) const { return bf16ToF32(uint16_t(bits)); }
+  Int entry(llvm::ArrayRef<uint16_t> table, Int index) const {
+    return table[index];
   }
   Int select(Int condition, Int ifSet, Int ifZero) const {
     return condition ? ifSet : ifZero;
@@ -71,8 +91,10 @@ public:
     Int operator+(int64_t b) const;
     Int operator/(int64_t b) const; ///< of non-negative numbers
     Int operator%(int64_t b) const; ///< of non-negative numbers
+    Int operator*(Int b) const;
     Int operator*(int64_t b) const;
     Int operator&(int64_t b) const;
+    Int operator^(Int b) const;
     Int operator^(int64_t b) const;
     Int operator>>(Int b) const;
     Int operator>>(int64_t b) const;
@@ -85,6 +107,7 @@ public:
 
     operator mlir::Value() const { return value; }
     Float operator*(Float b) const;
+    Float operator*(float b) const;
     Float operator-() const;
   };
 
@@ -96,8 +119,19 @@ public:
   Int getElement() { return element; }
   Int byte(Int index);
   Int byte(int64_t index) { return byte(constant(index)); }
+  /// Little-endian words.
+  Int u16(Int index) { return byte(index) + byte(index + 1) * 256; }
+  Int u16(int64_t index) { return u16(constant(index)); }
+  Int u32(Int index) { return u16(index) + u16(index + 2) * 65536; }
   /// A little-endian f16 as f32.
-  Float f16(int64_t index);
+  Float f16(int64_t index) { return f16OfBits(u16(index)); }
+  /// The float with these bits as f32.
+  Float f16OfBits(Int bits) { return floatOfBits(bits, builder.getF16Type()); }
+  Float bf16OfBits(Int bits) {
+    return floatOfBits(bits, builder.getBF16Type());
+  }
+  /// table[index]
+  Int entry(llvm::ArrayRef<uint16_t> table, Int index);
   /// A signed integer as f32.
   Float number(Int value);
   Int select(Int condition, Int ifSet, Int ifZero);
@@ -107,6 +141,8 @@ public:
   mlir::Location loc;
 
 private:
+  Float floatOfBits(Int bits, mlir::FloatType type);
+
   mlir::Value part;
   llvm::SmallVector<mlir::Value> indices;
   Int element;
@@ -135,11 +171,39 @@ llvm::SmallVector<StoragePart> blockParts(mlir::MLIRContext *context,
   return {{"", mlir::IntegerType::get(context, 8), blocks}};
 }
 
+/// True if scales are integers times a factor.
+template <typename Block>
+inline constexpr bool hasFactors = std::is_same_v<
+    decltype(Block::scale(std::declval<NumberBlock &>(), int64_t())), int64_t>;
+
+/// `QuantSchemeInterface::getLaneForm` of a format made of blocks.
+template <typename Block> LaneForm blockLaneForm(mlir::MLIRContext *context) {
+  LaneForm form;
+  form.codeBits = Block::codeBits;
+  form.laneBits = Block::laneBits;
+  form.group = Block::group;
+  form.offset = Block::offset;
+  form.scaleType = Block::ScaleType::get(context);
+  form.hasMinimum = Block::hasMinimum;
+  if (Block::hasMinimum)
+    form.minimumType = mlir::Float16Type::get(context);
+  if (hasFactors<Block>)
+    form.scaleBlock = Block::values;
+  return form;
+}
+
+/// `QuantSchemeInterface::decodeLane` of a format made of blocks.
+template <typename Block>
+Lane decodeBlockLane(LaneEvaluator &evaluator, Lane code) {
+  if constexpr (Block::laneBits != 0)
+    return evaluator.lookup(llvm::ArrayRef(Block::table, 16), code);
+  return code;
+}
+
 /// `QuantSchemeInterface::unpackRows` of a format made of blocks.
 template <typename Block>
 void unpackBlocks(llvm::ArrayRef<uint8_t> part, int64_t k, int64_t first,
                   int64_t count, UnpackedRows &rows) {
-  constexpr bool isNested = Block::values != Block::group;
   rows.codes.resize(count * k);
   uint8_t *codes = rows.codes.data();
   NumberBlock block{part.data() + first * k / Block::values * Block::bytes};
@@ -153,9 +217,9 @@ void unpackBlocks(llvm::ArrayRef<uint8_t> part, int64_t k, int64_t first,
         if constexpr (Block::hasMinimum)
           rows.minimums.push_back(float(Block::minimum(block, j)));
       }
-      if constexpr (isNested)
+      if constexpr (hasFactors<Block>)
         factors.push_back(Block::scaleFactor(block));
-      if constexpr (isNested && Block::hasMinimum)
+      if constexpr (hasFactors<Block> && Block::hasMinimum)
         minimumFactors.push_back(Block::minimumFactor(block));
       block.bytes += Block::bytes;
     }
@@ -173,7 +237,7 @@ Element emitBlockElement(mlir::OpBuilder &builder, mlir::Location loc,
   IRBlock::Int j = block.getElement();
   Element element;
   element.code = Block::code(block, j).value;
-  if constexpr (Block::values == Block::group) {
+  if constexpr (!hasFactors<Block>) {
     element.scale = Block::scale(block, j);
     if constexpr (Block::hasMinimum)
       element.minimum = Block::minimum(block, j);

@@ -12,6 +12,7 @@
 #include "quant-mlir/Dialect/QT/IR/QT.h"
 #include "quant-mlir/Dialect/QT/Schemes/Groups.h"
 #include "quant-mlir/Dialect/Utils/SmallFloatIR.h"
+#include "quant-mlir/Quantize/Codebook.h"
 #include "quant-mlir/Quantize/FloatConversion.h"
 #include "quant-mlir/Quantize/ScaledFloat.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -237,9 +238,7 @@ LaneForm FloatSchemeAttr::getLaneForm(int64_t k) const {
 }
 
 Lane FloatSchemeAttr::decodeLane(LaneEvaluator &evaluator, Lane code) const {
-  static const uint8_t table[16] = {12, 13, 14, 15, 16, 18, 20, 24,
-                                    12, 11, 10, 9,  8,  6,  4,  0};
-  return isFourBit(*this) ? evaluator.lookup(table, code) : code;
+  return isFourBit(*this) ? evaluator.lookup(e2m1Lanes, code) : code;
 }
 
 static void unpackPlain(FloatType type, const uint8_t *source,
