@@ -107,20 +107,32 @@ static uint64_t bytesOf(const qt::StoragePart &part) {
          (part.elementType.getIntOrFloatBitWidth() / 8);
 }
 
-/// A matrix of the checkpoint in the folder that is the weight's file.
-static llvm::Expected<WeightData> readCheckpoint(qt::WeightOp weight,
-                                                 StringRef method) {
-  StringRef path = weight.getFile(), layer = weight.getTensorName();
-  llvm::Expected<SafetensorsFolder> folder = SafetensorsFolder::open(path);
-  if (!folder)
-    return folder.takeError();
-  llvm::Expected<std::unique_ptr<Checkpoint>> checkpoint =
-      Checkpoint::open(*folder);
-  if (!checkpoint)
-    return checkpoint.takeError();
-  if (!*checkpoint || (*checkpoint)->method() != method)
+llvm::Expected<Checkpoint *> WeightSource::openCheckpoint(StringRef path,
+                                                          StringRef method) {
+  std::shared_ptr<Checkpoint> &checkpoint = checkpoints[path];
+  if (!checkpoint) {
+    llvm::Expected<SafetensorsFolder> folder = SafetensorsFolder::open(path);
+    if (!folder)
+      return folder.takeError();
+    llvm::Expected<std::unique_ptr<Checkpoint>> opened =
+        Checkpoint::open(*folder);
+    if (!opened)
+      return opened.takeError();
+    checkpoint = std::move(*opened);
+  }
+  if (!checkpoint || checkpoint->method() != method)
     return fileError(path,
                      "is not a checkpoint of the method " + quoteName(method));
+  return checkpoint.get();
+}
+
+/// A matrix of the checkpoint in the folder that is the weight's file.
+llvm::Expected<WeightData> WeightSource::readCheckpoint(qt::WeightOp weight,
+                                                        StringRef method) {
+  StringRef path = weight.getFile(), layer = weight.getTensorName();
+  llvm::Expected<Checkpoint *> checkpoint = openCheckpoint(path, method);
+  if (!checkpoint)
+    return checkpoint.takeError();
   auto type = dyn_cast<qt::QuantTensorType>(weight.getType());
   if (!type || type.getShape().size() != 2)
     return tensorError(path, layer, "is not declared as a quantized matrix");

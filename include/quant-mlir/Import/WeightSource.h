@@ -8,6 +8,8 @@
 
 namespace quantmlir {
 
+class Checkpoint;
+
 /// The numbers of a weight.
 struct WeightData {
   /// The bytes of each storage part; of the one f32 array for a plain tensor.
@@ -34,8 +36,13 @@ public:
 
 private:
   llvm::Expected<WeightFile *> open(llvm::StringRef path);
+  llvm::Expected<Checkpoint *> openCheckpoint(llvm::StringRef path,
+                                              llvm::StringRef method);
+  llvm::Expected<WeightData> readCheckpoint(qt::WeightOp weight,
+                                            llvm::StringRef method);
 
   llvm::StringMap<std::shared_ptr<WeightFile>> files;
+  llvm::StringMap<std::shared_ptr<Checkpoint>> checkpoints;
 };
 
 } // namespace quantmlir
