@@ -223,9 +223,9 @@ def AllocateBitsPass : Pass<"qt-allocate-bits", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"recipes", "recipes", "std::string",
-           "\"w2a16-g32-asym-gptq,w3a16-g64-asym-gptq,w4a16-g128-asym-gptq,"
-           "w4a16-g32-asym-gptq,w5a16-g64-gptq,w6a16-g64-gptq,"
-           "w8a16-g128-gptq\"",
+           "\"w2a16-g64-asym-gptq,w3a16-g128-asym-gptq,w4a16-g128-asym-gptq,"
+           "w4a16-g64-asym-gptq,w5a16-g128-asym-gptq,w5a16-g64-gptq,"
+           "w6a16-g128-asym-gptq,w8a16-g128-gptq\"",
            "What to choose from: recipes, separated by commas">,
     Option<"budget", "budget", "double", "4.5",
            "Bits per weight over the linears that a recipe changes">,
