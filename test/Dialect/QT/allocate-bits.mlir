@@ -67,7 +67,7 @@
 // RECIPE-NEXT: config_groups:
 // RECIPE-NEXT:   'int2-g4-asym': # 1 weights, 6.5000 bits per weight, loss 0
 // RECIPE-NEXT:     weights: '#qt.int<2, group = 4, scale = f16, zero = i2>'
-// RECIPE-NEXT:     rounding: {method: nearest, range: extremes}
+// RECIPE-NEXT:     rounding: {method: nearest, range: mse}
 // RECIPE-NEXT:     targets:
 // RECIPE-NEXT:       - 'rough'
 // RECIPE-NEXT:   'int6-g4-asym-gptq': # 1 weights, 11.5000 bits per weight, loss
