@@ -284,7 +284,8 @@ def Kernel_RopeOp : RowLocalKernel_Op<"rope"> {
   let arguments = (ins Reads<F32Buffer>:$x, Index:$position,
                        Writes<F32Buffer>:$out, I64Attr:$headSize,
                        I64Attr:$rotarySize, F64Attr:$base,
-                       LM_RopeStyleAttr:$style);
+                       LM_RopeStyleAttr:$style,
+                       OptionalAttr<DenseF64ArrayAttr>:$divisors);
   let assemblyFormat = [{
     $x `at` $position `into` $out attr-dict `:` type($x) `into` type($out)
   }];
