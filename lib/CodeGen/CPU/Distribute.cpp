@@ -291,7 +291,7 @@ static func::FuncOp wrapKernel(Operation *op, ArrayRef<Value> captured) {
   OpBuilder builder(op->getContext());
   SmallVector<Value> values(op->getOperands());
   llvm::append_range(values, captured);
-  SmallVector<Type> inputs(TypeRange(ValueRange(values)));
+  SmallVector<Type> inputs(ValueRange(values).getTypes());
   inputs.append(2, builder.getIndexType());
   auto function = func::FuncOp::create(builder, op->getLoc(), "kernel",
                                        builder.getFunctionType(inputs, {}));
