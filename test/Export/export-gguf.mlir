@@ -8,7 +8,7 @@
 // RUN: not quant-translate --export-gguf other.mlir -o out.gguf 2>&1 | FileCheck %s --check-prefix=OTHER
 // OTHER: error: other.mlir: is not a GGUF file
 // RUN: not quant-translate --export-gguf gone.mlir -o out.gguf 2>&1 | FileCheck %s --check-prefix=GONE
-// GONE: error: gone.gguf: No such file or directory
+// GONE: error: gone.gguf: cannot be read: No such file or directory
 // RUN: not ls out.gguf
 
 // RUN: not quant-translate --export-gguf nowhere.mlir 2>&1 | FileCheck %s --check-prefix=OUTPUT

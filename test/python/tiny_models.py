@@ -81,7 +81,8 @@ class GGUF:
             self._put(struct.pack("<Q", offset if tensor.offset is None else tensor.offset))
             blobs += tensor.data + bytes(-len(tensor.data) % self.alignment)
             offset = len(blobs)
-        return self.header + bytes(-len(self.header) % self.alignment) + blobs if data else self.header
+        padding = bytes(-len(self.header) % self.alignment)
+        return self.header + padding + blobs if data else self.header
 
     def _put(self, field):
         self.fields.append(len(self.header))
