@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "quant-mlir/Export/SafetensorsWriter.h"
 #include "quant-mlir/Import/WeightFile.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/Alignment.h"
 #include "llvm/Support/Endian.h"
@@ -46,20 +47,6 @@ static Error check(StringRef path, ArrayRef<SafetensorsWriter::Entry> entries,
   return Error::success();
 }
 
-/// Found now rather than after hours of quantizing. A device must not even be
-/// tried: whoever may write its folder would put a file in its place.
-static Error checkTarget(StringRef path) {
-  if (path.empty())
-    return fileError("''", "is not a path to write to");
-  sys::fs::file_status status;
-  if (sys::fs::status(path, status) || !sys::fs::exists(status) ||
-      sys::fs::is_regular_file(status))
-    return Error::success();
-  return fileError(path, sys::fs::is_directory(status)
-                             ? "cannot be written: it is a folder"
-                             : "cannot be written: it is not a regular file");
-}
-
 /// The JSON text, padded.
 static std::string
 makeHeader(ArrayRef<SafetensorsWriter::Entry> entries,
@@ -88,51 +75,20 @@ makeHeader(ArrayRef<SafetensorsWriter::Entry> entries,
   return text;
 }
 
-SafetensorsWriter::SafetensorsWriter(StringRef path, sys::fs::TempFile file)
-    : path(path), file(std::move(file)) {
-  stream.emplace(this->file->FD, /*shouldClose=*/false);
-}
-
-SafetensorsWriter::~SafetensorsWriter() {
-  if (!file)
-    return;
-  stream->flush();
-  stream->clear_error();
-  stream.reset();
-  consumeError(file->discard());
-}
-
-Error SafetensorsWriter::fail(const Twine &reason) const {
-  return createStringError(std::make_error_code(std::errc::io_error),
-                           path + ": " + reason);
-}
-
-Error SafetensorsWriter::checkStream() {
-  if (!stream->has_error())
-    return Error::success();
-  std::string message = stream->error().message();
-  // A stream that is destroyed with an error ends the program.
-  stream->clear_error();
-  return fail(message);
-}
-
 Expected<std::unique_ptr<SafetensorsWriter>> SafetensorsWriter::create(
     StringRef path, ArrayRef<Entry> entries,
     ArrayRef<std::pair<std::string, std::string>> metadata) {
-  if (Error error = checkTarget(path))
-    return error;
+  auto file = OutputFile::create(path);
+  if (!file)
+    return file.takeError();
   if (Error error = check(path, entries, metadata))
     return error;
   std::string header = makeHeader(entries, metadata);
   if (header.size() > longestHeader)
     return fileError(path, "its header has " + Twine(header.size()) +
                                " bytes; at most 100 MB are allowed");
-  auto file = sys::fs::TempFile::create(path + ".%%%%%%.tmp");
-  if (!file)
-    return createStringError(std::make_error_code(std::errc::io_error),
-                             path + ": " + toString(file.takeError()));
   std::unique_ptr<SafetensorsWriter> writer(
-      new SafetensorsWriter(path, std::move(*file)));
+      new SafetensorsWriter(std::move(*file)));
   uint64_t hash = 0xcbf29ce484222325;
   for (unsigned char byte : header)
     hash = (hash ^ byte) * 0x100000001b3;
@@ -140,37 +96,29 @@ Expected<std::unique_ptr<SafetensorsWriter>> SafetensorsWriter::create(
   writer->headerBytes = 8 + header.size();
   for (const Entry &entry : entries)
     writer->dataBytes += entry.bytes;
-  char length[8];
+  uint8_t length[8];
   support::endian::write64le(length, header.size());
-  writer->stream->write(length, sizeof length);
-  *writer->stream << header;
-  if (Error error = writer->checkStream())
+  if (Error error = writer->file->append(length))
+    return error;
+  if (Error error = writer->file->append(arrayRefFromStringRef(header)))
     return error;
   return writer;
 }
 
 Error SafetensorsWriter::append(ArrayRef<uint8_t> bytes) {
-  if (!file || bytes.size() > dataBytes - written)
-    return fail("more data than its tensors have");
-  stream->write(reinterpret_cast<const char *>(bytes.data()), bytes.size());
+  if (file->isFinished() || bytes.size() > dataBytes - written)
+    return file->fail("more data than its tensors have");
   written += bytes.size();
-  return checkStream();
+  return file->append(bytes);
 }
 
 Error SafetensorsWriter::finish() {
-  if (!file)
-    return fail("is finished already");
+  if (file->isFinished())
+    return file->fail("is finished already");
   if (written != dataBytes)
-    return fail(Twine(dataBytes - written) + " bytes of data are missing");
-  stream->flush();
-  if (Error error = checkStream())
-    return error;
-  stream.reset();
-  Error error = file->keep(path);
-  file.reset();
-  if (error)
-    return fail(toString(std::move(error)));
-  return Error::success();
+    return file->fail(Twine(dataBytes - written) +
+                      " bytes of data are missing");
+  return file->finish();
 }
 
 } // namespace quantmlir

@@ -67,6 +67,15 @@ uint64_t quantmlir::ggufTypeSize(GGUFType type) {
   llvm_unreachable("unknown GGUF type");
 }
 
+std::optional<uint32_t> quantmlir::ggufTensorType(DType type) {
+  static constexpr int64_t ids[] = {
+#define QUANT_DTYPE(NAME, VALUES, BYTES, GGUF, SAFETENSORS) GGUF,
+#include "quant-mlir/Import/DTypes.def"
+  };
+  int64_t id = ids[size_t(type)];
+  return id < 0 ? std::nullopt : std::optional<uint32_t>(id);
+}
+
 //===----------------------------------------------------------------------===//
 // Values
 //===----------------------------------------------------------------------===//

@@ -244,21 +244,14 @@ void Recipe::fitMix(ArrayRef<MixWeight> weights) {
     return;
   RecipeRule most = std::move(rules.front());
   most.targets.clear();
-  std::map<std::pair<std::string, bool>, RecipeRule> byType;
+  std::map<std::string, RecipeRule> byScheme;
   for (auto [weight, scheme] :
        llvm::zip_equal(weights, chooseMixSchemes(*mix, weights))) {
-    MixRole role = roleOf(weight.name);
-    // Methods are for the layers in between; a table has no input to learn
-    // from.
-    bool between = role != MixRole::Table && role != MixRole::Head;
-    RecipeRule &rule =
-        byType.try_emplace({scheme, between}, most).first->second;
+    RecipeRule &rule = byScheme.try_emplace(scheme, most).first->second;
     rule.weights.text = scheme;
-    if (!between)
-      rule.rounding = Rounding();
     rule.targets.push_back({weight.name});
   }
   rules.clear();
-  for (auto &[type, rule] : byType)
+  for (auto &[scheme, rule] : byScheme)
     rules.push_back(std::move(rule));
 }

@@ -63,6 +63,10 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("-o", dest="output", required=True, metavar="FILE.mlir")
 
+    p = command("export", run_export, "a module, which was a GGUF file, as a GGUF file")
+    p.add_argument("model", metavar="MODEL.mlir", help="a module that import or quantize wrote")
+    p.add_argument("-o", dest="output", required=True, metavar="FILE.gguf")
+
     p = command(
         "compile", run_compile, "a model to an object, a library, a header and packed weights"
     )
@@ -126,6 +130,12 @@ def run_quantize(options) -> int:
     weights = pathlib.Path(options.output).with_suffix(".weights.safetensors")
     flag = f"--quantize=recipe='{options.recipe}' weights-out='{weights}'"
     return tools.run_opt(options.model, flag, "-o", options.output)
+
+
+def run_export(options) -> int:
+    from . import tools
+
+    return tools.run("quant-translate", "--export-gguf", options.model, "-o", options.output)
 
 
 def run_compile(options) -> int:

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[2] / "python"
-COMMANDS = ["import", "quantize", "compile", "generate", "embed", "eval", "report"]
+COMMANDS = ["import", "quantize", "export", "compile", "generate", "embed", "eval", "report"]
 
 
 def run(*arguments, **environment):

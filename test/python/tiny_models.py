@@ -56,6 +56,7 @@ class GGUF:
     def __init__(self, keys, tensors):
         self.keys, self.tensors = dict(keys), list(tensors)
         self.magic, self.version, self.counts = b"GGUF", 3, None
+        self.alignment = 32  # whatever the key says
 
     def __getitem__(self, name) -> Tensor:
         return next(tensor for tensor in self.tensors if tensor.name == name)
@@ -78,9 +79,10 @@ class GGUF:
                 self._put(struct.pack("<Q", size))
             self._put(struct.pack("<I", GGML.get(tensor.type, tensor.type)))
             self._put(struct.pack("<Q", offset if tensor.offset is None else tensor.offset))
-            blobs += tensor.data + bytes(-len(tensor.data) % 32)
+            blobs += tensor.data + bytes(-len(tensor.data) % self.alignment)
             offset = len(blobs)
-        return self.header + bytes(-len(self.header) % 32) + blobs if data else self.header
+        padding = bytes(-len(self.header) % self.alignment)
+        return self.header + padding + blobs if data else self.header
 
     def _put(self, field):
         self.fields.append(len(self.header))

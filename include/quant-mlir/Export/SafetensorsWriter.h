@@ -2,23 +2,20 @@
 #ifndef QUANT_MLIR_EXPORT_SAFETENSORSWRITER_H
 #define QUANT_MLIR_EXPORT_SAFETENSORSWRITER_H
 
+#include "quant-mlir/Export/OutputFile.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/raw_ostream.h"
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
 namespace quantmlir {
 
 /// Writes a safetensors file of any size with little memory: the header first,
-/// then the data as it comes. Until `finish` the bytes are in a temporary file
-/// beside the target, so that a run that fails leaves the old file alone.
+/// then the data as it comes.
 class SafetensorsWriter {
 public:
   struct Entry {
@@ -35,8 +32,6 @@ public:
   static llvm::Expected<std::unique_ptr<SafetensorsWriter>>
   create(llvm::StringRef path, llvm::ArrayRef<Entry> entries,
          llvm::ArrayRef<std::pair<std::string, std::string>> metadata = {});
-  /// Discards the temporary file unless `finish` succeeded.
-  ~SafetensorsWriter();
 
   /// The next bytes of the data section; calls need not match the tensors.
   /// More than the entries announced is an error.
@@ -51,13 +46,10 @@ public:
   uint64_t fileBytes() const { return headerBytes + dataBytes; }
 
 private:
-  SafetensorsWriter(llvm::StringRef path, llvm::sys::fs::TempFile file);
-  llvm::Error fail(const llvm::Twine &reason) const;
-  llvm::Error checkStream();
+  explicit SafetensorsWriter(std::unique_ptr<OutputFile> file)
+      : file(std::move(file)) {}
 
-  std::string path;
-  std::optional<llvm::sys::fs::TempFile> file;
-  std::optional<llvm::raw_fd_ostream> stream;
+  std::unique_ptr<OutputFile> file;
   uint64_t hash = 0, headerBytes = 0, dataBytes = 0, written = 0;
 };
 

@@ -41,6 +41,9 @@ llvm::StringRef ggufTypeName(GGUFType type);
 /// Bytes of a value; 0 for strings and arrays, whose size varies.
 uint64_t ggufTypeSize(GGUFType type);
 
+/// The id of a tensor's type in the file; none if such files have no such type.
+std::optional<uint32_t> ggufTensorType(DType type);
+
 /// A value, or an array of values of one type, as it lies in the file: nothing
 /// is copied until it is asked for (a vocabulary has 100,000 strings).
 class GGUFValue {
@@ -52,6 +55,9 @@ public:
   /// The type, of the items if it is an array.
   GGUFType getType() const { return type; }
   bool isArray() const { return array; }
+  /// The bytes of the file behind the type (and, of an array, the number of
+  /// items).
+  llvm::ArrayRef<uint8_t> getPayload() const { return payload; }
   /// Items of an array, else 1.
   uint64_t size() const { return count; }
 

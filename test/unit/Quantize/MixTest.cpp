@@ -123,7 +123,7 @@ TEST(Mix, knows_the_names_of_transformers) {
 }
 
 TEST(Mix, becomes_rules_for_weights) {
-  llvm::Expected<Recipe> recipe = Recipe::load("Q4_K_M-gptq");
+  llvm::Expected<Recipe> recipe = Recipe::load("Q4_K_M-a32");
   ASSERT_TRUE(bool(recipe));
   std::vector<MixWeight> weights = llama({8, 256, 512, 4, 2, 1});
   recipe->fitMix(weights);
@@ -135,11 +135,8 @@ TEST(Mix, becomes_rules_for_weights) {
   EXPECT_EQ(rule("blk.1.attn_v.weight")->weights.text, "#qt.q4_K");
   EXPECT_EQ(rule("output.weight")->weights.text, "#qt.q6_K");
   EXPECT_EQ(rule("token_embd.weight")->weights.text, "#qt.q4_K");
-  // The method is for the layers.
-  EXPECT_EQ(rule("blk.1.attn_v.weight")->rounding.method,
-            Rounding::Method::GPTQ);
-  for (StringRef name : {"token_embd.weight", "output.weight"})
-    EXPECT_EQ(rule(name)->rounding.method, Rounding::Method::Nearest);
+  for (StringRef name : {"blk.0.attn_v.weight", "output.weight"})
+    EXPECT_EQ(rule(name)->activations.text, "float");
 }
 
 } // namespace
