@@ -29,7 +29,7 @@ static llvm::Expected<WeightForm> getForm(qt::WeightOp weight) {
   int64_t rank = type ? type.getRank() : quantized.getShape().size();
   if (text && text == "transposed" && rank == 2)
     return WeightForm::Transposed;
-  if (text && text == "less_one" && type)
+  if (text && text == "less_one" && type && rank == 1)
     return WeightForm::LessOne;
   return tensorError(weight.getFile(), weight.getTensorName(),
                      "cannot have the form that " + formAttrName + " says");

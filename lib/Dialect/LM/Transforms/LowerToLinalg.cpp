@@ -185,17 +185,15 @@ static Value emitRopeTable(LinalgEmitter &emit, OpBuilder &builder,
     return arith::SIToFPOp::create(b, loc, f64, integer);
   };
   int64_t pairs = op.getRotated() / 2;
-  SmallVector<LinalgEmitter::Operand> divisors;
-  if (op.getDivisors()) {
-    Value values = arith::ConstantOp::create(
+  Value divisors;
+  if (op.getDivisors())
+    divisors = arith::ConstantOp::create(
         builder, loc,
         DenseElementsAttr::get(RankedTensorType::get(pairs, f64),
                                *op.getDivisors()));
-    divisors.push_back({values, emit.dims(2, {1})});
-  }
   return emit.map(
-      emit.getCompute(), {tokens, builder.getIndexAttr(pairs)}, divisors,
-      [&](OpBuilder &b, Location loc, ValueRange own) -> Value {
+      emit.getCompute(), {tokens, builder.getIndexAttr(pairs)}, {},
+      [&](OpBuilder &b, Location loc, ValueRange) -> Value {
         Value token = linalg::IndexOp::create(b, loc, 0);
         Value pair = linalg::IndexOp::create(b, loc, 1);
         Value position = arith::AddIOp::create(b, loc, op.getPosition(), token);
@@ -206,8 +204,9 @@ static Value emitRopeTable(LinalgEmitter &emit, OpBuilder &builder,
         Value divisor = math::PowFOp::create(b, loc, base, exponent);
         Value angle =
             arith::DivFOp::create(b, loc, toFloat(b, loc, position), divisor);
-        if (!own.empty())
-          angle = arith::DivFOp::create(b, loc, angle, own[0]);
+        if (divisors)
+          angle = arith::DivFOp::create(
+              b, loc, angle, tensor::ExtractOp::create(b, loc, divisors, pair));
         return sine ? math::SinOp::create(b, loc, angle).getResult()
                     : math::CosOp::create(b, loc, angle).getResult();
       });
