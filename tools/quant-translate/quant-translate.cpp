@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "FirstError.h"
+#include "ReadModel.h"
 #include "Tool.h"
 #include "mlir/IR/MLIRContext.h"
+#include "quant-mlir/Export/ExportHF.h"
 #include "quant-mlir/Import/ImportModel.h"
 #include "quant-mlir/Pipelines/Pipelines.h"
 #include "llvm/Support/CommandLine.h"
@@ -20,9 +22,36 @@ static cl::opt<std::string> gguf("import-gguf", cl::value_desc("FILE"),
 static cl::opt<std::string> hf("import-hf", cl::value_desc("DIR"),
                                cl::desc("read a Hugging Face folder"),
                                cl::cat(category));
-static cl::opt<std::string> output("o", cl::init("-"), cl::value_desc("FILE"),
-                                   cl::desc("where to write the module"),
-                                   cl::cat(category));
+static cl::opt<std::string>
+    exportHf("export-hf", cl::value_desc("FILE.mlir"),
+             cl::desc("write a quantized module, which was a Hugging Face "
+                      "folder, as one"),
+             cl::cat(category));
+static cl::opt<std::string>
+    format("format", cl::init("compressed-tensors"), cl::value_desc("NAME"),
+           cl::desc("of --export-hf: compressed-tensors (the default), gptq or "
+                    "gptq_v2"),
+           cl::cat(category));
+static cl::opt<std::string>
+    output("o", cl::init("-"), cl::value_desc("FILE|DIR"),
+           cl::desc("where to write the module or the folder"),
+           cl::cat(category));
+
+/// Writes a module as a Hugging Face folder.
+static llvm::Error runExport() {
+  llvm::Expected<OutputFolder> folder = OutputFolder::create(output);
+  if (!folder)
+    return folder.takeError();
+  DialectRegistry registry;
+  registerAllDialects(registry);
+  MLIRContext context(registry);
+  FirstError diagnostics(&context, exportHf);
+  llvm::Expected<OwningOpRef<ModuleOp>> module = readModel(exportHf, &context);
+  if (!module)
+    return diagnostics.explain(module.takeError());
+  return diagnostics.explain(
+      exportHF(**module, *CheckpointEncoder::create(format), *folder));
+}
 
 static llvm::Error run() {
   DialectRegistry registry;
@@ -47,10 +76,16 @@ static llvm::Error run() {
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::HideUnrelatedOptions(category);
-  if (!parseOptions(argc, argv, "Reads models as MLIR\n"))
+  if (!parseOptions(argc, argv, "Reads models as MLIR, and writes them\n"))
     return 2;
-  if (gguf.empty() == hf.empty())
-    return usageError("quant-translate",
-                      "one of --import-gguf and --import-hf is needed");
-  return finish("quant-translate", run());
+  if (!gguf.empty() + !hf.empty() + !exportHf.empty() != 1)
+    return usageError("quant-translate", "one of --import-gguf, --import-hf "
+                                         "and --export-hf is needed");
+  if (!exportHf.empty() && output == "-")
+    return usageError("quant-translate", "--export-hf needs -o DIR");
+  if (!CheckpointEncoder::create(format))
+    return usageError("quant-translate", "--format '" + format +
+                                             "' is none of " +
+                                             CheckpointEncoder::names());
+  return finish("quant-translate", exportHf.empty() ? run() : runExport());
 }
