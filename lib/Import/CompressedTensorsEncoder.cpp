@@ -46,8 +46,11 @@ static bool isPowerScale(const SchemeForm &form) {
 static StringRef formatOf(const SchemeForm &form, bool quantizedInput) {
   switch (form.kind) {
   case SchemeForm::Kind::Integers:
-    return form.bits == 8 && quantizedInput ? "int-quantized"
-                                            : "pack-quantized";
+    // The zero point of a whole tensor has no words that others agree on.
+    return (form.bits == 8 && quantizedInput) ||
+                   (form.perTensor && form.asymmetric)
+               ? "int-quantized"
+               : "pack-quantized";
   case SchemeForm::Kind::Floats:
     if (form.bits == 4)
       return form.scales == DType::F8_E4M3 && form.columns == 16

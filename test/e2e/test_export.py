@@ -28,6 +28,7 @@ CASES = {
         None,
     ),
     "packed-rows": ("compressed-tensors", {**INT8, **ASYMMETRIC}, None),
+    "packed-tensor": ("compressed-tensors", {**INT8, "strategy": "tensor", **ASYMMETRIC}, None),
     "w8a8": ("compressed-tensors", INT8, INT8),
     "w8a8-asymmetric": ("compressed-tensors", {**INT8, **ASYMMETRIC}, INT8),
     "w8a8-static": ("compressed-tensors", {**INT8, "strategy": "tensor"}, {**INT8, **STATIC}),
@@ -57,42 +58,54 @@ def write_recipe(path, weights, inputs=None, **more):
     return path
 
 
-def there_and_back(tmp_path, format, *flags):
-    """(what quantc says, logits) of the model as it is compiled, and of what was exported."""
-    folder = tmp_path / "m"
-    if not folder.exists():
-        tiny_models.llama_folder(folder)
-    direct = compile(folder, tmp_path / "direct", *flags)
-    run("quantc", folder, "--export", format, "-o", tmp_path / "hf", *flags)
-    back = compile(tmp_path / "hf", tmp_path / "back")
-    return [
-        (said.replace("kept as ", ""), load(tmp_path / name).logits(TOKENS))
-        for name, said in (("direct", direct), ("back", back))
-    ]
+def program(folder, name, options):
+    """The program of a model, with its numbers as constants; without the line that names it."""
+    run("quant-translate", "--import-hf", name, "-o", f"{name}.mlir", cwd=folder)
+    passes = ["--qt-materialize-weights", "--canonicalize", "--cse"]
+    made = ["-o", f"{name}.constants.mlir"]
+    run("quant-opt", f"{name}.mlir", f"--quantize={options}", *passes, *made, cwd=folder)
+    return (folder / f"{name}.constants.mlir").read_text().splitlines()[1:]
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_same_model_comes_back(case, tmp_path):
+def test_the_same_program_comes_back(case, tmp_path):
     format, weights, inputs = CASES[case]
-    flags = ["--recipe", write_recipe(tmp_path / "r.yaml", weights, inputs)]
+    tiny_models.llama_folder(tmp_path / "m")
+    write_recipe(tmp_path / "r.yaml", weights, inputs)
+    flags, options = ["--recipe", "r.yaml"], "recipe=r.yaml weights-out=q.safetensors"
     if inputs and "dynamic" in inputs:
         np.save(tmp_path / "t.npy", TOKENS)
-        flags += ["--tokens", tmp_path / "t.npy"]
-    (said, logits), (said_back, logits_back) = there_and_back(tmp_path, format, *flags)
-    assert said_back == said
-    np.testing.assert_array_equal(logits_back, logits)
+        flags, options = [*flags, "--tokens", "t.npy"], options + " tokens=t.npy"
+    run("quantc", "m", "--export", format, "-o", "hf", *flags, cwd=tmp_path)
+    ours = program(tmp_path, "m", options)
+    assert any("qt.assemble" in line for line in ours)
+    assert program(tmp_path, "hf", "recipe=as-stored") == ours
+
+
+def compare_logits(tmp_path, format, *flags):
+    """Of the model as it is compiled and as it was exported."""
+    direct = compile("m", "direct", *flags, cwd=tmp_path)
+    run("quantc", "m", "--export", format, "-o", "hf", *flags, cwd=tmp_path)
+    back = compile("hf", "back", cwd=tmp_path)
+    assert back.replace("kept as ", "") == direct.replace("kept as ", "")
+    logits = [load(tmp_path / name).logits(TOKENS) for name in ("direct", "back")]
+    np.testing.assert_array_equal(*logits)
+
+
+@pytest.mark.parametrize("case", ["packed", "gptq-asymmetric"])
+def test_logits(case, tmp_path):
+    format, weights, inputs = CASES[case]
+    tiny_models.llama_folder(tmp_path / "m")
+    write_recipe(tmp_path / "r.yaml", weights, inputs)
+    compare_logits(tmp_path, format, "--recipe", "r.yaml")
 
 
 def test_smoothing_changes_norms(tmp_path):
+    tiny_models.llama_folder(tmp_path / "m")
     smoothing = {"method": "smoothquant", "multiply": False}
-    recipe = write_recipe(tmp_path / "r.yaml", INT8, INT8, smoothing=smoothing)
+    write_recipe(tmp_path / "r.yaml", INT8, INT8, smoothing=smoothing)
     np.save(tmp_path / "t.npy", TOKENS)
-    flags = ["--recipe", recipe, "--tokens", tmp_path / "t.npy"]
-    (said, logits), (said_back, logits_back) = there_and_back(
-        tmp_path, "compressed-tensors", *flags
-    )
-    assert said_back == said
-    np.testing.assert_array_equal(logits_back, logits)
+    compare_logits(tmp_path, "compressed-tensors", "--recipe", "r.yaml", "--tokens", "t.npy")
     source, _ = safetensors.read(tmp_path / "m" / "model.safetensors")
     made, _ = safetensors.read(tmp_path / "hf" / "model.safetensors")
     for name, same in (("norm", True), ("layers.0.input_layernorm", False)):
@@ -134,9 +147,9 @@ def test_the_bytes_are_those_of_numpy(case, tmp_path):
 
 def test_a_checkpoint_in_another_format(tmp_path):
     encode("awq", tmp_path / "m")
-    (said, logits), (said_back, logits_back) = there_and_back(tmp_path, "gptq")
-    assert said_back == said
-    np.testing.assert_array_equal(logits_back, logits)
+    run("quantc", "m", "--export", "gptq", "-o", "hf", cwd=tmp_path)
+    ours = program(tmp_path, "m", "recipe=as-stored")
+    assert program(tmp_path, "hf", "recipe=as-stored") == ours
     config = json.loads((tmp_path / "hf" / "config.json").read_text())
     assert config["quantization_config"]["quant_method"] == "gptq"
     made, _ = safetensors.read(tmp_path / "hf" / "model.safetensors")

@@ -45,9 +45,9 @@ def measure(command) -> tuple:
     return time.monotonic() - start, usage.ru_maxrss * 1024
 
 
-def compile(model, folder, *flags):
+def compile(model, folder, *flags, cwd=None):
     """What quantc says."""
-    return run("quantc", model, "-o", folder, "--name", "model", *flags)
+    return run("quantc", model, "-o", folder, "--name", "model", *flags, cwd=cwd)
 
 
 def run(name, *arguments, cwd=None):
