@@ -57,6 +57,7 @@ run = "mlir-runner -e main -entry-point-result=void " + " ".join(
 )
 config.substitutions += [
     ("%python", sys.executable),
+    ("%version", config.quant_version),
     ("%lower_to_llvm", " ".join(lower_to_llvm)),
     # Runs the function @main.
     ("%run", run),

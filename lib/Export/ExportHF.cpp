@@ -7,9 +7,11 @@
 #include "quant-mlir/Export/ExportHF.h"
 #include "quant-mlir/Dialect/LM/IR/LM.h"
 #include "quant-mlir/Export/SafetensorsWriter.h"
+#include "quant-mlir/Import/ImportModel.h"
 #include "quant-mlir/Import/JSONFile.h"
 #include "quant-mlir/Import/StorageType.h"
 #include "quant-mlir/Import/WeightSource.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
@@ -45,6 +47,7 @@ public:
 
 private:
   llvm::Error openSource();
+  void collectForms();
   llvm::Error collectInputs();
   llvm::Error matchWeights();
   llvm::Error place(qt::WeightOp weight);
@@ -72,6 +75,8 @@ private:
   llvm::StringMap<qt::WeightOp> weights;
   std::vector<Piece> pieces;
   std::vector<std::string> floatLayers;
+  /// Weights that the source has in another form than the program.
+  llvm::StringSet<> formed;
   bool quantized = false;
 };
 
@@ -127,6 +132,18 @@ llvm::Error Exporter::openSource() {
     return opened.takeError();
   checkpoint = std::move(*opened);
   return llvm::Error::success();
+}
+
+/// Only importing knows in which form a source has its weights; a module that
+/// was written by hand has them as they are.
+void Exporter::collectForms() {
+  llvm::Expected<OwningOpRef<ModuleOp>> imported =
+      importHF(source->path(), module.getContext());
+  if (!imported)
+    return llvm::consumeError(imported.takeError());
+  for (auto weight : (*imported)->getOps<qt::WeightOp>())
+    if (weight->hasAttr(formAttrName))
+      formed.insert(weight.getSymName());
 }
 
 /// What the program does with weights, beside having them.
@@ -236,6 +253,10 @@ void Exporter::copy(SafetensorsFolder::Place place) {
 
 llvm::Expected<Piece> Exporter::makePiece(qt::WeightOp weight) {
   StringRef name = weight.getSymName();
+  if (formed.contains(name))
+    return weightError(weight, "has another form in " + source->path() +
+                                   " (transposed, or less one), in which it "
+                                   "cannot be written yet");
   Piece piece;
   piece.weight = weight;
   auto type = dyn_cast<qt::QuantTensorType>(weight.getType());
@@ -389,6 +410,7 @@ llvm::Error Exporter::copyFiles() {
 llvm::Error Exporter::run() {
   if (llvm::Error error = openSource())
     return error;
+  collectForms();
   if (llvm::Error error = collectInputs())
     return error;
   if (llvm::Error error = matchWeights())

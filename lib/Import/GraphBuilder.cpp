@@ -89,12 +89,14 @@ Value GraphBuilder::missing(ArrayRef<int64_t> shape) {
   return tensor::EmptyOp::create(b, shape, b.getF32Type());
 }
 
-Value GraphBuilder::load(StringRef name, Type type, Place place) {
+Value GraphBuilder::load(StringRef name, Type type, Place place,
+                         WeightForm form) {
   if (!module().lookupSymbol(name)) {
     OpBuilder::InsertionGuard guard(b);
     // Weights stand in front of the function, in the order of their use.
     b.setInsertionPoint(b.getInsertionBlock()->getParentOp());
-    qt::WeightOp::create(b, name, type, place.file->path());
+    auto weight = qt::WeightOp::create(b, name, type, place.file->path());
+    setForm(weight, form);
   }
   return qt::LoadOp::create(b, type, name);
 }
@@ -107,7 +109,8 @@ static bool isNumbers(const WeightFile &file, DType type) {
          (!isInteger || file.getKind() == WeightFile::Kind::GGUF);
 }
 
-Value GraphBuilder::plain(StringRef name, ArrayRef<int64_t> shape) {
+Value GraphBuilder::plain(StringRef name, ArrayRef<int64_t> shape,
+                          WeightForm form) {
   std::optional<Place> place = findChecked(name, shape);
   if (!place)
     return missing(shape);
@@ -118,7 +121,7 @@ Value GraphBuilder::plain(StringRef name, ArrayRef<int64_t> shape) {
                          "here"));
     return missing(shape);
   }
-  return load(name, RankedTensorType::get(shape, b.getF32Type()), *place);
+  return load(name, RankedTensorType::get(shape, b.getF32Type()), *place, form);
 }
 
 /// The scheme that a matrix of this type is; empty if there is none.
@@ -221,19 +224,20 @@ Value GraphBuilder::reorder(Value x, ArrayRef<int32_t> order) {
 }
 
 Value GraphBuilder::matrix(StringRef name, int64_t rows, int64_t columns,
-                           std::vector<int32_t> *order) {
-  int64_t shape[] = {rows, columns};
+                           std::vector<int32_t> *order, WeightForm form) {
+  int64_t shape[] = {rows, columns}, transposed[] = {columns, rows};
   auto logical = RankedTensorType::get(shape, b.getF32Type());
   if (checkpoint)
     if (Value stored = storedMatrix(name, logical, order))
       return stored;
-  std::optional<Place> place = findChecked(name, shape);
+  std::optional<Place> place =
+      findChecked(name, form == WeightForm::Transposed ? transposed : shape);
   if (!place)
     return missing(shape);
   DType type = place->tensor->type;
   StringRef scheme = schemeOf(type);
   if (scheme.empty() && isNumbers(*place->file, type))
-    return load(name, logical, *place);
+    return load(name, logical, *place, form);
   if (scheme.empty()) {
     fail(tensorError(place->file->path(), name,
                      llvm::Twine("is ") + dtypeName(type) +
@@ -243,21 +247,44 @@ Value GraphBuilder::matrix(StringRef name, int64_t rows, int64_t columns,
   }
   auto attr = cast<qt::QuantSchemeInterface>(
       mlir::parseAttribute(scheme, b.getContext()));
-  Value stored = load(name, qt::QuantTensorType::get(logical, attr), *place);
+  Value stored =
+      load(name, qt::QuantTensorType::get(logical, attr), *place, form);
   return qt::DequantizeOp::create(b, logical, stored);
 }
 
 Value GraphBuilder::linear(Value x, StringRef weight, StringRef bias,
-                           int64_t rows) {
+                           int64_t rows, WeightForm form) {
   auto type = cast<RankedTensorType>(x.getType());
   std::vector<int32_t> order;
-  Value w = matrix(weight, rows, type.getShape().back(), &order);
+  Value w = matrix(weight, rows, type.getShape().back(), &order, form);
   if (!order.empty())
     x = reorder(x, order);
   Value offset = has(bias) ? plain(bias, rows) : Value();
   SmallVector<int64_t> shape(type.getShape());
   shape.back() = rows;
   return lm::LinearOp::create(b, type.clone(shape), x, w, offset);
+}
+
+Value GraphBuilder::scale(Value x, double factor) {
+  if (factor == 1)
+    return x;
+  auto type = cast<RankedTensorType>(x.getType());
+  Value empty = tensor::EmptyOp::create(
+      b, tensor::getMixedSizes(b, b.getLoc(), x), type.getElementType());
+  AffineMap all = b.getMultiDimIdentityMap(type.getRank());
+  SmallVector<AffineMap> maps = {all, all};
+  SmallVector<utils::IteratorType> loops(type.getRank(),
+                                         utils::IteratorType::parallel);
+  return linalg::GenericOp::create(
+             b, type, x, empty, maps, loops,
+             [&](OpBuilder &body, Location loc, ValueRange arguments) {
+               Value number = arith::ConstantOp::create(
+                   body, loc, body.getFloatAttr(type.getElementType(), factor));
+               Value product =
+                   arith::MulFOp::create(body, loc, arguments[0], number);
+               linalg::YieldOp::create(body, loc, product);
+             })
+      .getResult(0);
 }
 
 llvm::Expected<OwningOpRef<ModuleOp>> GraphBuilder::finish() {

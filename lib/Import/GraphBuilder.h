@@ -9,6 +9,7 @@
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "quant-mlir/Dialect/LM/IR/LM.h"
 #include "quant-mlir/Import/Checkpoint.h"
+#include "quant-mlir/Import/WeightSource.h"
 #include "llvm/ADT/StringSet.h"
 
 namespace quantmlir {
@@ -40,12 +41,17 @@ public:
   /// quantized or in 16 bits. Its columns may be stored in another order, see
   /// StoredMatrix; without `order` that is an error.
   mlir::Value matrix(llvm::StringRef name, int64_t rows, int64_t columns,
-                     std::vector<int32_t> *order = nullptr);
+                     std::vector<int32_t> *order = nullptr,
+                     WeightForm form = WeightForm::AsUsed);
   /// A tensor that stays in f32: a bias, a norm's gain, a position table.
-  mlir::Value plain(llvm::StringRef name, llvm::ArrayRef<int64_t> shape);
+  mlir::Value plain(llvm::StringRef name, llvm::ArrayRef<int64_t> shape,
+                    WeightForm form = WeightForm::AsUsed);
   /// x·Wᵀ, plus a bias if the file has a tensor of that name.
   mlir::Value linear(mlir::Value x, llvm::StringRef weight,
-                     llvm::StringRef bias, int64_t rows);
+                     llvm::StringRef bias, int64_t rows,
+                     WeightForm form = WeightForm::AsUsed);
+  /// x * factor; x itself for 1.
+  mlir::Value scale(mlir::Value x, double factor);
   /// A tensor of the file that the graph does not need.
   void ignore(llvm::StringRef name) { used.insert(name); }
 
@@ -61,7 +67,8 @@ private:
   std::optional<Place> find(llvm::StringRef name) const;
   std::optional<Place> findChecked(llvm::StringRef name,
                                    llvm::ArrayRef<int64_t> shape);
-  mlir::Value load(llvm::StringRef name, mlir::Type type, Place place);
+  mlir::Value load(llvm::StringRef name, mlir::Type type, Place place,
+                   WeightForm form);
   /// A matrix of the checkpoint; null if it has none of that name.
   mlir::Value storedMatrix(llvm::StringRef name, mlir::RankedTensorType type,
                            std::vector<int32_t> *order);
@@ -84,26 +91,6 @@ private:
   /// The first of these is reported.
   std::optional<std::string> problem;
 };
-
-/// The names of a llama's tensors; {0} stands for the layer.
-struct LlamaNames {
-  llvm::StringRef embedding, outputNorm, output;
-  llvm::StringRef attentionNorm, query, key, value, attentionOutput;
-  llvm::StringRef feedForwardNorm, gate, up, down;
-};
-
-struct LlamaConfig {
-  int64_t layers = 0, hidden = 0, heads = 0, kvHeads = 0, headSize = 0;
-  int64_t feedForward = 0, vocabulary = 0, context = 0, rotary = 0;
-  double eps = 0, ropeBase = 10000;
-  lm::RopeStyle ropeStyle = lm::RopeStyle::Half;
-  bool tied = false; ///< the head is the embedding
-};
-
-/// Checks sizes that come from a file before a graph is made of them.
-llvm::Error checkLlamaConfig(llvm::StringRef path, const LlamaConfig &config);
-void buildLlama(GraphBuilder &graph, const LlamaConfig &config,
-                const LlamaNames &names);
 
 struct BertConfig {
   int64_t layers = 0, hidden = 0, heads = 0, feedForward = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "quant-mlir/Import/WeightSource.h"
+#include "CheckpointLayer.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "quant-mlir/Import/Checkpoint.h"
 #include "quant-mlir/Import/StorageType.h"
@@ -25,6 +26,31 @@ DType quantmlir::dtypeOf(const qt::StoragePart &part) {
   if (isa<Float8E8M0FNUType>(type))
     return DType::F8_E8M0;
   return part.isSigned ? DType::I8 : DType::U8;
+}
+
+void quantmlir::setForm(qt::WeightOp weight, WeightForm form) {
+  if (form != WeightForm::AsUsed)
+    weight->setAttr(formAttrName, StringAttr::get(weight.getContext(),
+                                                  form == WeightForm::Transposed
+                                                      ? "transposed"
+                                                      : "less_one"));
+}
+
+/// Fails if it is a form that the weight cannot have.
+static llvm::Expected<WeightForm> getForm(qt::WeightOp weight) {
+  Attribute form = weight->getAttr(formAttrName);
+  if (!form)
+    return WeightForm::AsUsed;
+  auto text = dyn_cast<StringAttr>(form);
+  auto type = dyn_cast<RankedTensorType>(weight.getType());
+  auto quantized = dyn_cast<qt::QuantTensorType>(weight.getType());
+  int64_t rank = type ? type.getRank() : quantized.getShape().size();
+  if (text && text == "transposed" && rank == 2)
+    return WeightForm::Transposed;
+  if (text && text == "less_one" && type)
+    return WeightForm::LessOne;
+  return tensorError(weight.getFile(), weight.getTensorName(),
+                     "cannot have the form that " + formAttrName + " says");
 }
 
 llvm::Expected<WeightFile *> WeightSource::open(StringRef path) {
@@ -74,6 +100,8 @@ template <typename T> static T numberAt(ArrayRef<uint8_t> bytes, size_t index) {
 
 static float plainNumberAt(DType type, ArrayRef<uint8_t> bytes, size_t index) {
   switch (type) {
+  case DType::F32:
+    return numberAt<float>(bytes, index);
   case DType::F64:
     return float(numberAt<double>(bytes, index));
   case DType::F16:
@@ -89,20 +117,25 @@ static float plainNumberAt(DType type, ArrayRef<uint8_t> bytes, size_t index) {
   case DType::I64:
     return float(numberAt<int64_t>(bytes, index));
   default:
-    llvm_unreachable("no plain number, or one that needs no conversion");
+    llvm_unreachable("no plain number");
   }
 }
 
-static llvm::Expected<WeightData>
-readPlain(WeightFile &file, const TensorInfo &tensor, RankedTensorType type) {
+static llvm::Expected<WeightData> readPlain(WeightFile &file,
+                                            const TensorInfo &tensor,
+                                            RankedTensorType type,
+                                            WeightForm form) {
   // A scalar is as good as a vector of one.
   bool isScalar = tensor.shape.empty() && type.getNumElements() == 1;
-  if (ArrayRef<int64_t>(tensor.shape) != type.getShape() && !isScalar)
+  SmallVector<int64_t> shape(type.getShape());
+  if (form == WeightForm::Transposed)
+    std::swap(shape[0], shape[1]);
+  if (ArrayRef<int64_t>(tensor.shape) != ArrayRef(shape) && !isScalar)
     return tensorError(file.path(), tensor.name,
                        "has another shape than the program's weight");
   WeightData data;
   ArrayRef<uint8_t> bytes = file.data(tensor);
-  if (tensor.type == DType::F32) {
+  if (tensor.type == DType::F32 && form == WeightForm::AsUsed) {
     data.parts.push_back(bytes);
     return data;
   }
@@ -111,8 +144,14 @@ readPlain(WeightFile &file, const TensorInfo &tensor, RankedTensorType type) {
                        llvm::Twine("is ") + dtypeName(tensor.type) +
                            ", expected a float or a signed integer");
   data.converted.resize(tensor.numElements());
-  for (auto [index, value] : llvm::enumerate(data.converted))
-    value = plainNumberAt(tensor.type, bytes, index);
+  for (auto [index, value] : llvm::enumerate(data.converted)) {
+    size_t from = index;
+    if (form == WeightForm::Transposed)
+      from = index % shape[0] * shape[1] + index / shape[0];
+    value = plainNumberAt(tensor.type, bytes, from);
+    if (form == WeightForm::LessOne)
+      value += 1;
+  }
   data.parts.push_back(
       ArrayRef(reinterpret_cast<const uint8_t *>(data.converted.data()),
                data.converted.size() * 4));
@@ -182,6 +221,9 @@ llvm::Expected<WeightData> WeightSource::readCheckpoint(qt::WeightOp weight,
 llvm::Expected<WeightData> WeightSource::read(qt::WeightOp weight) {
   if (auto method = weight->getAttrOfType<StringAttr>(checkpointAttrName))
     return readCheckpoint(weight, method);
+  llvm::Expected<WeightForm> form = getForm(weight);
+  if (!form)
+    return form.takeError();
   llvm::Expected<WeightFile *> file = open(weight.getFile());
   if (!file)
     return file.takeError();
@@ -197,7 +239,8 @@ llvm::Expected<WeightData> WeightSource::read(qt::WeightOp weight) {
       return tensor.takeError();
     return readPlain(**file, **tensor,
                      type ? type.getLogicalType()
-                          : cast<RankedTensorType>(weight.getType()));
+                          : cast<RankedTensorType>(weight.getType()),
+                     *form);
   }
 
   WeightData data;
@@ -218,6 +261,17 @@ llvm::Expected<WeightData> WeightSource::read(qt::WeightOp weight) {
                              " of " + llvm::Twine((*tensor)->size) +
                              " bytes, which is not the program's weight of " +
                              llvm::Twine(bytes) + " bytes");
+    if (*form == WeightForm::Transposed) {
+      ArrayRef<int64_t> shape = type.getShape();
+      if (ArrayRef<int64_t>((*tensor)->shape) != ArrayRef({shape[1], shape[0]}))
+        return tensorError((*file)->path(), (*tensor)->name,
+                           "is not the program's weight, transposed");
+      data.decoded.push_back(transpose((*file)->data(**tensor), shape[1],
+                                       shape[0],
+                                       bytes / (shape[0] * shape[1])));
+      data.parts.push_back(data.decoded.back());
+      continue;
+    }
     data.parts.push_back((*file)->data(**tensor));
   }
   return data;

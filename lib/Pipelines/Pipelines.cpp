@@ -102,6 +102,8 @@ static void addLLVMPasses(OpPassManager &pm) {
 
 void quantmlir::buildExpansionPipeline(OpPassManager &pm,
                                        const CodegenCPUOptions &options) {
+  pm.addPass(
+      cpu::createKernelChooseTilesPass({options.target, options.choices}));
   pm.addNestedPass<func::FuncOp>(cpu::createKernelExpandPass({options.target}));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());

@@ -5,6 +5,7 @@
 // docs/recipes.md.
 
 #include "RecipeFile.h"
+#include "quant-mlir/Quantize/Mix.h"
 #include "quant-mlir/Quantize/Recipe.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
@@ -130,6 +131,13 @@ static std::optional<Recipe> integerRecipe(StringRef name, bool asymmetric) {
 static std::optional<Recipe> formatRecipe(StringRef name, bool asymmetric) {
   if (name == "as-stored")
     return Recipe();
+  if (const Mix *mix = findMix(name)) {
+    Recipe recipe = linearRecipe(Twine("#qt.") + mix->type);
+    recipe.ignore.clear();
+    recipe.rules.front().targets = texts({"Linear", "Embedding"});
+    recipe.mix = mix;
+    return recipe;
+  }
   if (name == "bf16-a16")
     return linearRecipe("#qt.float<bf16>", "#qt.float<bf16>");
   if (name == "f32" || name == "f16" || name == "bf16") {
@@ -219,6 +227,8 @@ llvm::Expected<Recipe> Recipe::load(StringRef nameOrFile) {
       "each of these with -asym";
   for (const Format &format : formats)
     known += std::string(", ") + format.name;
+  for (const Mix &mix : getMixes())
+    known += std::string(", ") + mix.name;
   return llvm::createStringError(
       llvm::errc::invalid_argument,
       "recipe '" + nameOrFile + "' is neither a file nor one of " + known +

@@ -120,7 +120,9 @@ llvm::Error quantmlir::compileModel(ModuleOp module,
 
   CodegenCPUOptions codegen;
   codegen.batch = options.batch;
-  llvm::Expected<std::string> object = compileToObject(module, model, codegen);
+  codegen.choices = options.choices;
+  llvm::Expected<std::string> object =
+      compileToObject(module, model, codegen, options.tune);
   if (!object)
     return object.takeError();
 

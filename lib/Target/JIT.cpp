@@ -15,6 +15,37 @@
 using namespace mlir;
 using namespace quantmlir;
 
+llvm::Expected<LoadedObject> quantmlir::loadObject(StringRef object,
+                                                   StringRef name) {
+  llvm::InitializeNativeTarget();
+  llvm::InitializeNativeTargetAsmPrinter();
+  auto jit = llvm::orc::LLJITBuilder().create();
+  if (!jit)
+    return jit.takeError();
+  llvm::orc::JITDylib &library = (*jit)->getMainJITDylib();
+  // What generated code calls: the runtime's barrier, and memcpy and the like.
+  auto process = llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
+      (*jit)->getDataLayout().getGlobalPrefix());
+  if (!process)
+    return process.takeError();
+  library.addGenerator(std::move(*process));
+  llvm::orc::SymbolMap symbols;
+  symbols[(*jit)->mangleAndIntern("qm_barrier")] = llvm::orc::ExecutorSymbolDef(
+      llvm::orc::ExecutorAddr::fromPtr(&qm_barrier),
+      llvm::JITSymbolFlags::Exported | llvm::JITSymbolFlags::Callable);
+  if (llvm::Error error =
+          library.define(llvm::orc::absoluteSymbols(std::move(symbols))))
+    return std::move(error);
+  if (llvm::Error error = (*jit)->addObjectFile(
+          llvm::MemoryBuffer::getMemBufferCopy(object, name)))
+    return std::move(error);
+  auto descriptor = (*jit)->lookup((name + "_descriptor").str());
+  if (!descriptor)
+    return descriptor.takeError();
+  return LoadedObject{std::move(*jit),
+                      descriptor->toPtr<const qm_descriptor *>()};
+}
+
 JITModel::JITModel() = default;
 JITModel::~JITModel() = default;
 
@@ -41,34 +72,11 @@ JITModel::create(ModuleOp module, const JITOptions &options) {
   if (!object)
     return object.takeError();
 
-  llvm::InitializeNativeTarget();
-  llvm::InitializeNativeTargetAsmPrinter();
-  auto jit = llvm::orc::LLJITBuilder().create();
-  if (!jit)
-    return jit.takeError();
-  llvm::orc::JITDylib &library = (*jit)->getMainJITDylib();
-  // What generated code calls: the runtime's barrier, and memcpy and the like.
-  auto process = llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
-      (*jit)->getDataLayout().getGlobalPrefix());
-  if (!process)
-    return process.takeError();
-  library.addGenerator(std::move(*process));
-  llvm::orc::SymbolMap symbols;
-  symbols[(*jit)->mangleAndIntern("qm_barrier")] = llvm::orc::ExecutorSymbolDef(
-      llvm::orc::ExecutorAddr::fromPtr(&qm_barrier),
-      llvm::JITSymbolFlags::Exported | llvm::JITSymbolFlags::Callable);
-  if (llvm::Error error =
-          library.define(llvm::orc::absoluteSymbols(std::move(symbols))))
-    return std::move(error);
-  if (llvm::Error error = (*jit)->addObjectFile(
-          llvm::MemoryBuffer::getMemBufferCopy(*object, "jit")))
-    return std::move(error);
-  auto descriptor = (*jit)->lookup(info.name + "_descriptor");
-  if (!descriptor)
-    return descriptor.takeError();
-
+  llvm::Expected<LoadedObject> loaded = loadObject(*object, info.name);
+  if (!loaded)
+    return loaded.takeError();
   std::unique_ptr<JITModel> result(new JITModel());
-  result->jit = std::move(*jit);
-  result->found = descriptor->toPtr<const qm_descriptor *>();
+  result->jit = std::move(loaded->jit);
+  result->found = loaded->descriptor;
   return result;
 }

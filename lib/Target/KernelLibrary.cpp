@@ -55,12 +55,13 @@ llvm::Error quantmlir::compileKernels(ModuleOp module,
 
   CodegenCPUOptions codegen;
   codegen.batch = options.batch;
+  codegen.choices = options.choices;
   codegen.resultsToArguments = true;
   ModelInfo library;
   library.name = options.name;
   library.targets = *targets;
   llvm::LLVMContext context;
-  auto lowered = lowerToLLVM(module, library, codegen, context);
+  auto lowered = lowerToLLVM(module, library, codegen, context, options.tune);
   if (!lowered)
     return lowered.takeError();
   dropUnusedWeights(library, weights);

@@ -6,8 +6,10 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "quant-mlir/CodeGen/CPU/Target.h"
+#include "quant-mlir/Runtime/quant_runtime.h"
 #include "quant-mlir/Target/Compile.h"
 #include "llvm/Support/JSON.h"
+#include <memory>
 
 namespace llvm {
 class Constant;
@@ -15,6 +17,9 @@ class Function;
 class GlobalVariable;
 class LLVMContext;
 class Module;
+namespace orc {
+class LLJIT;
+} // namespace orc
 } // namespace llvm
 
 namespace quantmlir {
@@ -114,16 +119,40 @@ llvm::Expected<std::string> emitObject(llvm::Module &module,
 void emitKernelEntries(llvm::Module &module, const ModelInfo &library);
 
 /// Stage "codegen-cpu", its second half for each of `model.targets`, all in one
-/// LLVM module. Fills in `model.functions`. The MLIR module is changed.
+/// LLVM module. Fills in `model.functions`. With `tune` kernels are measured
+/// between the halves. The MLIR module is changed.
 llvm::Expected<std::unique_ptr<llvm::Module>>
 lowerToLLVM(mlir::ModuleOp module, ModelInfo &model,
-            const CodegenCPUOptions &codegen, llvm::LLVMContext &context);
+            const CodegenCPUOptions &codegen, llvm::LLVMContext &context,
+            const TuneProgress &tune = nullptr);
+
+/// The second half for one target.
+llvm::Expected<std::unique_ptr<llvm::Module>>
+lowerVersion(mlir::ModuleOp module, llvm::StringRef name,
+             const cpu::CPUTarget &target, llvm::StringRef choices,
+             llvm::LLVMContext &context);
 
 /// Stage "codegen-cpu" and everything after it, up to the bytes of an object
 /// file. Fills in `model.functions`. The module is changed.
 llvm::Expected<std::string> compileToObject(mlir::ModuleOp module,
                                             ModelInfo &model,
-                                            const CodegenCPUOptions &codegen);
+                                            const CodegenCPUOptions &codegen,
+                                            const TuneProgress &tune = nullptr);
+
+/// An object in this process, and the descriptor NAME_descriptor in it.
+struct LoadedObject {
+  std::unique_ptr<llvm::orc::LLJIT> jit;
+  const qm_descriptor *descriptor;
+};
+llvm::Expected<LoadedObject> loadObject(llvm::StringRef object,
+                                        llvm::StringRef name);
+
+/// Measures register tiles of the distributed kernels that the file `path` does
+/// not know, for calls of `rows` rows, and adds the fastest to the file. The
+/// module stays as it is.
+llvm::Error tuneTiles(mlir::ModuleOp module, const cpu::CPUTargets &targets,
+                      llvm::StringRef path, int64_t rows,
+                      const TuneProgress &progress);
 
 /// The text of NAME.h.
 std::string makeHeader(const ModelInfo &model, llvm::StringRef target);

@@ -42,12 +42,13 @@ static void dropOwnAttributes(ModuleOp module) {
           function.removeArgAttr(i, attr.getName());
 }
 
-/// The expansion and translation of kernels for one target.
-static llvm::Expected<std::unique_ptr<llvm::Module>>
-lowerVersion(ModuleOp module, StringRef name, const cpu::CPUTarget &target,
-             llvm::LLVMContext &context) {
+llvm::Expected<std::unique_ptr<llvm::Module>>
+quantmlir::lowerVersion(ModuleOp module, StringRef name,
+                        const cpu::CPUTarget &target, StringRef choices,
+                        llvm::LLVMContext &context) {
   CodegenCPUOptions codegen;
   codegen.target = "cpu:" + target.name;
+  codegen.choices = choices.str();
   if (llvm::Error error = runPipeline(module, [&](PassManager &pm) {
         buildExpansionPipeline(pm, codegen);
       }))
@@ -75,17 +76,23 @@ static void markVersion(llvm::Module &module, const cpu::CPUTarget &target,
 llvm::Expected<std::unique_ptr<llvm::Module>>
 quantmlir::lowerToLLVM(ModuleOp module, ModelInfo &model,
                        const CodegenCPUOptions &codegen,
-                       llvm::LLVMContext &context) {
+                       llvm::LLVMContext &context, const TuneProgress &tune) {
   if (llvm::Error error = runPipeline(
           module, [&](PassManager &pm) { buildKernelPipeline(pm, codegen); }))
     return std::move(error);
   model.functions = describeFunctions(module);
+  if (tune)
+    if (llvm::Error error = tuneTiles(module, model.targets, codegen.choices,
+                                      codegen.batch, tune))
+      return std::move(error);
   if (model.targets.size() == 1)
-    return lowerVersion(module, model.name, model.targets.front(), context);
+    return lowerVersion(module, model.name, model.targets.front(),
+                        codegen.choices, context);
   auto together = std::make_unique<llvm::Module>(model.name, context);
   for (auto [version, target] : llvm::enumerate(model.targets)) {
     OwningOpRef<ModuleOp> copy = module.clone();
-    auto lowered = lowerVersion(*copy, model.name, target, context);
+    auto lowered =
+        lowerVersion(*copy, model.name, target, codegen.choices, context);
     if (!lowered)
       return lowered.takeError();
     markVersion(**lowered, target, model.suffix(version));
@@ -98,9 +105,10 @@ quantmlir::lowerToLLVM(ModuleOp module, ModelInfo &model,
 
 llvm::Expected<std::string>
 quantmlir::compileToObject(ModuleOp module, ModelInfo &model,
-                           const CodegenCPUOptions &codegen) {
+                           const CodegenCPUOptions &codegen,
+                           const TuneProgress &tune) {
   llvm::LLVMContext context;
-  auto lowered = lowerToLLVM(module, model, codegen, context);
+  auto lowered = lowerToLLVM(module, model, codegen, context, tune);
   if (!lowered)
     return lowered.takeError();
   emitDescriptor(**lowered, model);

@@ -99,7 +99,7 @@ def test_start_of_the_file(tmp_path, content, reason):
         ("llama.attention.layer_norm_rms_epsilon", (F32, -1.0), "epsilon"),
         ("llama.attention.layer_norm_rms_epsilon", (U32, 1), "is of type u32, not a float"),
         ("llama.rope.freq_base", (F32, INFINITY), "rope base"),
-        ("llama.rope.scaling.type", (STRING, "yarn"), "rope scaling 'yarn'"),
+        ("llama.rope.scaling.type", (STRING, "longrope"), "rope scaling 'longrope' is not supp"),
         ("llama.expert_count", (U32, 8), "mixtures of experts"),
         ("split.count", (U32, 3), "one of 3 parts"),
         ("list", (ARRAY, (ARRAY, [])), "array of arrays"),
@@ -174,7 +174,11 @@ def test_a_type_that_is_not_built(tmp_path):
     file["blk.0.ffn_down.weight"].type = "Q6_K"
     refuse(tmp_path, file.bytes(), "rows of 96 values are not whole blocks of 256")
     wide = Tensor("rope_freqs.weight", [8], "F32", bytes(32))
-    refuse(tmp_path, GGUF(llama_gguf().keys, [*llama_gguf().tensors, wide]).bytes(), "rope freq")
+    refuse(
+        tmp_path,
+        GGUF(llama_gguf().keys, [*llama_gguf().tensors, wide]).bytes(),
+        "8 positive divisors",
+    )
 
 
 def test_a_tensor_nobody_reads(tmp_path):

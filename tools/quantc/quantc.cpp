@@ -5,8 +5,9 @@
 #include "Summary.h"
 #include "Tool.h"
 #include "mlir/Pass/PassManager.h"
+#include "quant-mlir/Calibrate/Calibrate.h"
 #include "quant-mlir/Calibrate/ModelCalibration.h"
-#include "quant-mlir/CodeGen/CPU/Target.h"
+#include "quant-mlir/CodeGen/CPU/TileChoices.h"
 #include "quant-mlir/Dialect/LM/Transforms/Passes.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Export/ExportHF.h"
@@ -66,6 +67,16 @@ static cl::opt<std::string> exported(
     cl::desc("instead of a program: the quantized model as a Hugging Face "
              "folder of the format compressed-tensors, gptq or gptq_v2"),
     cl::cat(category));
+static cl::opt<std::string> tune(
+    "tune", cl::ValueOptional, cl::value_desc("FILE"),
+    cl::desc("measure which register tiles are fastest on this machine, and "
+             "keep it in FILE (quant-mlir/tiles.yaml in the user's cache "
+             "folder); what it knows is not measured again"),
+    cl::cat(category));
+static cl::opt<std::string>
+    choices("choices", cl::value_desc("FILE"),
+            cl::desc("use what --tune has measured, and measure nothing"),
+            cl::cat(category));
 static cl::opt<std::string>
     cache("cache", cl::value_desc("TYPE"),
           cl::desc("what a session's keys and values are kept as: float32 (the "
@@ -97,10 +108,26 @@ static std::string findRuntime(const char *program) {
   return folder.str().str();
 }
 
+static bool tunes() { return tune.getNumOccurrences(); }
+
+static llvm::Error checkTargets() {
+  llvm::Expected<cpu::CPUTargets> targets = cpu::parseCPUTargets(target);
+  if (!targets)
+    return targets.takeError();
+  if (tunes())
+    for (const cpu::CPUTarget &each : *targets)
+      if (llvm::Error error = cpu::checkRunsHere(each))
+        return llvm::createStringError("--tune: " +
+                                       llvm::toString(std::move(error)));
+  if (choices.empty() || (tunes() && !llvm::sys::fs::exists(choices)))
+    return llvm::Error::success();
+  return cpu::TileChoices::load(choices).takeError();
+}
+
 /// What can be known without reading the model: seconds are not spent before a
 /// typing error is found.
 static llvm::Error checkOptions() {
-  if (llvm::Error error = cpu::parseCPUTargets(target).takeError())
+  if (llvm::Error error = checkTargets())
     return error;
   llvm::Expected<Recipe> loaded = Recipe::load(recipe);
   if (!loaded)
@@ -141,6 +168,31 @@ static llvm::Error quantize(ModuleOp module, StringRef weightsFolder) {
   return llvm::Error::success();
 }
 
+/// Where --tune without a file keeps what it measures; "" without a home.
+static std::string defaultChoices() {
+  llvm::SmallString<256> path;
+  if (!llvm::sys::path::cache_directory(path))
+    return "";
+  llvm::sys::path::append(path, "quant-mlir", "tiles.yaml");
+  return path.str().str();
+}
+
+/// Says how far --tune is, and in the end how much there was to measure.
+static TuneProgress reportTuning() {
+  auto line = std::make_shared<std::optional<ProgressLine>>();
+  return [line](int64_t done, int64_t total) {
+    if (done == 0)
+      line->emplace("tuning");
+    (**line)(done, total);
+    if (done < total)
+      return;
+    line->reset();
+    llvm::errs() << "measured " << total
+                 << (total == 1 ? " kernel" : " kernels") << " for " << choices
+                 << "\n";
+  };
+}
+
 static CompileOptions makeOptions(const char *program,
                                   const OutputFolder &output,
                                   StringRef unnamed) {
@@ -151,12 +203,15 @@ static CompileOptions makeOptions(const char *program,
   options.batch = batch;
   options.name = name.empty() ? unnamed.str() : name;
   options.runtimeFolder = findRuntime(program);
+  options.choices = choices;
+  if (tunes())
+    options.tune = reportTuning();
   return options;
 }
 
 /// The kernels of a list instead of a model.
 static llvm::Error runKernels(const char *program) {
-  if (llvm::Error error = cpu::parseCPUTargets(target).takeError())
+  if (llvm::Error error = checkTargets())
     return error;
   llvm::Expected<OutputFolder> output = OutputFolder::create(folder);
   if (!output)
@@ -230,8 +285,8 @@ int main(int argc, char **argv) {
     if (!CheckpointEncoder::create(exported))
       return usageError("quantc", "--export '" + exported + "' is none of " +
                                       CheckpointEncoder::names());
-    for (cl::Option *option :
-         std::initializer_list<cl::Option *>{&target, &name, &batch, &cache})
+    for (cl::Option *option : std::initializer_list<cl::Option *>{
+             &target, &name, &batch, &cache, &tune, &choices})
       if (option->getNumOccurrences())
         return usageError("quantc", "--" + option->ArgStr +
                                         " is for programs, not for --export");
@@ -247,6 +302,14 @@ int main(int argc, char **argv) {
   if (!tokens.empty() && !calibration.empty())
     return usageError("quantc",
                       "--tokens and --calibration exclude each other");
+  if (tunes()) {
+    if (!choices.empty())
+      return usageError("quantc", "--tune and --choices exclude each other");
+    choices = tune.empty() ? defaultChoices() : std::string(tune);
+    if (choices.empty())
+      return usageError("quantc", "--tune finds no home folder to keep what it "
+                                  "measures; --tune=FILE");
+  }
   if (windows < 1 || windowLength < 1)
     return usageError("quantc", "--windows and --window-length are positive");
   if (batch < 16 || batch > 4096 || batch % 16 != 0)

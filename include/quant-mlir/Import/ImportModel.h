@@ -8,8 +8,8 @@
 
 namespace quantmlir {
 
-/// Reads a GGUF file of architecture "llama" (tensors of all types that weights
-/// may have) as a module with one function,
+/// Reads a GGUF file of one of the architectures of docs/architectures.md
+/// (tensors of all types that weights may have) as a module with one function,
 ///
 ///   @forward(%tokens: tensor<?xi32>, %position: index, %outputs: index,
 ///            %cache: !lm.kv_cache<...>) -> tensor<?xVOCABxf32>
@@ -22,11 +22,12 @@ importGGUF(llvm::StringRef path, mlir::MLIRContext *context);
 
 /// Reads a Hugging Face folder (config.json and safetensors, sharded or not;
 /// F32, F16, BF16, or quantized, see Import/Checkpoint.h) of model type
-/// "llama", as `importGGUF`, or "bert", whose function is
+/// "bert", whose function is
 ///
 ///   @forward(%tokens: tensor<?xi32>) -> tensor<?xHIDDENxf32>
 ///
-/// and returns the last hidden states of one sentence (segment 0 throughout).
+/// and returns the last hidden states of one sentence (segment 0 throughout),
+/// or of one of the decoders, as `importGGUF`.
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 importHF(llvm::StringRef folder, mlir::MLIRContext *context);
 

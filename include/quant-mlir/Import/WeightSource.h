@@ -10,13 +10,25 @@ namespace quantmlir {
 
 class Checkpoint;
 
+/// How a file has a weight.
+enum class WeightForm {
+  AsUsed,
+  Transposed, ///< a matrix [columns, rows]
+  LessOne,    ///< a norm's gains, 1 missing from each
+};
+
+/// On a `qt.weight`: its form, "transposed" or "less_one", if it is not as it
+/// is used.
+inline constexpr llvm::StringLiteral formAttrName = "qt.form";
+void setForm(qt::WeightOp weight, WeightForm form);
+
 /// The numbers of a weight.
 struct WeightData {
   /// The bytes of each storage part; of the one f32 array for a plain tensor.
   llvm::SmallVector<llvm::ArrayRef<uint8_t>> parts;
   /// Holds a plain tensor that was converted to f32.
   std::vector<float> converted;
-  /// Holds the parts of a checkpoint's matrix.
+  /// Holds the parts of a checkpoint's or a transposed matrix.
   std::vector<std::vector<uint8_t>> decoded;
 };
 

@@ -85,6 +85,10 @@ struct CodegenCPUOptions : mlir::PassPipelineOptions<CodegenCPUOptions> {
       llvm::cl::desc("Bound of dynamic dimensions: tokens per call, a multiple "
                      "of 16"),
       llvm::cl::init(128)};
+  Option<std::string> choices{
+      *this, "choices",
+      llvm::cl::desc("File of measured choices (kernel-choose-tiles)"),
+      llvm::cl::init("")};
   Option<bool> resultsToArguments{
       *this, "results-to-arguments",
       llvm::cl::desc("The caller says where results go"),

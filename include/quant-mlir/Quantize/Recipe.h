@@ -130,6 +130,9 @@ struct RecipeRule {
   std::optional<StaticActivations> staticActivations;
 };
 
+struct Mix;
+struct MixWeight;
+
 struct Recipe {
   std::string name;
   std::string file; ///< empty for a built-in recipe
@@ -138,6 +141,9 @@ struct Recipe {
   std::vector<RecipeText> ignore;
   std::vector<RecipeRule> rules;
   std::optional<Smoothing> smoothing;
+  /// One of llama.cpp's mixes (Mix.h): the only rule is that of most weights,
+  /// until `fitMix` makes one for each type.
+  const Mix *mix = nullptr;
 
   /// True if a step of it needs calibration.
   bool needsCalibration() const;
@@ -145,6 +151,10 @@ struct Recipe {
   /// A built-in recipe or a YAML file; see docs/recipes.md for both. The error
   /// names what is known, or file and line.
   static llvm::Expected<Recipe> load(llvm::StringRef nameOrFile);
+
+  /// With a mix: the rules for the weights of a model, which come in the order
+  /// of its layers. Does nothing without one.
+  void fitMix(llvm::ArrayRef<MixWeight> weights);
 
   /// The rule for a layer of the class "Linear" or "Embedding" with the weight
   /// of this name; null if nothing is said of it: it is kept as stored. What

@@ -4,9 +4,13 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/Error.h"
+#include <functional>
 #include <string>
 
 namespace quantmlir {
+
+/// Told how many of how many kernels have been measured.
+using TuneProgress = std::function<void(int64_t done, int64_t total)>;
 
 /// What quantc is asked for.
 struct CompileOptions {
@@ -19,6 +23,11 @@ struct CompileOptions {
   std::string recipe;
   /// Most tokens per call, a multiple of 16.
   int64_t batch = 128;
+  /// A file of measured choices (--kernel-choose-tiles); "" for none.
+  std::string choices;
+  /// If there is one, kernels that `choices` does not know are measured first,
+  /// on this machine, and what is found is added to the file.
+  TuneProgress tune;
   /// Folder with libquant_runtime.a and quant_runtime.h.
   std::string runtimeFolder;
 };

@@ -59,11 +59,11 @@ struct RopePattern : KernelPattern<lm::RopeOp> {
         return op.emitOpError("is batched; CPU kernels take one sequence");
     Value out =
         allocate(rewriter, loc, bufferType(op.getType()), adaptor.getX());
-    kernel::RopeOp::create(rewriter, loc, asRows(rewriter, loc, adaptor.getX()),
-                           adaptor.getPosition(), asRows(rewriter, loc, out),
-                           op.getHeadSizeAttr(),
-                           rewriter.getI64IntegerAttr(op.getRotated()),
-                           op.getBaseAttr(), op.getStyleAttr());
+    kernel::RopeOp::create(
+        rewriter, loc, asRows(rewriter, loc, adaptor.getX()),
+        adaptor.getPosition(), asRows(rewriter, loc, out), op.getHeadSizeAttr(),
+        rewriter.getI64IntegerAttr(op.getRotated()), op.getBaseAttr(),
+        op.getStyleAttr(), op.getDivisorsAttr());
     rewriter.replaceOp(op, out);
     return success();
   }

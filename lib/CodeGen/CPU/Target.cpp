@@ -124,6 +124,16 @@ quantmlir::cpu::parseCPUTargets(llvm::StringRef spec) {
   return chosen;
 }
 
+llvm::Error quantmlir::cpu::checkRunsHere(const CPUTarget &target) {
+  qm_version version = {target.name.c_str(), target.needs};
+  qm_versions versions = {"", 1, &version};
+  if (qm_choose_version(&versions) >= 0)
+    return llvm::Error::success();
+  return llvm::createStringError(llvm::errc::not_supported,
+                                 "this machine cannot run code for cpu:" +
+                                     target.name);
+}
+
 CPUTarget quantmlir::cpu::chooseForPanels(llvm::ArrayRef<CPUTarget> targets) {
   CPUTarget chosen = targets.front();
   for (const CPUTarget &target : targets) {

@@ -135,14 +135,14 @@ func.func @leading_dimensions(%ids: tensor<2x3xi32>) -> tensor<2x3x64xf32> {
 // CHECK-LABEL: func.func @attention(
 //  CHECK-SAME: %[[Q:[a-z0-9]+]]: memref<?x256xf32>, %[[K:[a-z0-9]+]]: memref<?x128xf32>, %[[V:[a-z0-9]+]]: memref<?x128xf32>,
 //  CHECK-SAME: %[[CACHE:[a-z0-9]+]]: memref<30x2x2x?x64xf16> {kernel.role = "cache"}, %[[POSITION:[a-z0-9]+]]: index, %{{.*}}: memref<?xi8> {kernel.role = "weights"})
-//       CHECK: kernel.rope %[[Q]] at %[[POSITION]] into %[[ROPED:.+]] {base = 1.000000e+04 : f64, headSize = 64 : i64, rotarySize = 64 : i64, style = #lm.rope_style<half>}
+//       CHECK: kernel.rope %[[Q]] at %[[POSITION]] into %[[ROPED:.+]] {base = 1.000000e+04 : f64, divisors = array<f64: 1.000000e+00, 2.000000e+00>, headSize = 64 : i64, rotarySize = 4 : i64, style = #lm.rope_style<half>}
 //       CHECK: %[[LAYER:.+]] = arith.constant 7 : index
 //       CHECK: kernel.cache_write %[[K]], %[[V]] into %[[CACHE]][%[[LAYER]]] at %[[POSITION]]
 //       CHECK: %[[PARTIALS:.+]] = memref.alloc() : memref<8x2x8x80xf32>
 //       CHECK: kernel.attention %[[ROPED]], %[[CACHE]][%[[LAYER]]] at %[[POSITION]] partials %[[PARTIALS]] into %[[OUT:.+]] {causal, heads = 4 : i64, scale = 1.250000e-01 : f64, softcap = 3.000000e+01 : f64, window = 128 : i64}
 //       CHECK: kernel.merge_attention %[[PARTIALS]] at %[[POSITION]] into %[[OUT]] {heads = 4 : i64}
 func.func @attention(%q: tensor<?x256xf32>, %k: tensor<?x128xf32>, %v: tensor<?x128xf32>, %cache: !lm.kv_cache<30 x 2 x 64 x f16>, %position: index) -> tensor<?x256xf32> {
-  %0 = lm.rope %q at %position {base = 1.0e+04, head_size = 64, style = #lm.rope_style<half>} : tensor<?x256xf32>
+  %0 = lm.rope %q at %position {base = 1.0e+04, divisors = array<f64: 1.0, 2.0>, head_size = 64, rotary_size = 4, style = #lm.rope_style<half>} : tensor<?x256xf32>
   %1 = lm.attention %0, %k, %v cache %cache[7] at %position {causal, heads = 4, kv_heads = 2, scale = 0.125, softcap = 30.0, window = 128} : tensor<?x256xf32>, tensor<?x128xf32>, tensor<?x128xf32>, !lm.kv_cache<30 x 2 x 64 x f16>
   return %1 : tensor<?x256xf32>
 }

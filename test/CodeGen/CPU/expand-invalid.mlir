@@ -10,7 +10,7 @@ func.func @quantize_of_odd_rows(%x: memref<?x6xf32>, %codes: memref<?x16xi32>, %
 
 func.func @floats_as_integers(%codes: memref<?x8xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
   // expected-error @below {{has a weight without integer lanes}}
-  kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 32, type = !qt.tensor<16x32xf32, #qt.float<f16>, #qt.panels<lanes = 8, vectors = 2, depth = 1, group = 32>>} : memref<?x8xi32>, memref<?x1xf32>, memref<?x1xi32>, memref<?xi8>, index, memref<?x16xf32>
+  kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 32, rows = 1, type = !qt.tensor<16x32xf32, #qt.float<f16>, #qt.panels<lanes = 8, vectors = 2, depth = 1, group = 32>>} : memref<?x8xi32>, memref<?x1xf32>, memref<?x1xi32>, memref<?xi8>, index, memref<?x16xf32>
   return
 }
 
@@ -19,7 +19,7 @@ func.func @floats_as_integers(%codes: memref<?x8xi32>, %scales: memref<?x1xf32>,
 // Registers of AVX2 hold 8 lanes.
 func.func @packed_for_another_target(%codes: memref<?x8xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
   // expected-error @below {{has a weight packed for panels of 4 rows, but registers of cpu:x86-64-v3 have 8 lanes (--cpu-pack for the same target)}}
-  kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 32, type = !qt.tensor<16x32xf32, #qt.q8_0, #qt.panels<lanes = 4, vectors = 1, depth = 4, group = 32>>} : memref<?x8xi32>, memref<?x1xf32>, memref<?x1xi32>, memref<?xi8>, index, memref<?x16xf32>
+  kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 32, rows = 1, type = !qt.tensor<16x32xf32, #qt.q8_0, #qt.panels<lanes = 4, vectors = 1, depth = 4, group = 32>>} : memref<?x8xi32>, memref<?x1xf32>, memref<?x1xi32>, memref<?xi8>, index, memref<?x16xf32>
   return
 }
 
@@ -39,6 +39,14 @@ func.func @one_element(%x: memref<f32>, %thread: index, %threads: index) {
 
 func.func @no_pairs(%codes: memref<?x16xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
   // expected-error @below {{has a weight packed by 1 values, not by pairs (--cpu-pack)}}
-  kernel.matmul_bf16 %codes, %weights[%offset] into %out {group = 32, type = !qt.tensor<16x32xf32, #qt.float<bf16>, #qt.panels<lanes = 8, vectors = 2, depth = 1, group = 32>>} : memref<?x16xi32>, memref<?xi8>, index, memref<?x16xf32>
+  kernel.matmul_bf16 %codes, %weights[%offset] into %out {group = 32, rows = 1, type = !qt.tensor<16x32xf32, #qt.float<bf16>, #qt.panels<lanes = 8, vectors = 2, depth = 1, group = 32>>} : memref<?x16xi32>, memref<?xi8>, index, memref<?x16xf32>
+  return
+}
+
+// -----
+
+func.func @no_choice(%codes: memref<?x8xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{has no rows of a tile (--kernel-choose-tiles)}}
+  kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 32, type = !qt.tensor<16x32xf32, #qt.q8_0, #qt.panels<lanes = 8, vectors = 2, depth = 4, group = 32>>} : memref<?x8xi32>, memref<?x1xf32>, memref<?x1xi32>, memref<?xi8>, index, memref<?x16xf32>
   return
 }

@@ -88,6 +88,14 @@ func.func @rope(%x: memref<?x8xf32>, %y: memref<?x8xf32>, %position: index, %thr
   return
 }
 
+// Frequencies 1 and 10000^-0.5, divided by 4 and 2.
+// CHECK-LABEL: func.func @stretched_rope(
+//       CHECK: arith.constant dense<[2.500000e-01, 5.000000e-03]> : vector<2xf64>
+func.func @stretched_rope(%x: memref<?x8xf32>, %position: index, %thread: index, %threads: index) {
+  kernel.rope %x at %position into %x {base = 1.0e+04, divisors = array<f64: 4.0, 2.0>, headSize = 8, rotarySize = 4, style = #lm.rope_style<half>} : memref<?x8xf32> into memref<?x8xf32>
+  return
+}
+
 // Neighbours turn together.
 // CHECK-LABEL: func.func @interleaved(
 //       CHECK: %[[BOTH:.+]] = vector.load {{.*}} vector<8xf32>

@@ -106,6 +106,22 @@ func.func @rope_c2_large(%x: tensor<?x64xf32>, %position: index) {
 
 // -----
 
+func.func @rope_c3_count(%x: tensor<?x64xf32>, %position: index) {
+  // expected-error @+1 {{'lm.rope' op C3: divisors must be 2 positive numbers}}
+  %0 = lm.rope %x at %position {base = 1.0e+04, divisors = array<f64: 1.0>, head_size = 64, rotary_size = 4, style = #lm.rope_style<half>} : tensor<?x64xf32>
+  return
+}
+
+// -----
+
+func.func @rope_c3_zero(%x: tensor<?x64xf32>, %position: index) {
+  // expected-error @+1 {{'lm.rope' op C3: divisors must be 2 positive numbers}}
+  %0 = lm.rope %x at %position {base = 1.0e+04, divisors = array<f64: 1.0, 0.0>, head_size = 64, rotary_size = 4, style = #lm.rope_style<half>} : tensor<?x64xf32>
+  return
+}
+
+// -----
+
 func.func @attention_c1_heads(%q: tensor<?x32xf32>, %k: tensor<?x24xf32>) {
   // expected-error @+1 {{'lm.attention' op C1: heads = 4 must be a multiple of kv_heads = 3}}
   %0 = lm.attention %q, %k, %k {heads = 4, kv_heads = 3, scale = 1.0} : tensor<?x32xf32>, tensor<?x24xf32>, tensor<?x24xf32>

@@ -40,10 +40,12 @@ func.func @norms(%x: tensor<?x8xf32>, %gain: tensor<8xf32>) -> tensor<?x8xf32> {
 // CHECK-LABEL: func.func @rope
 //       CHECK: lm.rope %{{.*}} at %{{.*}} {base = 1.000000e+05 : f64, head_size = 64 : i64, style = #lm.rope_style<interleaved>} : tensor<?x576xf32>
 //       CHECK: lm.rope %{{.*}} at %{{.*}} {base = 1.000000e+04 : f64, head_size = 64 : i64, rotary_size = 16 : i64, style = #lm.rope_style<half>} : tensor<?x576xf32>
+//       CHECK: lm.rope {{.*}}divisors = array<f64: 1.000000e+00, 4.000000e+00>
 func.func @rope(%x: tensor<?x576xf32>, %position: index) -> tensor<?x576xf32> {
   %0 = lm.rope %x at %position {base = 1.0e+05, head_size = 64, style = #lm.rope_style<interleaved>} : tensor<?x576xf32>
   %1 = lm.rope %0 at %position {base = 1.0e+04, head_size = 64, rotary_size = 16, style = #lm.rope_style<half>} : tensor<?x576xf32>
-  return %1 : tensor<?x576xf32>
+  %2 = lm.rope %1 at %position {base = 1.0e+04, divisors = array<f64: 1.0, 4.0>, head_size = 64, rotary_size = 4, style = #lm.rope_style<half>} : tensor<?x576xf32>
+  return %2 : tensor<?x576xf32>
 }
 
 // CHECK-LABEL: func.func @attention

@@ -25,6 +25,12 @@ func.func @whole(%x: tensor<1x1x4xf32>, %position: index) -> tensor<1x1x4xf32> {
   return %0 : tensor<1x1x4xf32>
 }
 
+// The first angle halved, the second divided by 0.1.
+func.func @stretched(%x: tensor<1x1x4xf32>, %position: index) -> tensor<1x1x4xf32> {
+  %0 = lm.rope %x at %position {base = 100.0, divisors = array<f64: 2.0, 0.1>, head_size = 4, style = #lm.rope_style<half>} : tensor<1x1x4xf32>
+  return %0 : tensor<1x1x4xf32>
+}
+
 func.func @main() {
   %one = arith.constant 1 : index
   // Two tokens at positions 1 and 2, two equal heads.
@@ -63,5 +69,12 @@ func.func @main() {
   %3 = call @whole(%w, %far) : (tensor<1x1x4xf32>, index) -> tensor<1x1x4xf32>
   %u3 = tensor.cast %3 : tensor<1x1x4xf32> to tensor<*xf32>
   call @printMemrefF32(%u3) : (tensor<*xf32>) -> ()
+
+  // At position 2, angles of 2/2 and 0.2/0.1.
+  // CHECK: [0.540302, -0.416147, 0.841471, 0.909297]
+  %two = arith.constant 2 : index
+  %4 = call @stretched(%w, %two) : (tensor<1x1x4xf32>, index) -> tensor<1x1x4xf32>
+  %u4 = tensor.cast %4 : tensor<1x1x4xf32> to tensor<*xf32>
+  call @printMemrefF32(%u4) : (tensor<*xf32>) -> ()
   return
 }

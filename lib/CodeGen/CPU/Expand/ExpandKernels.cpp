@@ -34,6 +34,11 @@ struct ExpandKernels : cpu::impl::KernelExpandPassBase<ExpandKernels> {
         kernels.push_back(op);
     });
     for (Operation *op : kernels) {
+      auto matmul = dyn_cast<kernel::MatmulOpInterface>(op);
+      if (matmul && !matmul.getRows()) {
+        op->emitOpError("has no rows of a tile (--kernel-choose-tiles)");
+        return signalPassFailure();
+      }
       KernelBuilder b(op, *cpu);
       LogicalResult expanded =
           TypeSwitch<Operation *, LogicalResult>(op)

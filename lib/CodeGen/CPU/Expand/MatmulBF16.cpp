@@ -34,12 +34,10 @@ public:
         pairs(b.vec(2 * lanes, b.getBF16Type())),
         inputGroups(op.getScales() && int64_t(op.getGroup()) < layout.paddedK),
         inGroups(layout.groupScales || inputGroups) {
-    if (TileProduct::fitsPairs(b, layout))
+    if (TileProduct::fitsPairs(b.target, layout))
       tiles.emplace(b, this->layout, b.getF32Type());
   }
 
-  /// The most rows of a tile: of weights as they are packed, or decoded.
-  int64_t getTileRows(bool decoding);
   MatmulTiling::Tile tile(int64_t rows, Value row, Value panel);
   /// All rows by chunks of decoded weights.
   void emitDecoded(MatmulTiling &tiling);
@@ -53,8 +51,6 @@ private:
   Vectors emitPairs(ValueRange sums, Value row, Value firstWord, Value at,
                     Value count);
   Vectors fold(Vectors sums);
-  /// Pairs of a decoded chunk.
-  int64_t getChunkPairs();
   /// Whether tiles of AMX, which want bf16 in memory, do it.
   bool hasTiles(bool decoding);
   Vectors multiplyTiles(Value row, Value firstWord, Value weights, Value at,
@@ -152,7 +148,7 @@ MatmulBF16Emitter::Vectors MatmulBF16Emitter::fold(Vectors sums) {
   return sums;
 }
 
-int64_t MatmulBF16Emitter::getChunkPairs() {
+int64_t quantmlir::cpu::decodedPairs(const PanelLayout &layout) {
   // 64 KiB of the second cache: with smaller chunks the sums go in and out of
   // memory too often (Zen 4: 16 KiB 0.82 of the peak, 64 KiB 0.89, 128 KiB
   // 0.90). It is on the stack of whoever calls, so a longer group is cut, too,
@@ -165,17 +161,9 @@ int64_t MatmulBF16Emitter::getChunkPairs() {
 }
 
 bool MatmulBF16Emitter::hasTiles(bool decoding) {
-  if (!decoding)
-    return tiles && layout.form.floatType.isBF16();
-  // Of chunks that are cut when it runs, whole tiles only.
-  return tiles && layout.group / 2 % TileProduct::words == 0 &&
-         getChunkPairs() % TileProduct::words == 0;
-}
-
-int64_t MatmulBF16Emitter::getTileRows(bool decoding) {
-  return op.getRows().value_or(hasTiles(decoding)
-                                   ? TileProduct::rows
-                                   : fitRows(b, b.target.rowsInt, layout));
+  if (decoding)
+    return TileProduct::fitsDecoded(b.target, layout);
+  return tiles && layout.form.floatType.isBF16();
 }
 
 /// The sums of 16 rows and all registers of a panel.
@@ -268,7 +256,7 @@ MatmulTiling::Tile MatmulBF16Emitter::tile(int64_t rows, Value row,
 }
 
 void MatmulBF16Emitter::emitDecoded(MatmulTiling &tiling) {
-  int64_t groupPairs = layout.group / 2, chunkPairs = getChunkPairs();
+  int64_t groupPairs = layout.group / 2, chunkPairs = decodedPairs(layout);
   Value chunk = memref::AllocaOp::create(
       b, MemRefType::get({chunkPairs, layout.panelRows}, b.getI32Type()),
       b.getI64IntegerAttr(64));
@@ -287,7 +275,7 @@ void MatmulBF16Emitter::emitDecoded(MatmulTiling &tiling) {
     decoded = chunk;
   };
   tiling.emitSums(
-      getTileRows(/*decoding=*/true), groupPairs * layout.numGroups, chunkPairs,
+      *op.getRows(), groupPairs * layout.numGroups, chunkPairs,
       [&](Value panel, Value word, Value count) {
         Value group = b.div(word, groupPairs);
         Value inGroup = b.rem(word, groupPairs);
@@ -323,7 +311,7 @@ void MatmulBF16Emitter::emitDecoded(MatmulTiling &tiling) {
 
 LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
                                      kernel::MatmulBF16Op op) {
-  FailureOr<PanelLayout> panels = readPanels(b, op, op.getType());
+  FailureOr<PanelLayout> panels = readPanels(b.target, op, op.getType());
   if (failed(panels))
     return failure();
   const PanelLayout &layout = *panels;
@@ -333,23 +321,25 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
   MatmulBF16Emitter emitter(b, op, layout);
   MatmulTiling tiling(b, layout, op.getOffset(), op.getOut(), op.getBias(),
                       op.getResidual());
-  int64_t tileRows = emitter.getTileRows(/*decoding=*/false);
-  auto emitDirect = [&] {
+  auto emitDirect = [&](int64_t tileRows) {
     tiling.emit(tileRows, [&](int64_t rows, Value row, Value panel, Value) {
       return emitter.tile(rows, row, panel);
     });
   };
   if (layout.form.floatType.isBF16()) {
-    emitDirect();
+    emitDirect(*op.getRows());
     return success();
   }
+  // Tiles of AMX, which are for what is decoded, may have more.
+  int64_t direct = std::min<int64_t>(
+      *op.getRows(), fitRows(b.target, b.target.rowsInt, layout));
   Value many = arith::CmpIOp::create(b, arith::CmpIPredicate::ugt,
-                                     b.size(op.getOut(), 0), b.index(tileRows));
+                                     b.size(op.getOut(), 0), b.index(direct));
   auto branch = scf::IfOp::create(b, many, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(branch.thenBlock());
   emitter.emitDecoded(tiling);
   b.setInsertionPointToStart(branch.elseBlock());
-  emitDirect();
+  emitDirect(direct);
   return success();
 }

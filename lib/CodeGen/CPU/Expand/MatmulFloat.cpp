@@ -281,16 +281,15 @@ MatmulTiling::Tile MatmulFloatEmitter::tile(int64_t rows, Value row,
 
 LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
                                      kernel::MatmulFloatOp op) {
-  FailureOr<PanelLayout> panels = readPanels(b, op, op.getType());
+  FailureOr<PanelLayout> panels = readPanels(b.target, op, op.getType());
   if (failed(panels))
     return failure();
   const PanelLayout &layout = *panels;
   MatmulFloatEmitter emitter(b, op, layout);
   MatmulTiling(b, layout, op.getOffset(), op.getOut(), op.getBias(),
                op.getResidual())
-      .emit(op.getRows().value_or(fitRows(b, b.target.rowsFloat, layout)),
-            [&](int64_t rows, Value row, Value panel, Value) {
-              return emitter.tile(rows, row, panel);
-            });
+      .emit(*op.getRows(), [&](int64_t rows, Value row, Value panel, Value) {
+        return emitter.tile(rows, row, panel);
+      });
   return success();
 }

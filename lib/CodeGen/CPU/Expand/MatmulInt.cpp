@@ -36,7 +36,7 @@ public:
         bytes(b.vec(lanes * 4, b.getI8Type())) {
     rowScales = !(int64_t(op.getGroup()) < layout.paddedK);
     offset = layout.form.offset;
-    if (TileProduct::fitsBytes(b, this->layout))
+    if (TileProduct::fitsBytes(b.target, this->layout))
       tiles.emplace(b, this->layout, b.getI32Type());
     flips = layout.form.getLaneBits() == 8 && b.target.wantsSignedBytes();
     if (flips)
@@ -343,20 +343,16 @@ MatmulTiling::Tile MatmulIntEmitter::tile(int64_t rows, Value row,
 }
 
 LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::MatmulIntOp op) {
-  FailureOr<PanelLayout> panels = readPanels(b, op, op.getType());
+  FailureOr<PanelLayout> panels = readPanels(b.target, op, op.getType());
   if (failed(panels))
     return failure();
   const PanelLayout &layout = *panels;
   if (layout.form.codeBits == 0)
     return op.emitOpError("has a weight without integer lanes");
   MatmulIntEmitter emitter(b, op, layout);
-  int64_t most = TileProduct::fitsBytes(b, layout) ? TileProduct::rows
-                 : layout.numGroups > 1            ? b.target.rowsIntGroups
-                                                   : b.target.rowsInt;
-  int64_t rows = op.getRows().value_or(fitRows(b, most, layout));
   MatmulTiling(b, layout, op.getOffset(), op.getOut(), op.getBias(),
                op.getResidual())
-      .emit(rows, [&](int64_t count, Value row, Value panel, Value) {
+      .emit(*op.getRows(), [&](int64_t count, Value row, Value panel, Value) {
         return emitter.tile(count, row, panel);
       });
   return success();

@@ -168,22 +168,22 @@ qt::Lane RegisterEvaluator::lookup(ArrayRef<uint8_t> table, qt::Lane code) {
 // Panels
 //===----------------------------------------------------------------------===//
 
-FailureOr<PanelLayout> quantmlir::cpu::readPanels(KernelBuilder &b,
+FailureOr<PanelLayout> quantmlir::cpu::readPanels(const CPUTarget &target,
                                                   Operation *op, Type weight) {
   PanelLayout packed(cast<qt::QuantTensorType>(weight));
-  if (packed.panelRows % b.target.lanes != 0)
+  if (packed.panelRows % target.lanes != 0)
     return op->emitOpError("has a weight packed for panels of ")
-           << packed.panelRows
-           << " rows, but registers of cpu:" << b.target.name << " have "
-           << b.target.lanes << " lanes (--cpu-pack for the same target)";
-  return PanelLayout(cast<qt::QuantTensorType>(weight), b.target.lanes);
+           << packed.panelRows << " rows, but registers of cpu:" << target.name
+           << " have " << target.lanes
+           << " lanes (--cpu-pack for the same target)";
+  return PanelLayout(cast<qt::QuantTensorType>(weight), target.lanes);
 }
 
-int64_t quantmlir::cpu::fitRows(KernelBuilder &b, int64_t rows,
+int64_t quantmlir::cpu::fitRows(const CPUTarget &target, int64_t rows,
                                 const PanelLayout &layout) {
-  if (layout.vectors <= b.target.vectors)
+  if (layout.vectors <= target.vectors)
     return rows;
-  return llvm::divideCeil(rows * b.target.vectors, layout.vectors);
+  return llvm::divideCeil(rows * target.vectors, layout.vectors);
 }
 
 Value PanelReader::load(VectorType type, Value at, int64_t plus) {

@@ -69,11 +69,13 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::RopeOp op) {
   auto f64 = b.vec(lanes, b.getF64Type());
   auto f32 = b.f32Vec(lanes);
   double base = op.getBase().convertToDouble();
+  std::optional<ArrayRef<double>> divisors = op.getDivisors();
 
   auto frequencies = [&](int64_t first) -> Value {
     SmallVector<double> values;
     for (int64_t i = first; i < first + lanes; ++i)
-      values.push_back(std::pow(base, -2.0 * double(i) / double(rotary)));
+      values.push_back(std::pow(base, -2.0 * double(i) / double(rotary)) /
+                       (divisors ? (*divisors)[i] : 1));
     return arith::ConstantOp::create(
         b, DenseElementsAttr::get(f64, ArrayRef<double>(values)));
   };

@@ -20,15 +20,22 @@ using namespace quantmlir::cpu;
 /// Bytes of a row of a tile.
 static constexpr int64_t rowBytes = 64;
 
-bool TileProduct::fitsBytes(KernelBuilder &b, const PanelLayout &layout) {
-  return b.target.dot == DotKind::Amx && layout.numGroups == 1 &&
+bool TileProduct::fitsBytes(const CPUTarget &target,
+                            const PanelLayout &layout) {
+  return target.dot == DotKind::Amx && layout.numGroups == 1 &&
          layout.lanes == 16 && layout.form.codeBits == 8 &&
          layout.form.laneBits == 0;
 }
 
-bool TileProduct::fitsPairs(KernelBuilder &b, const PanelLayout &layout) {
-  return b.target.dot == DotKind::Amx && layout.lanes == 16 &&
-         layout.depth == 2;
+bool TileProduct::fitsPairs(const CPUTarget &target,
+                            const PanelLayout &layout) {
+  return target.dot == DotKind::Amx && layout.lanes == 16 && layout.depth == 2;
+}
+
+bool TileProduct::fitsDecoded(const CPUTarget &target,
+                              const PanelLayout &layout) {
+  return fitsPairs(target, layout) && layout.group / 2 % words == 0 &&
+         decodedPairs(layout) % words == 0;
 }
 
 TileProduct::TileProduct(KernelBuilder &b, const PanelLayout &layout,

@@ -120,6 +120,11 @@ LogicalResult RopeOp::verify() {
   if (getRotated() % 2 != 0 || getRotated() > size || getRotated() < 2)
     return emitOpError("C2: ") << getRotated() << " elements of a head of "
                                << size << " cannot be rotated in pairs";
+  if (std::optional<ArrayRef<double>> divisors = getDivisors())
+    if (int64_t(divisors->size()) != getRotated() / 2 ||
+        !llvm::all_of(*divisors, [](double x) { return x > 0; }))
+      return emitOpError("C3: divisors must be ")
+             << getRotated() / 2 << " positive numbers";
   return success();
 }
 

@@ -185,9 +185,17 @@ static Value emitRopeTable(LinalgEmitter &emit, OpBuilder &builder,
     return arith::SIToFPOp::create(b, loc, f64, integer);
   };
   int64_t pairs = op.getRotated() / 2;
+  SmallVector<LinalgEmitter::Operand> divisors;
+  if (op.getDivisors()) {
+    Value values = arith::ConstantOp::create(
+        builder, loc,
+        DenseElementsAttr::get(RankedTensorType::get(pairs, f64),
+                               *op.getDivisors()));
+    divisors.push_back({values, emit.dims(2, {1})});
+  }
   return emit.map(
-      emit.getCompute(), {tokens, builder.getIndexAttr(pairs)}, {},
-      [&](OpBuilder &b, Location loc, ValueRange) -> Value {
+      emit.getCompute(), {tokens, builder.getIndexAttr(pairs)}, divisors,
+      [&](OpBuilder &b, Location loc, ValueRange own) -> Value {
         Value token = linalg::IndexOp::create(b, loc, 0);
         Value pair = linalg::IndexOp::create(b, loc, 1);
         Value position = arith::AddIOp::create(b, loc, op.getPosition(), token);
@@ -198,6 +206,8 @@ static Value emitRopeTable(LinalgEmitter &emit, OpBuilder &builder,
         Value divisor = math::PowFOp::create(b, loc, base, exponent);
         Value angle =
             arith::DivFOp::create(b, loc, toFloat(b, loc, position), divisor);
+        if (!own.empty())
+          angle = arith::DivFOp::create(b, loc, angle, own[0]);
         return sine ? math::SinOp::create(b, loc, angle).getResult()
                     : math::CosOp::create(b, loc, angle).getResult();
       });

@@ -3,6 +3,8 @@
 #include "RecipeSchemes.h"
 #include "WeightValues.h"
 #include "quant-mlir/Dialect/QT/IR/ParseScheme.h"
+#include "quant-mlir/Quantize/Mix.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
@@ -15,6 +17,22 @@ std::string quantmlir::qt::getLayerClass(Operation *op) {
   return name;
 }
 
+/// The matrices that ops of the module read, in the order in which it does.
+static std::vector<MixWeight> listMatrices(Operation *module) {
+  llvm::SetVector<Operation *> seen;
+  std::vector<MixWeight> matrices;
+  module->walk([&](QuantizableOpInterface op) {
+    WeightOp weight = findWeight(op.getWeightOperand().get());
+    if (!weight || !seen.insert(weight))
+      return;
+    RankedTensorType type = getLogicalType(weight);
+    if (type.getRank() == 2)
+      matrices.push_back(
+          {weight.getSymName().str(), type.getDimSize(0), type.getDimSize(1)});
+  });
+  return matrices;
+}
+
 LogicalResult RecipeSchemes::load(Operation *op, StringRef nameOrFile) {
   module = op;
   schemes.clear();
@@ -22,6 +40,7 @@ LogicalResult RecipeSchemes::load(Operation *op, StringRef nameOrFile) {
   if (!loaded)
     return emitError(module->getLoc(), llvm::toString(loaded.takeError()));
   recipe = std::move(*loaded);
+  recipe.fitMix(listMatrices(module));
   for (const RecipeRule &rule : recipe.rules) {
     if (rule.weights.text != "keep" && !parse(rule.weights))
       return failure();

@@ -4,6 +4,7 @@
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/Support/DebugStringHelper.h"
 #include "quant-mlir/Import/Checkpoint.h"
+#include "quant-mlir/Import/WeightSource.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -32,4 +33,5 @@ void quantmlir::qt::moveWeight(WeightOp weight, StringRef file) {
   weight.removeTensorAttr();
   weight->removeDiscardableAttr(checkpointAttrName);
   weight->removeDiscardableAttr(inputAttrName);
+  weight->removeDiscardableAttr(formAttrName);
 }

@@ -54,6 +54,30 @@ def KernelOpInterface : OpInterface<"KernelOpInterface"> {
   ];
 }
 
+defvar mostTileRows = 64;
+
+def MatmulOpInterface : OpInterface<"MatmulOpInterface"> {
+  let cppNamespace = "::quantmlir::kernel";
+  let description = [{
+    A product with a packed weight. How many of its rows share what a tile of
+    registers has decoded is a choice, `rows`, which `--kernel-choose-tiles`
+    writes down.
+  }];
+  let methods = [
+    InterfaceMethod<"The weight.", "::quantmlir::qt::QuantTensorType", "getType">,
+    InterfaceMethod<"Where the result goes.", "::mlir::TypedValue<::mlir::MemRefType>", "getOut">,
+    InterfaceMethod<"The rows of a tile, once they are chosen.",
+                    "std::optional<uint64_t>", "getRows">,
+    InterfaceMethod<"", "void", "setRows", (ins "std::optional<uint64_t>":$rows)>,
+  ];
+  let extraClassDeclaration = !strconcat([{
+    /// The most rows that a tile can be told to have.
+    static constexpr int64_t mostRows = }], !cast<string>(mostTileRows), ";");
+}
+
+def TileRowsAttr
+    : ConfinedAttr<I64Attr, [IntMinValue<1>, IntMaxValue<mostTileRows>]>;
+
 class Kernel_Op<string mnemonic, list<Trait> traits = []>
     : Op<Kernel_Dialect, mnemonic,
          traits # [DeclareOpInterfaceMethods<KernelOpInterface>]>;
@@ -184,13 +208,13 @@ def Kernel_SplitOutliersOp : Kernel_Op<"split_outliers"> {
   }];
 }
 
-def Kernel_MatmulIntOp : Kernel_Op<"matmul_int", [AttrSizedOperandSegments]> {
+def Kernel_MatmulIntOp : Kernel_Op<"matmul_int", [AttrSizedOperandSegments, MatmulOpInterface]> {
   let summary = "int8 activations times packed integer weights";
   let description = [{
     `out[m][n] = sum_k x[m][k] * w[n][k] (+ bias[n]) (+ residual[m][n])` with x as
     `kernel.quantize` leaves it and w in panels at byte `offset` of `weights`.
     `group` is the number of values per activation scale, `rows` the number of
-    rows that a register tile covers (written by `--kernel-schedule`).
+    rows that a register tile covers (written by `--kernel-choose-tiles`).
 
     Split over panels.
   }];
@@ -199,14 +223,14 @@ def Kernel_MatmulIntOp : Kernel_Op<"matmul_int", [AttrSizedOperandSegments]> {
                        Index:$offset, Reads<Optional<F32Buffer>>:$bias,
                        Reads<Optional<F32Buffer>>:$residual,
                        Writes<F32Buffer>:$out, TypeAttrOf<QT_TensorType>:$type,
-                       I64Attr:$group, OptionalAttr<I64Attr>:$rows);
+                       I64Attr:$group, OptionalAttr<TileRowsAttr>:$rows);
   let assemblyFormat = [{
     $codes `,` $scales `,` $sums `,` $weights `[` $offset `]` (`bias` $bias^)?
     (`residual` $residual^)? `into` $out attr-dict `:` type(operands)
   }];
 }
 
-def Kernel_MatmulBF16Op : Kernel_Op<"matmul_bf16", [AttrSizedOperandSegments]> {
+def Kernel_MatmulBF16Op : Kernel_Op<"matmul_bf16", [AttrSizedOperandSegments, MatmulOpInterface]> {
   let summary = "bf16 activations times packed float weights by bf16 dot products";
   let description = [{
     As `kernel.matmul_int`, with x as `kernel.encode` leaves it and a weight of
@@ -220,14 +244,14 @@ def Kernel_MatmulBF16Op : Kernel_Op<"matmul_bf16", [AttrSizedOperandSegments]> {
                        Reads<Optional<F32Buffer>>:$bias,
                        Reads<Optional<F32Buffer>>:$residual,
                        Writes<F32Buffer>:$out, TypeAttrOf<QT_TensorType>:$type,
-                       I64Attr:$group, OptionalAttr<I64Attr>:$rows);
+                       I64Attr:$group, OptionalAttr<TileRowsAttr>:$rows);
   let assemblyFormat = [{
     $codes (`scales` $scales^)? `,` $weights `[` $offset `]` (`bias` $bias^)?
     (`residual` $residual^)? `into` $out attr-dict `:` type(operands)
   }];
 }
 
-def Kernel_MatmulFloatOp : Kernel_Op<"matmul_float", [AttrSizedOperandSegments]> {
+def Kernel_MatmulFloatOp : Kernel_Op<"matmul_float", [AttrSizedOperandSegments, MatmulOpInterface]> {
   let summary = "Float activations times packed weights of any scheme";
   let description = [{
     As `kernel.matmul_int`, with f32 activations; weights are dequantized in
@@ -239,7 +263,7 @@ def Kernel_MatmulFloatOp : Kernel_Op<"matmul_float", [AttrSizedOperandSegments]>
                        Index:$offset, Reads<Optional<F32Buffer>>:$bias,
                        Reads<Optional<F32Buffer>>:$residual,
                        Writes<F32Buffer>:$out, TypeAttrOf<QT_TensorType>:$type,
-                       OptionalAttr<I64Attr>:$rows);
+                       OptionalAttr<TileRowsAttr>:$rows);
   let assemblyFormat = [{
     $x (`columns` $columns^)? `,` $weights `[` $offset `]` (`bias` $bias^)?
     (`residual` $residual^)? `into` $out attr-dict `:` type(operands)
@@ -284,7 +308,8 @@ def Kernel_RopeOp : RowLocalKernel_Op<"rope"> {
   let arguments = (ins Reads<F32Buffer>:$x, Index:$position,
                        Writes<F32Buffer>:$out, I64Attr:$headSize,
                        I64Attr:$rotarySize, F64Attr:$base,
-                       LM_RopeStyleAttr:$style);
+                       LM_RopeStyleAttr:$style,
+                       OptionalAttr<DenseF64ArrayAttr>:$divisors);
   let assemblyFormat = [{
     $x `at` $position `into` $out attr-dict `:` type($x) `into` type($out)
   }];

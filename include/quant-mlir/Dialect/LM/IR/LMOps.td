@@ -120,7 +120,9 @@ def LM_RopeOp : LM_Op<"rope", [Pure, AllTypesMatch<["x", "result"]>]> {
       (a, b) -> (a cos - b sin, a sin + b cos)
 
     `interleaved` pairs elements 2i and 2i+1 (GGUF's order of llama weights),
-    `half` pairs i and i + rotary_size/2 (Hugging Face's).
+    `half` pairs i and i + rotary_size/2 (Hugging Face's). With `divisors`, by
+    which models are stretched to longer texts, the angle of pair i is divided
+    by divisors[i].
 
     ```mlir
     %y = lm.rope %x at %position {base = 1.0e+05, head_size = 64, style = #lm.rope_style<interleaved>}
@@ -129,10 +131,12 @@ def LM_RopeOp : LM_Op<"rope", [Pure, AllTypesMatch<["x", "result"]>]> {
 
     - C1: x has at least two dimensions, the last a multiple of head_size.
     - C2: rotary_size is even and at most head_size.
+    - C3: divisors are positive, one for each pair.
   }];
   let arguments = (ins LM_FloatTensor:$x, Index:$position, I64Attr:$head_size,
                        F64Attr:$base, LM_RopeStyleAttr:$style,
-                       OptionalAttr<I64Attr>:$rotary_size);
+                       OptionalAttr<I64Attr>:$rotary_size,
+                       OptionalAttr<DenseF64ArrayAttr>:$divisors);
   let results = (outs LM_FloatTensor:$result);
   let assemblyFormat = "$x `at` $position attr-dict `:` type($x)";
   let hasVerifier = 1;
