@@ -28,7 +28,6 @@ CASES = {
         None,
     ),
     "packed-rows": ("compressed-tensors", {**INT8, **ASYMMETRIC}, None),
-    "packed-tensor": ("compressed-tensors", {**INT8, "strategy": "tensor", **ASYMMETRIC}, None),
     "w8a8": ("compressed-tensors", INT8, INT8),
     "w8a8-asymmetric": ("compressed-tensors", {**INT8, **ASYMMETRIC}, INT8),
     "w8a8-static": ("compressed-tensors", {**INT8, "strategy": "tensor"}, {**INT8, **STATIC}),
@@ -113,9 +112,16 @@ def test_smoothing_changes_norms(tmp_path):
         assert (made[name].tobytes() == source[name].tobytes()) == same
 
 
-@pytest.mark.parametrize("case", ["packed-asymmetric", "packed-rows", "gptq", "gptq-asymmetric"])
+BYTES = {
+    **{case: CASES[case] for case in ("packed-asymmetric", "packed-rows")},
+    **{case: CASES[case] for case in ("gptq", "gptq-asymmetric")},
+    "tensor": ("compressed-tensors", {**INT8, "strategy": "tensor", **ASYMMETRIC}, None),
+}
+
+
+@pytest.mark.parametrize("case", BYTES)
 def test_the_bytes_are_those_of_numpy(case, tmp_path):
-    format, weights, _ = CASES[case]
+    format, weights, _ = BYTES[case]
     tiny_models.llama_folder(tmp_path / "m")
     write_recipe(tmp_path / "r.yaml", weights)
     run("quant-translate", "--import-hf", "m", "-o", "m.mlir", cwd=tmp_path)
@@ -136,6 +142,10 @@ def test_the_bytes_are_those_of_numpy(case, tmp_path):
             zeros = middle if zeros is None else np.array(zeros).astype(int)
             columns = np.arange(codes.shape[1]) // length
             expected = write.gptq_layer(codes, scales, zeros, bits, 1, columns)
+        elif case == "tensor":  # the zero point of a whole tensor is not packed
+            signed = {"weight": codes, "weight_zero_point": zeros}
+            expected = {end: ("I8", (x - 128.0).astype(np.int8)) for end, x in signed.items()}
+            expected["weight_scale"] = ("F32", scales)
         else:
             expected = write.pack_quantized(codes, scales, zeros, bits)
         assert {name for name in made if name.startswith(layer)} == {

@@ -19,9 +19,7 @@ def quantc(folder, *arguments, **environment):
     except InputError as error:
         pytest.skip(str(error))
     environment = {**os.environ, **environment}
-    return subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, env=environment
-    )
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment)
 
 
 @pytest.fixture(scope="module")
