@@ -92,6 +92,25 @@ void quantmlir::unpackWords(const uint8_t *words, int64_t stride, int64_t count,
   }
 }
 
+void quantmlir::packWords(const uint8_t *codes, int64_t count, unsigned bits,
+                          uint8_t *words, int64_t stride, int64_t codeStride) {
+  uint64_t buffer = 0;
+  unsigned filled = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    buffer |= uint64_t(codes[i * codeStride]) << filled;
+    filled += bits;
+    if (filled < 32 && i + 1 < count)
+      continue;
+    support::endian::write32le(words, uint32_t(buffer));
+    words += 4 * stride;
+    buffer >>= 32;
+    filled -= std::min(filled, 32u);
+  }
+  // What a last code left over for one more word.
+  if (filled)
+    support::endian::write32le(words, uint32_t(buffer));
+}
+
 std::vector<uint8_t> quantmlir::transpose(ArrayRef<uint8_t> bytes, int64_t rows,
                                           int64_t columns, int64_t width) {
   std::vector<uint8_t> result(bytes.size());

@@ -81,6 +81,10 @@ std::string scaleSuffix(DType type);
 void unpackWords(const uint8_t *words, int64_t stride, int64_t count,
                  unsigned bits, uint8_t *codes, int64_t codeStride = 1);
 
+/// The inverse of `unpackWords`.
+void packWords(const uint8_t *codes, int64_t count, unsigned bits,
+               uint8_t *words, int64_t stride, int64_t codeStride = 1);
+
 /// Words that `count` codes take, as `unpackWords` reads them.
 inline int64_t wordsFor(int64_t count, int64_t bits) {
   return (count * bits + 31) / 32;

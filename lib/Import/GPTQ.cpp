@@ -10,11 +10,16 @@
 //
 // Version 1 stores zero - 1. Who wrote the file decides what that is for zero
 // points of 0: GPTQModel subtracts from the whole word and so borrows from the
-// fields above, others wrap each field.
+// fields above, others wrap each field. We write no such file: one with zero
+// points of 0 has to be of version 2.
 
 #include "CheckpointLayer.h"
+#include "SchemeForm.h"
+#include "mlir/Support/DebugStringHelper.h"
 #include "llvm/Support/Endian.h"
+#include "llvm/Support/Errc.h"
 #include "llvm/Support/MathExtras.h"
+#include "llvm/Support/Regex.h"
 
 using namespace llvm;
 using namespace quantmlir;
@@ -176,4 +181,135 @@ quantmlir::openGPTQ(const SafetensorsFolder &folder, CheckpointConfig config) {
   if (llvm::Error error = checkpoint->read())
     return std::move(error);
   return checkpoint;
+}
+
+//===----------------------------------------------------------------------===//
+// Out
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+class GPTQEncoder : public CheckpointEncoder {
+public:
+  explicit GPTQEncoder(int version) : version(version) {}
+
+  Expected<EncodedMatrix> add(const QuantizedMatrix &matrix) override;
+  json::Object config(ArrayRef<std::string> floatLayers) const override;
+
+private:
+  StringRef name() const { return version == 1 ? "gptq" : "gptq_v2"; }
+  Expected<StorageBytes> encode(const SchemeForm &form, int64_t n, int64_t k,
+                                ArrayRef<ArrayRef<uint8_t>> parts) const;
+
+  int version;
+  std::vector<std::string> layers;
+  /// What quantization_config says of each.
+  std::vector<json::Object> settings;
+};
+
+} // namespace
+
+Expected<EncodedMatrix> GPTQEncoder::add(const QuantizedMatrix &matrix) {
+  int64_t n = matrix.type.getNumRows(), k = matrix.type.getRowLength();
+  SchemeForm form =
+      describeScheme(matrix.type.getScheme(), matrix.type.getShape());
+  // Readers keep scales in 16 bits.
+  if (form.kind != SchemeForm::Kind::Integers || form.perTensor ||
+      !is_contained({2, 3, 4, 8}, int(form.bits)) ||
+      (form.scales != DType::F16 && form.scales != DType::BF16))
+    return refuseScheme(matrix.type.getScheme(), name(),
+                        "#qt.int<B, group = G, scale = f16> and "
+                        "#qt.int<B, channel, scale = f16> with B = 2, 3, 4 or "
+                        "8, also with zero points");
+  auto fail = [](const Twine &reason) {
+    return createStringError(errc::not_supported, reason);
+  };
+  if (matrix.input)
+    return fail("its input is quantized to " + mlir::debugString(matrix.input) +
+                ", which " + name() + " cannot say; compressed-tensors can");
+  if (n * form.bits % 32 || k * form.bits % 32)
+    return fail(Twine(n) + " rows or " + Twine(k) + " columns of " +
+                Twine(form.bits) + " bits are no whole words, which " + name() +
+                " packs them in");
+  int64_t groups = form.scaleShape[1];
+  layers.push_back(matrix.layer);
+  settings.push_back(
+      json::Object{{"bits", form.bits},
+                   {"group_size", groups == 1 ? -1 : form.columns},
+                   {"sym", !form.asymmetric}});
+  EncodedMatrix result;
+  result.tensors = {{"qweight", DType::I32, {wordsFor(k, form.bits), n}},
+                    {"qzeros", DType::I32, {groups, wordsFor(n, form.bits)}},
+                    {"scales", form.scales, {groups, n}},
+                    {"g_idx", DType::I32, {k}}};
+  result.encode = [=](ArrayRef<ArrayRef<uint8_t>> parts) {
+    return encode(form, n, k, parts);
+  };
+  return result;
+}
+
+Expected<StorageBytes>
+GPTQEncoder::encode(const SchemeForm &form, int64_t n, int64_t k,
+                    ArrayRef<ArrayRef<uint8_t>> parts) const {
+  int64_t groups = form.scaleShape[1];
+  std::vector<uint8_t> codes = unsignedCodes(form, parts[0]);
+  std::vector<uint8_t> words(wordsFor(k, form.bits) * n * 4);
+  for (int64_t row = 0; row < n; ++row)
+    packWords(codes.data() + row * k, k, form.bits, words.data() + 4 * row, n);
+
+  std::vector<uint8_t> zeros(n * groups, 1 << (form.bits - 1));
+  if (form.asymmetric)
+    zeros = parts[2].vec();
+  if (version == 1)
+    for (auto [at, zero] : enumerate(zeros)) {
+      if (zero == 0)
+        return createStringError(
+            errc::not_supported,
+            "row " + Twine(at / groups) +
+                " has a zero point of 0, which readers of version 1 take for "
+                "different numbers; gptq_v2 can store it");
+      --zero;
+    }
+  int64_t width = wordsFor(n, form.bits);
+  std::vector<uint8_t> zeroWords(groups * width * 4);
+  for (int64_t group = 0; group < groups; ++group)
+    packWords(zeros.data() + group, n, form.bits,
+              zeroWords.data() + group * width * 4, 1, groups);
+
+  std::vector<uint8_t> indices(k * 4);
+  for (int64_t column = 0; column < k; ++column)
+    support::endian::write32le(&indices[column * 4], column / form.columns);
+  return StorageBytes{
+      std::move(words), std::move(zeroWords),
+      transpose(parts[1], n, groups, dtypeInfo(form.scales).blockBytes),
+      std::move(indices)};
+}
+
+json::Object GPTQEncoder::config(ArrayRef<std::string> floatLayers) const {
+  // What most layers have is said for all, the rest by name.
+  const json::Object &usual =
+      *max_element(settings, [&](const json::Object &a, const json::Object &b) {
+        return count(settings, a) < count(settings, b);
+      });
+  json::Object result = usual;
+  auto exactly = [](StringRef layer) { return Regex::escape(layer) + "$"; };
+  json::Object exceptions;
+  for (auto [layer, setting] : zip_equal(layers, settings))
+    if (setting != usual)
+      exceptions["+:" + exactly(layer)] = json::Object(setting);
+  // The head has a key of its own.
+  for (const std::string &layer : floatLayers)
+    if (layer != "lm_head")
+      exceptions["-:" + exactly(layer)] = json::Object();
+  if (!exceptions.empty())
+    result["dynamic"] = std::move(exceptions);
+  result["quant_method"] = "gptq";
+  result["checkpoint_format"] = name();
+  result["desc_act"] = false;
+  result["lm_head"] = is_contained(layers, "lm_head");
+  return result;
+}
+
+std::unique_ptr<CheckpointEncoder> quantmlir::createGPTQEncoder(int version) {
+  return std::make_unique<GPTQEncoder>(version);
 }

@@ -4,11 +4,29 @@
 #include "CheckpointLayer.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "quant-mlir/Import/Checkpoint.h"
+#include "quant-mlir/Import/StorageType.h"
 #include "quant-mlir/Quantize/FloatConversion.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
 using namespace quantmlir;
+
+DType quantmlir::dtypeOf(const qt::StoragePart &part) {
+  Type type = part.elementType;
+  if (type.isF32())
+    return DType::F32;
+  if (type.isF16())
+    return DType::F16;
+  if (type.isBF16())
+    return DType::BF16;
+  if (isa<Float8E4M3FNType>(type))
+    return DType::F8_E4M3;
+  if (isa<Float8E5M2Type>(type))
+    return DType::F8_E5M2;
+  if (isa<Float8E8M0FNUType>(type))
+    return DType::F8_E8M0;
+  return part.isSigned ? DType::I8 : DType::U8;
+}
 
 void quantmlir::setForm(qt::WeightOp weight, WeightForm form) {
   if (form != WeightForm::AsUsed)

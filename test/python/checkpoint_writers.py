@@ -85,17 +85,22 @@ def integers(w, bits, group, asymmetric, dtype=np.float16):
 # compressed-tensors
 
 
+def pack_quantized(codes, scales, zeros, bits):
+    """Of codes and zero points that are unsigned; None for zero points in the middle."""
+    tensors = {
+        "weight_packed": ("I32", pack(codes, bits)),
+        "weight_scale": (f"F{8 * scales.itemsize}", scales),
+        "weight_shape": ("I64", np.array(codes.shape)),
+    }
+    if zeros is not None:
+        tensors["weight_zero_point"] = ("I32", pack(zeros.T, bits).T)
+    return tensors
+
+
 def packed(bits, asymmetric=False, group=GROUP):
     def write(w):
         codes, scales, zeros, values = integers(w, bits, group, asymmetric)
-        tensors = {
-            "weight_packed": ("I32", pack(codes, bits)),
-            "weight_scale": ("F16", scales),
-            "weight_shape": ("I64", np.array(w.shape)),
-        }
-        if asymmetric:
-            tensors["weight_zero_point"] = ("I32", pack(zeros.T, bits).T)
-        return tensors, values
+        return pack_quantized(codes, scales, zeros if asymmetric else None, bits), values
 
     return write
 
@@ -166,6 +171,16 @@ def mxfp4(w):
 # GPTQ and AWQ
 
 
+def gptq_layer(codes, scales, zeros, bits, version, group_of_column):
+    stored = zeros if version == 2 else (zeros - 1) % 2**bits
+    return {
+        "qweight": ("I32", pack(codes, bits).T),
+        "qzeros": ("I32", pack(stored.T, bits)),
+        "scales": ("F16", scales.T),
+        "g_idx": ("I32", group_of_column.astype(np.int32)),
+    }
+
+
 def gptq(bits, version=1, asymmetric=False, group=GROUP, order=False):
     def write(w):
         k = w.shape[1]
@@ -174,13 +189,8 @@ def gptq(bits, version=1, asymmetric=False, group=GROUP, order=False):
         length = min(group, k)
         codes, scales, zeros, values = integers(w[:, place], bits, length, asymmetric)
         unsorted = np.argsort(place)
-        stored = zeros if version == 2 else (zeros - 1) % 2**bits
-        return {
-            "qweight": ("I32", pack(codes[:, unsorted], bits).T),
-            "qzeros": ("I32", pack(stored.T, bits)),
-            "scales": ("F16", scales.T),
-            "g_idx": ("I32", (unsorted // length).astype(np.int32)),
-        }, values[:, unsorted]
+        layer = gptq_layer(codes[:, unsorted], scales, zeros, bits, version, unsorted // length)
+        return layer, values[:, unsorted]
 
     return write
 

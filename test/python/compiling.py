@@ -43,3 +43,19 @@ def measure(command) -> tuple:
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, f"{command} failed: {errors}"
     return time.monotonic() - start, usage.ru_maxrss * 1024
+
+
+def compile(model, folder, *flags, cwd=None):
+    """What quantc says."""
+    return run("quantc", model, "-o", folder, "--name", "model", *flags, cwd=cwd)
+
+
+def run(name, *arguments, cwd=None):
+    """Runs a tool that must succeed; what it says."""
+    try:
+        command = [tools.find(name), *map(str, arguments)]
+    except InputError as error:
+        pytest.skip(str(error))
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stderr

@@ -5,6 +5,7 @@
 #include "Tool.h"
 #include "mlir/IR/MLIRContext.h"
 #include "quant-mlir/Export/ExportGGUF.h"
+#include "quant-mlir/Export/ExportHF.h"
 #include "quant-mlir/Import/ImportModel.h"
 #include "quant-mlir/Pipelines/Pipelines.h"
 #include "llvm/Support/CommandLine.h"
@@ -23,37 +24,57 @@ static cl::opt<std::string> hf("import-hf", cl::value_desc("DIR"),
                                cl::desc("read a Hugging Face folder"),
                                cl::cat(category));
 static cl::opt<std::string>
-    exported("export-gguf", cl::value_desc("FILE.mlir"),
-             cl::desc("write a module, which was a GGUF file, as one"),
+    exportGguf("export-gguf", cl::value_desc("FILE.mlir"),
+               cl::desc("write a module, which was a GGUF file, as one"),
+               cl::cat(category));
+static cl::opt<std::string>
+    exportHf("export-hf", cl::value_desc("FILE.mlir"),
+             cl::desc("write a quantized module, which was a Hugging Face "
+                      "folder, as one"),
              cl::cat(category));
 static cl::opt<std::string>
-    output("o", cl::init("-"), cl::value_desc("FILE"),
-           cl::desc("where to write the module or the GGUF file"),
+    format("format", cl::init("compressed-tensors"), cl::value_desc("NAME"),
+           cl::desc("of --export-hf: compressed-tensors (the default), gptq or "
+                    "gptq_v2"),
+           cl::cat(category));
+static cl::opt<std::string>
+    output("o", cl::init("-"), cl::value_desc("FILE|DIR"),
+           cl::desc("where to write the module, the GGUF file or the folder"),
            cl::cat(category));
 
-static llvm::Error run() {
-  DialectRegistry registry;
-  registerAllDialects(registry);
-  MLIRContext context(registry);
-  StringRef input = !gguf.empty() ? gguf : !hf.empty() ? hf : exported;
-  FirstError diagnostics(&context, input);
-  llvm::Expected<OwningOpRef<ModuleOp>> module =
-      !gguf.empty() ? importGGUF(gguf, &context)
-      : !hf.empty() ? importHF(hf, &context)
-                    : readModel(exported, &context);
-  if (!module)
-    return diagnostics.explain(module.takeError());
-  if (!exported.empty())
-    return diagnostics.explain(exportGGUF(**module, output));
+static llvm::Error printModule(ModuleOp module) {
   llvm::Error error = llvm::writeToOutput(output, [&](llvm::raw_ostream &os) {
-    (*module)->print(os);
+    module->print(os);
     os << "\n";
     return llvm::Error::success();
   });
   if (error)
     return llvm::createStringError(
         output + ": cannot be written: " + llvm::toString(std::move(error)));
-  return diagnostics.explain(llvm::Error::success());
+  return llvm::Error::success();
+}
+
+static llvm::Error writeFolder(ModuleOp module) {
+  llvm::Expected<OutputFolder> folder = OutputFolder::create(output);
+  if (!folder)
+    return folder.takeError();
+  return exportHF(module, *CheckpointEncoder::create(format), *folder);
+}
+
+static llvm::Error run(StringRef input) {
+  DialectRegistry registry;
+  registerAllDialects(registry);
+  MLIRContext context(registry);
+  FirstError diagnostics(&context, input);
+  llvm::Expected<OwningOpRef<ModuleOp>> module =
+      !gguf.empty() ? importGGUF(input, &context)
+      : !hf.empty() ? importHF(input, &context)
+                    : readModel(input, &context);
+  if (!module)
+    return diagnostics.explain(module.takeError());
+  return diagnostics.explain(!exportGguf.empty() ? exportGGUF(**module, output)
+                             : !exportHf.empty() ? writeFolder(**module)
+                                                 : printModule(**module));
 }
 
 int main(int argc, char **argv) {
@@ -61,10 +82,22 @@ int main(int argc, char **argv) {
   cl::HideUnrelatedOptions(category);
   if (!parseOptions(argc, argv, "Reads models as MLIR, and writes them\n"))
     return 2;
-  if (!gguf.empty() + !hf.empty() + !exported.empty() != 1)
-    return usageError("quant-translate", "one of --import-gguf, --import-hf "
-                                         "and --export-gguf is needed");
-  if (!exported.empty() && output == "-")
+  SmallVector<StringRef> inputs;
+  for (const std::string *one : {&gguf.getValue(), &hf.getValue(),
+                                 &exportGguf.getValue(), &exportHf.getValue()})
+    if (!one->empty())
+      inputs.push_back(*one);
+  if (inputs.size() != 1)
+    return usageError("quant-translate",
+                      "one of --import-gguf, --import-hf, --export-gguf and "
+                      "--export-hf is needed");
+  if (output == "-" && !exportGguf.empty())
     return usageError("quant-translate", "--export-gguf needs -o FILE.gguf");
-  return finish("quant-translate", run());
+  if (output == "-" && !exportHf.empty())
+    return usageError("quant-translate", "--export-hf needs -o DIR");
+  if (!CheckpointEncoder::create(format))
+    return usageError("quant-translate", "--format '" + format +
+                                             "' is none of " +
+                                             CheckpointEncoder::names());
+  return finish("quant-translate", run(inputs.front()));
 }

@@ -10,7 +10,7 @@
 #include "quant-mlir/CodeGen/CPU/TileChoices.h"
 #include "quant-mlir/Dialect/LM/Transforms/Passes.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
-#include "quant-mlir/Export/OutputFolder.h"
+#include "quant-mlir/Export/ExportHF.h"
 #include "quant-mlir/Pipelines/Pipelines.h"
 #include "quant-mlir/Quantize/Recipe.h"
 #include "quant-mlir/Target/Compile.h"
@@ -62,6 +62,11 @@ static cl::opt<std::string> target("target", cl::init("cpu:native"),
                                             "the best that its CPU runs is "
                                             "chosen by the program"),
                                    cl::cat(category));
+static cl::opt<std::string> exported(
+    "export", cl::value_desc("FORMAT"),
+    cl::desc("instead of a program: the quantized model as a Hugging Face "
+             "folder of the format compressed-tensors, gptq or gptq_v2"),
+    cl::cat(category));
 static cl::opt<std::string> tune(
     "tune", cl::ValueOptional, cl::value_desc("FILE"),
     cl::desc("measure which register tiles are fastest on this machine, and "
@@ -246,10 +251,14 @@ static llvm::Error run(const char *program) {
     return diagnostics.explain(std::move(error));
   std::string summary = summarizeWeights(**module);
 
-  if (llvm::Error error =
-          compileModel(**module, makeOptions(program, *output, defaultName())))
-    return diagnostics.explain(std::move(error));
-  llvm::Error error = diagnostics.explain(output->commit());
+  auto encoder = CheckpointEncoder::create(exported);
+  llvm::Error error =
+      encoder ? exportHF(**module, *encoder, *output)
+              : compileModel(**module,
+                             makeOptions(program, *output, defaultName()));
+  if (!error && !encoder)
+    error = output->commit();
+  error = diagnostics.explain(std::move(error));
   if (!error)
     llvm::errs() << summary;
   return error;
@@ -268,10 +277,20 @@ int main(int argc, char **argv) {
   if (!kernelList.empty())
     for (cl::Option *option : std::initializer_list<cl::Option *>{
              &recipe, &tokens, &calibration, &windows, &windowLength, &batch,
-             &cache})
+             &cache, &exported})
       if (option->getNumOccurrences())
         return usageError("quantc", "--" + option->ArgStr +
                                         " is for models, not for --kernels");
+  if (exported.getNumOccurrences()) {
+    if (!CheckpointEncoder::create(exported))
+      return usageError("quantc", "--export '" + exported + "' is none of " +
+                                      CheckpointEncoder::names());
+    for (cl::Option *option : std::initializer_list<cl::Option *>{
+             &target, &name, &batch, &cache, &tune, &choices})
+      if (option->getNumOccurrences())
+        return usageError("quantc", "--" + option->ArgStr +
+                                        " is for programs, not for --export");
+  }
   if (!cache.empty()) {
     MLIRContext types(MLIRContext::Threading::DISABLED);
     if (!lm::parseCacheElement(cache, &types))

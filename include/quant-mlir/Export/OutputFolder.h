@@ -20,6 +20,8 @@ public:
   ~OutputFolder();
   OutputFolder(OutputFolder &&other) noexcept;
 
+  /// Where the files will be.
+  llvm::StringRef destination() const { return target; }
   /// Where to write. No subfolders.
   llvm::StringRef path() const { return staging; }
 

@@ -15,6 +15,7 @@
 #include "quant-mlir/Dialect/QT/Transforms/Calibration.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Export/SafetensorsWriter.h"
+#include "quant-mlir/Import/StorageType.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/Path.h"
 
@@ -181,24 +182,6 @@ LogicalResult QuantizePass::chooseFile() {
         break;
       }
   return checkNotOverwritten(getOperation(), file);
-}
-
-/// The type of a part's bytes in the file.
-static StringRef storageName(const StoragePart &part) {
-  Type type = part.elementType;
-  if (type.isF32())
-    return "F32";
-  if (type.isF16())
-    return "F16";
-  if (type.isBF16())
-    return "BF16";
-  if (isa<Float8E4M3FNType>(type))
-    return "F8_E4M3";
-  if (isa<Float8E5M2Type>(type))
-    return "F8_E5M2";
-  if (isa<Float8E8M0FNUType>(type))
-    return "F8_E8M0";
-  return part.isSigned ? "I8" : "U8";
 }
 
 /// The bias of the only op that reads a weight, if nothing else reads it.
@@ -371,7 +354,7 @@ LogicalResult QuantizePass::writeChanged() {
       for (int64_t size : part.shape)
         bytes *= size;
       entries.push_back({(decision->weight.getSymName() + part.suffix).str(),
-                         storageName(part).str(), part.shape, bytes});
+                         dtypeSafetensorsName(dtypeOf(part)).str(), part.shape, bytes});
     }
     if (WeightOp bias = decision->bias)
       entries.push_back({bias.getSymName().str(), "F32",
