@@ -354,7 +354,8 @@ LogicalResult QuantizePass::writeChanged() {
       for (int64_t size : part.shape)
         bytes *= size;
       entries.push_back({(decision->weight.getSymName() + part.suffix).str(),
-                         dtypeSafetensorsName(dtypeOf(part)).str(), part.shape, bytes});
+                         dtypeSafetensorsName(dtypeOf(part)).str(), part.shape,
+                         bytes});
     }
     if (WeightOp bias = decision->bias)
       entries.push_back({bias.getSymName().str(), "F32",
