@@ -68,7 +68,7 @@ def test_sixteen_bits(name, tmp_path):
     "name, recipe",
     [
         ("gpt2", "w8a8"),
-        *((name, "w8a8-smoothquant") for name in ("gemma3", "qwen2", "qwen3", "phi3")),
+        *((name, "w8a8-smoothquant") for name in ("gemma3", "qwen2", "qwen3", "phi3", "gpt2")),
     ],
 )
 def test_eight_bits(name, recipe, tmp_path):

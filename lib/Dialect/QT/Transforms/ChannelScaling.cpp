@@ -19,10 +19,14 @@ using namespace quantmlir::qt;
 SmallVector<ActivationSite>
 quantmlir::qt::findActivationSites(ModuleOp module) {
   llvm::MapVector<Value, ActivationSite> sites;
+  llvm::DenseMap<Operation *, SmallVector<QuantizableOpInterface, 1>> readers;
   module.walk([&](QuantizableOpInterface op) {
     OpOperand *operand = op.getActivationOperand();
     WeightOp weight = findWeight(op.getWeightOperand().get());
-    if (!operand || !weight)
+    if (!weight)
+      return;
+    readers[weight].push_back(op);
+    if (!operand)
       return;
     ActivationSite &site = sites[operand->get()];
     site.activation = operand->get();
@@ -36,8 +40,18 @@ quantmlir::qt::findActivationSites(ModuleOp module) {
     for (int count = 2; !names.insert(name).second; ++count)
       name = weight + "#" + std::to_string(count);
     site.name = StringAttr::get(module.getContext(), name).getValue();
+    for (WeightOp one : site.weights)
+      site.weightReaders.push_back(readers[one]);
   }
   return llvm::to_vector(llvm::make_second_range(sites));
+}
+
+WeightOp ActivationSite::findSharedWeight() const {
+  for (auto [weight, all] : llvm::zip_equal(weights, weightReaders))
+    for (QuantizableOpInterface reader : all)
+      if (!llvm::is_contained(readers, reader))
+        return weight;
+  return {};
 }
 
 //===----------------------------------------------------------------------===//

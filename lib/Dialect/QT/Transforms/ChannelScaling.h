@@ -38,10 +38,17 @@ struct ActivationSite {
   llvm::SmallVector<QuantizableOpInterface> readers;
   /// Of each reader; not null.
   llvm::SmallVector<WeightOp> weights;
+  /// All ops that read the weight of each reader, also away from this site: a
+  /// table that is the head, too, is looked up.
+  llvm::SmallVector<llvm::SmallVector<QuantizableOpInterface, 1>> weightReaders;
   /// What statistics know it as: the weight of the first reader, with a number
   /// from #2 on if it meets other activations, too. Lives as long as the
   /// context.
   llvm::StringRef name;
+
+  /// A weight that is read elsewhere, too, and must not change for this site
+  /// alone; null if there is none.
+  WeightOp findSharedWeight() const;
 
   int64_t getChannels() const {
     return llvm::cast<mlir::RankedTensorType>(activation.getType())

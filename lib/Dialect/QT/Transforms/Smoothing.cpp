@@ -27,9 +27,9 @@ void quantmlir::qt::tieFactors(const ChannelFold &fold,
 SiteGrids::SiteGrids(ActivationSite &site, ArrayRef<std::vector<float>> values,
                      RecipeSchemes &rules)
     : channels(site.getChannels()) {
-  for (auto [reader, weight, numbers] :
-       llvm::zip_equal(site.readers, site.weights, values)) {
-    const RecipeRule &rule = rules.getRule(reader, weight.getSymName());
+  for (auto [readers, weight, numbers] :
+       llvm::zip_equal(site.weightReaders, site.weights, values)) {
+    const RecipeRule &rule = rules.getRule(readers, weight.getSymName());
     QuantSchemeInterface scheme = rule.weights.text == "keep"
                                       ? QuantSchemeInterface()
                                       : rules.parse(rule.weights);
@@ -86,14 +86,16 @@ FailureOr<SmoothingCounts> quantmlir::qt::smoothActivations(
     ActivationSite *site = byName.lookup(statistics.site);
     if (!site)
       return llvm::Error::success();
-    std::string why;
-    FailureOr<ChannelFold> fold = findChannelFold(*site, request.multiply, why);
-    if (failed(fold)) {
+    auto decline = [&](const llvm::Twine &why) {
       ++counts.declined;
       emitRemark(site->activation.getLoc(), "the input of '")
           << site->name << "' is not smoothed: " << why;
       return llvm::Error::success();
-    }
+    };
+    std::string why;
+    FailureOr<ChannelFold> fold = findChannelFold(*site, request.multiply, why);
+    if (failed(fold))
+      return decline(why);
     std::vector<std::vector<float>> weights;
     for (WeightOp weight : site->weights) {
       llvm::Expected<std::vector<float>> values = scaler.read(weight);
@@ -104,6 +106,8 @@ FailureOr<SmoothingCounts> quantmlir::qt::smoothActivations(
     SiteGrids grids(*site, weights, rules);
     if (grids.weights.empty())
       return llvm::Error::success();
+    if (WeightOp shared = site->findSharedWeight())
+      return decline("'" + shared.getSymName() + "' has other readers");
     llvm::Expected<std::vector<float>> factors = choose(statistics, grids);
     if (!factors)
       return factors.takeError();
