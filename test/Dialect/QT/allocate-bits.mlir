@@ -25,8 +25,7 @@
 // With what rounding does to the output the loss of a weight is that, if it is
 // rounded like this.
 // RUN: echo '{"format": "quant-mlir effects of weights 1", "model": "test", "scheme": "#qt.int<2, group = 4, scale = f16, zero = i2>", "effects": {"rough": 0.5, "fine": 0.25}}' > e.json
-// RUN: echo 'config_groups: {all: {targets: [Linear], weights: {num_bits: 2, group_size: 4, scale_dtype: float16, symmetric: false}}}' > extremes.yaml
-// RUN: quant-opt model.mlir --qt-allocate-bits="recipes=extremes.yaml budget=8 calibration=s.safetensors effects=e.json out=effects.yaml" -o model.out
+// RUN: quant-opt model.mlir --qt-allocate-bits="recipes=int2-g4-asym budget=8 calibration=s.safetensors effects=e.json out=effects.yaml" -o model.out
 // RUN: FileCheck %s --check-prefix=EFFECTS < effects.yaml
 // EFFECTS: # predicted loss: 0.25, the sum over 2 weights of what each does to the model's output
 // RUN: sed -e s/fine/other/ e.json > other.json
@@ -68,7 +67,7 @@
 // RECIPE-NEXT: config_groups:
 // RECIPE-NEXT:   'int2-g4-asym': # 1 weights, 6.5000 bits per weight, loss 0
 // RECIPE-NEXT:     weights: '#qt.int<2, group = 4, scale = f16, zero = i2>'
-// RECIPE-NEXT:     rounding: {method: nearest, range: mse}
+// RECIPE-NEXT:     rounding: {method: nearest, range: extremes}
 // RECIPE-NEXT:     targets:
 // RECIPE-NEXT:       - 'rough'
 // RECIPE-NEXT:   'int6-g4-asym-gptq': # 1 weights, 11.5000 bits per weight, loss

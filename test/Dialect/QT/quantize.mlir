@@ -39,13 +39,12 @@ qt.weight @token_embd.weight : tensor<3x4xf32> in "w.safetensors" as "table"
 qt.weight @up.weight : tensor<2x4xf32> in "w.safetensors" as "layers.up"
 
 // Requantized from what the stored codes stand for: 0.5, 1, 1.5, 2 and 2, 4, 6,
-// 8. In pairs with 0, scales of least squares for the codes, in f16:
-// (0.5 * 7 + 1 * 15) / (7² + 15²) and (1.5 * 11 + 2 * 15) / (11² + 15²).
+// 8. In pairs with 0: scales 1/15, 2/15, 4/15 and 8/15 in f16.
 // STORED: qt.weight @down.weight : !qt.tensor<2x4xf32, #qt.int<8, channel>> in "w.safetensors"
 // W8A8:   qt.weight @down.weight : !qt.tensor<2x4xf32, #qt.int<8, channel>> in "w.safetensors"
 // INT4:   qt.weight @down.weight : !qt.tensor<2x4xf32, #qt.int<4, group = 2, scale = f16, zero = i4>> in "w.int4-g2-asym.safetensors"
-// INT4-FILE: down.weight.codes U8 [2, 4] [7, 15, 11, 15, 7, 15, 11, 15]
-// INT4-FILE: down.weight.scales F16 [2, 2] [0.0675{{[0-9]*}}, 0.1343{{[0-9]*}}, 0.2700{{[0-9]*}}, 0.5375
+// INT4-FILE: down.weight.codes U8 [2, 4] [8, 15, 11, 15, 8, 15, 11, 15]
+// INT4-FILE: down.weight.scales F16 [2, 2] [0.0666{{[0-9]*}}, 0.1333{{[0-9]*}}, 0.2666{{[0-9]*}}, 0.5332
 // INT4-FILE: down.weight.zeros U8 [2, 2] [0, 0, 0, 0]
 // F16-FILE:  down.weight F16 [2, 4] [0.5, 1.0, 1.5, 2.0, 2.0, 4.0, 6.0, 8.0]
 // LAYER:  qt.weight @down.weight : !qt.tensor<2x4xf32, #qt.int<8, channel>> in "w.safetensors"

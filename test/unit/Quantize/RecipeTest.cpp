@@ -209,6 +209,8 @@ TEST(Recipe, MethodsBehindFormats) {
   // Neither does choosing the range need data.
   EXPECT_EQ(load("int4-g32").rules[0].rounding.range, Rounding::Range::MSE);
   EXPECT_EQ(load("int7").rules[0].rounding.range, Rounding::Range::MSE);
+  EXPECT_EQ(load("int4-asym").rules[0].rounding.range,
+            Rounding::Range::Extremes);
   EXPECT_FALSE(load("int4-g32").needsCalibration());
   EXPECT_EQ(load("int8").rules[0].rounding.range, Rounding::Range::Extremes);
   EXPECT_EQ(load("q4_0").rules[0].rounding.range, Rounding::Range::Extremes);
