@@ -123,9 +123,9 @@ static std::optional<Recipe> integerRecipe(StringRef name, bool asymmetric) {
   if (asymmetric)
     scheme += ", zero = i" + std::to_string(bits);
   Recipe recipe = linearRecipe(scheme + ">", "auto");
-  // With zero points the extremes are used in full; clipping gains in encoders
-  // and loses in language models.
-  if (!asymmetric && isNarrow(recipe.rules.front()))
+  // In groups without zero points some range is wasted otherwise. Elsewhere
+  // clipping gains in encoders and loses in language models.
+  if (group && !asymmetric && isNarrow(recipe.rules.front()))
     recipe.rules.front().rounding.range = Rounding::Range::MSE;
   return recipe;
 }

@@ -208,8 +208,9 @@ TEST(Recipe, MethodsBehindFormats) {
   EXPECT_EQ(load("fp8").rules[0].rounding.range, Rounding::Range::MSE);
   // Neither does choosing the range need data.
   EXPECT_EQ(load("int4-g32").rules[0].rounding.range, Rounding::Range::MSE);
-  EXPECT_EQ(load("int7").rules[0].rounding.range, Rounding::Range::MSE);
-  EXPECT_EQ(load("int4-asym").rules[0].rounding.range,
+  EXPECT_EQ(load("w7a16").rules[0].rounding.range, Rounding::Range::MSE);
+  EXPECT_EQ(load("int4").rules[0].rounding.range, Rounding::Range::Extremes);
+  EXPECT_EQ(load("int4-g32-asym").rules[0].rounding.range,
             Rounding::Range::Extremes);
   EXPECT_FALSE(load("int4-g32").needsCalibration());
   EXPECT_EQ(load("int8").rules[0].rounding.range, Rounding::Range::Extremes);
