@@ -46,7 +46,8 @@ private:
     options.windowLength = longest(*texts);
     ProgressLine progress("probing weights");
     return probeWeights(
-        getOperation(), *texts, options, scheme,
+        getOperation(), *texts, options,
+        scheme.empty() ? StringRef(probeScheme) : StringRef(scheme),
         source.empty() ? tokens : source, out,
         [&](int64_t done, int64_t total) { progress(done, total); });
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "quant-mlir/Export/ExportGGUF.h"
+#include "ExportedModule.h"
 #include "mlir/Support/DebugStringHelper.h"
-#include "quant-mlir/Dialect/LM/IR/LM.h"
 #include "quant-mlir/Export/GGUFWriter.h"
 #include "quant-mlir/Import/WeightSource.h"
 #include "quant-mlir/Quantize/Mix.h"
@@ -41,42 +41,34 @@ private:
 };
 } // namespace
 
-static llvm::Error weightError(qt::WeightOp weight, const Twine &reason) {
-  return tensorError(weight.getFile(), weight.getTensorName(), reason);
-}
-
 llvm::Error Exporter::openSource() {
-  auto name = module->getAttrOfType<StringAttr>(lm::LMDialect::sourceAttrName);
+  llvm::Expected<std::string> name = findSource(module);
   if (!name)
-    return llvm::createStringError(
-        "the module does not say where it came from (lm.source)");
-  if (llvm::sys::fs::is_directory(name.getValue()))
-    return fileError(name, "is a folder; only what was imported from a GGUF "
-                           "file can become one, which gives it its tokenizer");
-  auto opened = GGUFFile::open(name);
+    return name.takeError();
+  if (llvm::sys::fs::is_directory(*name))
+    return fileError(*name,
+                     "is a folder; only what was imported from a GGUF "
+                     "file can become one, which gives it its tokenizer");
+  auto opened = GGUFFile::open(*name);
   if (!opened)
     return opened.takeError();
   source = std::move(*opened);
   return llvm::Error::success();
 }
 
-/// Programs that read GGUF files round activations as they like, in groups.
+/// Programs that read GGUF files round activations as they like.
 llvm::Error Exporter::checkActivations() {
   llvm::Error error = llvm::Error::success();
   module.walk([&](qt::MatmulOp matmul) {
-    auto load = matmul.getW().getDefiningOp<qt::LoadOp>();
+    qt::WeightOp weight = weightOf(matmul.getW());
     auto quantize = matmul.getX().getDefiningOp<qt::QuantizeOp>();
-    if (!load || !quantize)
+    if (!weight || !quantize || isReadersChoice(quantize))
       return WalkResult::advance();
-    std::string scheme = debugString(quantize.getType().getScheme());
-    if (StringRef(scheme).starts_with("#qt.int<8, group") &&
-        !quantize.getScale())
-      return WalkResult::advance();
-    auto weight = SymbolTable::lookupNearestSymbolFrom<qt::WeightOp>(
-        load, load.getWeightAttr());
     llvm::consumeError(std::move(error));
-    error = weightError(weight, "its input is rounded to " + scheme +
-                                    ", which a GGUF file cannot ask for");
+    error =
+        weightError(weight, "its input is rounded to " +
+                                debugString(quantize.getType().getScheme()) +
+                                ", which a GGUF file cannot ask for");
     return WalkResult::interrupt();
   });
   return error;

@@ -5,7 +5,7 @@
 // is read twice, and only one matrix is in memory at a time.
 
 #include "quant-mlir/Export/ExportHF.h"
-#include "quant-mlir/Dialect/LM/IR/LM.h"
+#include "ExportedModule.h"
 #include "quant-mlir/Export/SafetensorsWriter.h"
 #include "quant-mlir/Import/ImportModel.h"
 #include "quant-mlir/Import/JSONFile.h"
@@ -60,7 +60,6 @@ private:
   llvm::Error writeConfig();
   llvm::Error copyFiles();
 
-  qt::WeightOp weightOf(Value loaded) const;
   std::string outputFile(StringRef name) const;
 
   ModuleOp module;
@@ -82,10 +81,6 @@ private:
 
 } // namespace
 
-static llvm::Error weightError(qt::WeightOp weight, const Twine &reason) {
-  return tensorError(weight.getFile(), weight.getTensorName(), reason);
-}
-
 /// "a.weight" to "a", as checkpoints call layers.
 static StringRef layerOf(StringRef name) {
   name.consume_back(".weight");
@@ -102,27 +97,19 @@ std::string Exporter::outputFile(StringRef name) const {
   return joined(output.path(), name);
 }
 
-qt::WeightOp Exporter::weightOf(Value loaded) const {
-  auto load = loaded ? loaded.getDefiningOp<qt::LoadOp>() : qt::LoadOp();
-  return load ? SymbolTable::lookupNearestSymbolFrom<qt::WeightOp>(
-                    load, load.getWeightAttr())
-              : qt::WeightOp();
-}
-
 llvm::Error Exporter::openSource() {
-  auto name = module->getAttrOfType<StringAttr>(lm::LMDialect::sourceAttrName);
+  llvm::Expected<std::string> name = findSource(module);
   if (!name)
-    return llvm::createStringError(
-        "the module does not say where it came from (lm.source)");
-  if (!llvm::sys::fs::is_directory(name.getValue()))
-    return fileError(name, "is no Hugging Face folder; only what was imported "
-                           "from one can become one, which gives it its "
-                           "config.json and its tokenizer");
+    return name.takeError();
+  if (!llvm::sys::fs::is_directory(*name))
+    return fileError(*name, "is no Hugging Face folder; only what was imported "
+                            "from one can become one, which gives it its "
+                            "config.json and its tokenizer");
   if (!module->hasAttr("qt.recipe"))
-    return fileError(name, "the module is not quantized (--quantize)");
-  if (llvm::sys::fs::equivalent(name.getValue(), output.destination()))
-    return fileError(name, "would be overwritten");
-  llvm::Expected<SafetensorsFolder> folder = SafetensorsFolder::open(name);
+    return fileError(*name, "the module is not quantized (--quantize)");
+  if (llvm::sys::fs::equivalent(*name, output.destination()))
+    return fileError(*name, "would be overwritten");
+  llvm::Expected<SafetensorsFolder> folder = SafetensorsFolder::open(*name);
   if (!folder)
     return folder.takeError();
   source = std::move(*folder);
@@ -169,17 +156,10 @@ llvm::Error Exporter::collectInputs() {
     if (quantize.getInput().getDefiningOp<qt::SplitOutliersOp>())
       return refuse(weight, "outliers of its input stay floats, which the "
                             "checkpoint cannot say");
-    qt::QuantSchemeInterface scheme = quantize.getType().getScheme();
-    int64_t k = quantize.getType().getRowLength();
-    qt::LaneForm form = scheme.getLaneForm(k);
-    // Integers in groups are our kernels' way with weights that alone are meant
-    // to be quantized. Plain floats are the reader's choice, too.
-    bool isOurs = form.kind == qt::LaneForm::Kind::Integer ? form.group < k
-                                                           : !form.scaleType;
-    if (isOurs)
+    if (isReadersChoice(quantize))
       return WalkResult::advance();
     Input &input = inputs[weight];
-    input.scheme = scheme;
+    input.scheme = quantize.getType().getScheme();
     if (quantize.getScale()) {
       input.scale = weightOf(quantize.getScale());
       scales.insert(input.scale);

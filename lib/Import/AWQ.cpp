@@ -3,8 +3,8 @@
 // AWQ checkpoints, as AutoAWQ writes them (version "gemm"): transposed, four
 // bits, packed along N in an order that suits a GPU's way to unpack.
 //
-//   qweight I32 [k, n / 8]   scales F16 [groups, n]   qzeros I32 [groups, n /
-//   8]
+//   qweight I32 [k, n / 8]        scales F16 [groups, n]
+//   qzeros I32 [groups, n / 8]
 //
 //   value[n][k] = (code - zero) * scale
 

@@ -12,21 +12,15 @@ using namespace quantmlir;
 
 llvm::Error quantmlir::checkBertConfig(StringRef path,
                                        const BertConfig &config) {
-  struct {
-    const char *name;
-    int64_t value, most;
-  } sizes[] = {{"layers", config.layers, 1 << 12},
-               {"hidden size", config.hidden, 1 << 20},
-               {"heads", config.heads, 1 << 12},
-               {"feed-forward size", config.feedForward, 1 << 24},
-               {"vocabulary", config.vocabulary, 1 << 26},
-               {"positions", config.positions, 1 << 28},
-               {"segments", config.segments, 1 << 16}};
-  for (auto &size : sizes)
-    if (size.value < 1 || size.value > size.most)
-      return fileError(path, llvm::formatv("{0} = {1} is not between 1 and {2}",
-                                           size.name, size.value, size.most)
-                                 .str());
+  if (llvm::Error error =
+          checkSizes(path, {{"layers", config.layers, 1 << 12},
+                            {"hidden size", config.hidden, 1 << 20},
+                            {"heads", config.heads, 1 << 12},
+                            {"feed-forward size", config.feedForward, 1 << 24},
+                            {"vocabulary", config.vocabulary, 1 << 26},
+                            {"positions", config.positions, 1 << 28},
+                            {"segments", config.segments, 1 << 16}}))
+    return error;
   if (config.hidden % config.heads != 0)
     return fileError(path, llvm::formatv("{0} hidden values cannot be divided "
                                          "among {1} heads",

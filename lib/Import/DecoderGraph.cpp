@@ -67,23 +67,16 @@ void DecoderConfig::setWindow(int64_t size, int64_t every) {
 
 llvm::Error quantmlir::checkDecoderSizes(StringRef path,
                                          const DecoderConfig &config) {
-  // Generous bounds: they only keep absurd numbers from becoming work.
-  struct {
-    const char *name;
-    int64_t value, most;
-  } sizes[] = {{"layers", config.layers, 1 << 12},
-               {"hidden size", config.hidden, 1 << 20},
-               {"heads", config.heads, 1 << 12},
-               {"key/value heads", config.kvHeads, 1 << 12},
-               {"head size", config.headSize, 1 << 16},
-               {"feed-forward size", config.feedForward, 1 << 24},
-               {"vocabulary", config.vocabulary, 1 << 26},
-               {"context length", config.context, 1 << 28}};
-  for (auto &size : sizes)
-    if (size.value < 1 || size.value > size.most)
-      return fileError(path, llvm::formatv("{0} = {1} is not between 1 and {2}",
-                                           size.name, size.value, size.most)
-                                 .str());
+  if (llvm::Error error =
+          checkSizes(path, {{"layers", config.layers, 1 << 12},
+                            {"hidden size", config.hidden, 1 << 20},
+                            {"heads", config.heads, 1 << 12},
+                            {"key/value heads", config.kvHeads, 1 << 12},
+                            {"head size", config.headSize, 1 << 16},
+                            {"feed-forward size", config.feedForward, 1 << 24},
+                            {"vocabulary", config.vocabulary, 1 << 26},
+                            {"context length", config.context, 1 << 28}}))
+    return error;
   if (config.heads % config.kvHeads != 0)
     return fileError(path,
                      llvm::formatv("{0} heads cannot share {1} key/value heads",

@@ -300,3 +300,12 @@ llvm::Expected<OwningOpRef<ModuleOp>> GraphBuilder::finish() {
     return fileError(files.front()->path(), "the graph is not valid");
   return std::move(moduleOp);
 }
+
+llvm::Error quantmlir::checkSizes(StringRef path, ArrayRef<ModelSize> sizes) {
+  for (const ModelSize &size : sizes)
+    if (size.value < 1 || size.value > size.most)
+      return fileError(
+          path, llvm::Twine(size.name) + " = " + llvm::Twine(size.value) +
+                    " is not between 1 and " + llvm::Twine(size.most));
+  return llvm::Error::success();
+}

@@ -92,6 +92,15 @@ private:
   std::optional<std::string> problem;
 };
 
+/// Sizes that come from a file before a graph is made of them, with generous
+/// bounds: they only keep absurd numbers from becoming work. Fails at the first
+/// that is not between 1 and its bound.
+struct ModelSize {
+  const char *name;
+  int64_t value, most;
+};
+llvm::Error checkSizes(llvm::StringRef path, llvm::ArrayRef<ModelSize> sizes);
+
 struct BertConfig {
   int64_t layers = 0, hidden = 0, heads = 0, feedForward = 0;
   int64_t vocabulary = 0, positions = 0, segments = 0;

@@ -70,8 +70,9 @@ def ProbeWeightsPass : Pass<"qt-probe-weights", "::mlir::ModuleOp"> {
     Option<"windowLength", "window-length", "int64_t", "512",
            "Most tokens of a text">,
     Option<"scheme", "scheme", "std::string",
-           "\"#qt.int<3, group = 32, scale = f16, zero = i3>\"",
-           "What a weight is rounded to, coarse enough to stand out from noise">,
+           "\"\"",
+           "What a weight is rounded to; coarse enough to stand out from noise "
+           "unless given: #qt.int<3, group = 32, scale = f16, zero = i3>">,
     Option<"source", "source", "std::string", "\"\"",
            "Where the tokens came from, for the record; the tokens' path unless "
            "given">,

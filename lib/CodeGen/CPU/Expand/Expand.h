@@ -44,8 +44,7 @@ public:
   Value min(Value a, Value b);
   Value size(Value buffer, int64_t dim);
 
-  //===--- Loops
-  //-----------------------------------------------------------===//
+  //===--- Loops ----------------------------------------------------------===//
   void loop(Value lower, Value upper, int64_t step, Body body);
   void loop(int64_t lower, int64_t upper, int64_t step, Body body);
   /// A loop with values carried around; returns them.
@@ -56,8 +55,7 @@ public:
   /// This thread's share of 0 .. count, every thread-count-th.
   void interleavedLoop(Value count, Body body);
 
-  //===--- Vectors and scalars
-  //----------------------------------------------===//
+  //===--- Vectors and scalars --------------------------------------------===//
   mlir::VectorType vec(int64_t lanes, mlir::Type element);
   mlir::VectorType f32Vec(int64_t lanes) { return vec(lanes, getF32Type()); }
   /// A constant, the same in every lane of a vector type.
