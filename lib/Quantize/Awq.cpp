@@ -62,14 +62,6 @@ std::vector<float> quantmlir::awqWeightShare(ArrayRef<SiteWeight> weights,
   return result;
 }
 
-void quantmlir::multiplyColumns(MutableArrayRef<float> w, ArrayRef<float> s) {
-  size_t k = s.size();
-  assert(k == 0 || w.size() % k == 0);
-  for (size_t row = 0; row < w.size(); row += k)
-    for (size_t i = 0; i < k; ++i)
-      w[row + i] *= s[i];
-}
-
 Expected<std::vector<SampledWeight>>
 quantmlir::sampleRows(ArrayRef<SiteWeight> weights, int64_t k,
                       int64_t maxRows) {

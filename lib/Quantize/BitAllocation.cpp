@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "quant-mlir/Quantize/BitAllocation.h"
-#include "quant-mlir/Quantize/Hessian.h"
 #include "llvm/ADT/STLExtras.h"
 #include <algorithm>
 #include <cmath>
@@ -156,33 +155,4 @@ Expected<std::vector<unsigned>> quantmlir::allocateBits(Layers layers,
   std::vector<unsigned> choice = solve(layers, fewest, slack, unit);
   improve(layers, budget, choice);
   return choice;
-}
-
-Expected<Sensitivity>
-quantmlir::measureSensitivity(ArrayRef<float> w, int64_t n, int64_t k,
-                              ArrayRef<float> h, const Grid &grid,
-                              const std::optional<GptqOptions> &options,
-                              const FitOptions &fit) {
-  std::vector<float> q(w.begin(), w.end());
-  Sensitivity result;
-  result.bits = double(n) * k * grid.bitsPerValue(k);
-  if (options) {
-    Expected<GptqResult> quantized = gptq(q, n, k, h, grid, *options);
-    if (!quantized)
-      return quantized.takeError();
-    result.loss = quantized->loss;
-  } else {
-    if (Error error = checkHessian(h, k))
-      return std::move(error);
-    Expected<std::vector<GroupParams>> params = fitGroups(w, n, k, grid, fit);
-    if (!params)
-      return params.takeError();
-    roundToGrid(w, n, k, grid, *params, q);
-    for (auto [after, before] : zip(q, w))
-      after -= before;
-    result.loss = hessianLoss(q, n, k, h);
-  }
-  double energy = hessianLoss(w, n, k, h);
-  result.relative = energy > 0 ? result.loss / energy : 0;
-  return result;
 }

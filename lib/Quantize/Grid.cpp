@@ -290,11 +290,3 @@ GridMatrix quantmlir::roundToGrid(ArrayRef<float> w, int64_t n, int64_t k,
   });
   return matrix;
 }
-
-IntMatrix quantmlir::toIntMatrix(GridMatrix matrix) {
-  IntMatrix result;
-  result.codes.assign(matrix.codes.begin(), matrix.codes.end());
-  result.scales = std::move(matrix.scales);
-  result.zeros = std::move(matrix.zeros);
-  return result;
-}

@@ -87,14 +87,6 @@ std::vector<float> quantmlir::getDiagonal(ArrayRef<float> h, int64_t k) {
   return diagonal;
 }
 
-void quantmlir::divideHessian(MutableArrayRef<float> h, ArrayRef<float> s) {
-  int64_t k = s.size();
-  assert(int64_t(h.size()) == k * k && "sizes do not match");
-  for (int64_t i = 0; i < k; ++i)
-    for (int64_t j = 0; j < k; ++j)
-      h[i * k + j] = float(double(h[i * k + j]) / (double(s[i]) * s[j]));
-}
-
 void quantmlir::centre(MutableArrayRef<float> h, ArrayRef<float> left,
                        ArrayRef<float> right) {
   assert(h.size() == left.size() * right.size() && "sizes do not match");

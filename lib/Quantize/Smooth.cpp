@@ -260,15 +260,3 @@ Expected<SmoothResult> quantmlir::searchAlpha(ArrayRef<float> actAbsmax,
   }
   return result;
 }
-
-Expected<double> quantmlir::smoothLoss(ArrayRef<float> s,
-                                       ArrayRef<float> actAbsmax,
-                                       ArrayRef<float> h,
-                                       ArrayRef<float> samples,
-                                       ArrayRef<SiteWeight> weights,
-                                       const SmoothOptions &options) {
-  Expected<Judge> judge = makeJudge(actAbsmax, h, samples, weights, options);
-  if (!judge)
-    return judge.takeError();
-  return judge->lossOf(s);
-}

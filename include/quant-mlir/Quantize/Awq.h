@@ -60,9 +60,6 @@ llvm::Expected<AwqResult> searchAwqScales(llvm::ArrayRef<float> meanAbs,
                                           llvm::ArrayRef<SiteWeight> weights,
                                           const AwqOptions &options = {});
 
-/// w[row, column] *= s[column].
-void multiplyColumns(llvm::MutableArrayRef<float> w, llvm::ArrayRef<float> s);
-
 struct ClipOptions {
   /// Ranges shrunk by 0, step, 2 * step, ... up to maxShrink are tried.
   double maxShrink = 0.5;

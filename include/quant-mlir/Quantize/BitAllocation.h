@@ -13,8 +13,9 @@
 #ifndef QUANT_MLIR_QUANTIZE_BITALLOCATION_H
 #define QUANT_MLIR_QUANTIZE_BITALLOCATION_H
 
-#include "quant-mlir/Quantize/Gptq.h"
-#include <optional>
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/Error.h"
+#include <vector>
 
 namespace quantmlir {
 
@@ -29,21 +30,6 @@ struct BitCandidate {
 /// number is not finite, or the smallest candidates exceed the budget already.
 llvm::Expected<std::vector<unsigned>>
 allocateBits(llvm::ArrayRef<std::vector<BitCandidate>> layers, double budget);
-
-/// What a format costs a layer.
-struct Sensitivity {
-  double bits;     ///< of the whole layer
-  double loss;     ///< trace((Q - W) H (Q - W)ᵀ)
-  double relative; ///< the same as a share of trace(W H Wᵀ)
-};
-
-/// Quantizes a copy of `w` by GPTQ, or by rounding if `options` are none (`fit`
-/// then chooses the parameters).
-llvm::Expected<Sensitivity>
-measureSensitivity(llvm::ArrayRef<float> w, int64_t n, int64_t k,
-                   llvm::ArrayRef<float> h, const Grid &grid,
-                   const std::optional<GptqOptions> &options,
-                   const FitOptions &fit = {});
 
 } // namespace quantmlir
 

@@ -284,9 +284,6 @@ GridMatrix roundToGrid(llvm::ArrayRef<float> w, int64_t n, int64_t k,
                        const Grid &grid, llvm::ArrayRef<GroupParams> params,
                        llvm::MutableArrayRef<float> decoded = {});
 
-/// `matrix` in the terms of RoundToNearest.h; only for an IntGrid.
-IntMatrix toIntMatrix(GridMatrix matrix);
-
 /// An error that names the first value of `values`, [n, k], that is NaN or
 /// infinite.
 llvm::Error checkFinite(llvm::ArrayRef<float> values, int64_t n, int64_t k);

@@ -31,9 +31,6 @@ llvm::Error checkHessian(llvm::ArrayRef<float> h, int64_t k);
 
 std::vector<float> getDiagonal(llvm::ArrayRef<float> h, int64_t k);
 
-/// The Hessian of the input x / s: h[i, j] / (s[i] * s[j]).
-void divideHessian(llvm::MutableArrayRef<float> h, llvm::ArrayRef<float> s);
-
 /// The covariance: h - mean meanᵀ, in place. `h` need not be of the same
 /// vector on both sides: [n, k] less `left`, [n], times `right`, [k].
 void centre(llvm::MutableArrayRef<float> h, llvm::ArrayRef<float> left,

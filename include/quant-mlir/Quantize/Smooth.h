@@ -73,14 +73,6 @@ llvm::Expected<SmoothResult> searchAlpha(llvm::ArrayRef<float> actAbsmax,
                                          llvm::ArrayRef<SiteWeight> weights,
                                          const SmoothOptions &options = {});
 
-/// The loss of given factors, as searchAlpha sees it; to judge other s.
-llvm::Expected<double> smoothLoss(llvm::ArrayRef<float> s,
-                                  llvm::ArrayRef<float> actAbsmax,
-                                  llvm::ArrayRef<float> h,
-                                  llvm::ArrayRef<float> samples,
-                                  llvm::ArrayRef<SiteWeight> weights,
-                                  const SmoothOptions &options = {});
-
 } // namespace quantmlir
 
 #endif // QUANT_MLIR_QUANTIZE_SMOOTH_H

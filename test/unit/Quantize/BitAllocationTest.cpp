@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "quant-mlir/Quantize/BitAllocation.h"
-#include "Random.h"
-#include "quant-mlir/Quantize/Hessian.h"
 #include "gtest/gtest.h"
+#include <cmath>
 #include <functional>
+#include <random>
 
 using namespace llvm;
 using namespace quantmlir;
@@ -99,25 +99,4 @@ TEST(BitAllocation, Ends) {
   layers[2].push_back({1, NAN});
   EXPECT_EQ(toString(allocateBits(layers, 100).takeError()),
             "candidate 0 of layer 2: bits and loss must be finite");
-}
-
-TEST(Sensitivity, MeasuresRoundingAndGptq) {
-  constexpr int64_t n = 16, k = 64;
-  auto h = hessianOf(randomInputs(256, k, 3), k);
-  auto w = randomNormal(n * k, 4);
-  IntGrid grid(4, 32, false, ScaleFormat::Type::F16);
-  Sensitivity rounded =
-      cantFail(measureSensitivity(w, n, k, h, grid, std::nullopt));
-  Sensitivity better =
-      cantFail(measureSensitivity(w, n, k, h, grid, GptqOptions()));
-  EXPECT_EQ(rounded.bits, n * k * 4.5);
-  EXPECT_LT(better.loss, rounded.loss);
-  EXPECT_NEAR(rounded.relative, rounded.loss / hessianLoss(w, n, k, h), 1e-9);
-  // 63 steps instead of 15.
-  auto loss = [&](unsigned bits) {
-    IntGrid asymmetric(bits, 32, true);
-    return cantFail(measureSensitivity(w, n, k, h, asymmetric, std::nullopt))
-        .loss;
-  };
-  EXPECT_NEAR(loss(4) / loss(6), 63.0 * 63 / (15 * 15), 3);
 }

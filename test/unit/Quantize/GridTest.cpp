@@ -30,9 +30,11 @@ TEST(IntGrid, IsTheGridOfRoundToNearest) {
           IntMatrix expected = cantFail(roundToNearest(w, n, k, format));
           IntGrid grid(format);
           std::vector<float> decoded(n * k), values(n * k);
-          IntMatrix matrix = toIntMatrix(roundToGrid(
-              w, n, k, grid, cantFail(fitGroups(w, n, k, grid)), decoded));
-          EXPECT_EQ(matrix.codes, expected.codes);
+          GridMatrix matrix = roundToGrid(
+              w, n, k, grid, cantFail(fitGroups(w, n, k, grid)), decoded);
+          EXPECT_EQ(
+              std::vector<int8_t>(matrix.codes.begin(), matrix.codes.end()),
+              expected.codes);
           EXPECT_EQ(matrix.scales, expected.scales);
           EXPECT_EQ(matrix.zeros, expected.zeros);
           dequantize(expected, n, k, format, values);

@@ -51,4 +51,17 @@ inline std::vector<float> hessianOf(const std::vector<float> &x, int64_t k) {
   return h;
 }
 
+/// w[row, column] *= s[column].
+inline void multiplyColumns(std::vector<float> &w,
+                            const std::vector<float> &s) {
+  for (size_t i = 0; i < w.size(); ++i)
+    w[i] *= s[i % s.size()];
+}
+
+/// The Hessian of the input x / s: h[i, j] / (s[i] * s[j]).
+inline void divideHessian(std::vector<float> &h, const std::vector<float> &s) {
+  for (size_t i = 0; i < h.size(); ++i)
+    h[i] = float(double(h[i]) / (double(s[i / s.size()]) * s[i % s.size()]));
+}
+
 #endif // QUANT_MLIR_TEST_UNIT_QUANTIZE_RANDOM_H
