@@ -63,9 +63,15 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("-o", dest="output", required=True, metavar="FILE.mlir")
 
-    p = command("export", run_export, "a module, which was a GGUF file, as a GGUF file")
+    p = command("export", run_export, "a quantized module as a file or folder for other programs")
+    p.epilog = "GGUF from what was a GGUF file, the others from what was a Hugging Face folder."
     p.add_argument("model", metavar="MODEL.mlir", help="a module that import or quantize wrote")
-    p.add_argument("-o", dest="output", required=True, metavar="FILE.gguf")
+    p.add_argument(
+        "--format",
+        choices=["gguf", "compressed-tensors", "gptq", "gptq_v2"],
+        help="default: gguf if the output is named so, else compressed-tensors",
+    )
+    p.add_argument("-o", dest="output", required=True, metavar="FILE.gguf|DIR")
 
     p = command(
         "compile", run_compile, "a model to an object, a library, a header and packed weights"
@@ -135,7 +141,10 @@ def run_quantize(options) -> int:
 def run_export(options) -> int:
     from . import tools
 
-    return tools.run("quant-translate", "--export-gguf", options.model, "-o", options.output)
+    is_gguf = pathlib.Path(options.output).suffix == ".gguf"
+    format = options.format or ("gguf" if is_gguf else "compressed-tensors")
+    flags = ["--export-gguf"] if format == "gguf" else [f"--format={format}", "--export-hf"]
+    return tools.run("quant-translate", *flags, options.model, "-o", options.output)
 
 
 def run_compile(options) -> int:

@@ -10,6 +10,7 @@ import tiny_models
 from compiling import compile, run
 from failing import fails
 from quant_mlir import load, safetensors
+from quant_mlir.__main__ import main
 from tiny_checkpoints import encode
 
 TOKENS = np.random.default_rng(3).integers(0, tiny_models.VOCABULARY, 40, np.int32)
@@ -172,3 +173,20 @@ def test_sorted_columns_stay_where_they_are(tmp_path):
     encode("gptq-act-order", tmp_path / "m")
     reason = r"q_proj': its columns are sorted by their group \(act order\)"
     fails(tmp_path, "quantc", "m", "--export", "gptq", "-o", "out", reason=reason)
+
+
+@pytest.mark.parametrize(
+    "flags, format",
+    [([], "compressed-tensors"), (["--format", "gptq_v2"], "gptq_v2")],
+)
+def test_from_python(flags, format, tmp_path):
+    tiny_models.llama_folder(tmp_path / "m")
+    write_recipe(tmp_path / "r.yaml", {**GROUPS, **ASYMMETRIC})
+    quantized = str(tmp_path / "q.mlir")
+    assert main(["import", str(tmp_path / "m"), "-o", str(tmp_path / "m.mlir")]) == 0
+    recipe = ["--recipe", str(tmp_path / "r.yaml")]
+    assert main(["quantize", str(tmp_path / "m.mlir"), *recipe, "-o", quantized]) == 0
+    assert main(["export", quantized, *flags, "-o", str(tmp_path / "hf")]) == 0
+    run("quant-translate", "--export-hf", quantized, "--format", format, "-o", tmp_path / "again")
+    for name in ("config.json", "model.safetensors"):
+        assert (tmp_path / "hf" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
