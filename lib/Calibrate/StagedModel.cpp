@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "StagedModelImplementation.h"
+#include "quant-mlir/Dialect/LM/IR/LM.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -16,6 +17,8 @@ llvm::Error StagedModel::Implementation::compile(ModuleOp module) {
       if (input.kind == StageValue::Kind::Live)
         lastUse[input.live] = number;
 
+  // Tokens have been checked; other integers between stages are not tokens.
+  module->removeAttr(lm::LMDialect::vocabSizeAttrName);
   auto jit = JITModel::create(module, {options.target, batch});
   if (!jit)
     return jit.takeError();

@@ -85,7 +85,12 @@ llvm::Error Exporter::collectWeights() {
     auto type = dyn_cast<qt::QuantTensorType>(weight.getType());
     RankedTensorType logical =
         type ? type.getLogicalType() : cast<RankedTensorType>(weight.getType());
-    if (logical.getShape() != ArrayRef<int64_t>(tensor->shape))
+    // Experts lie one below the other.
+    ArrayRef<int64_t> shape(tensor->shape);
+    bool isStack = shape.size() == 3 && logical.getRank() == 2 &&
+                   shape[2] == logical.getDimSize(1) &&
+                   tensor->numElements() == logical.getNumElements();
+    if (logical.getShape() != shape && !isStack)
       return weightError(weight, "has another shape than in " + source->path());
   }
   return llvm::Error::success();

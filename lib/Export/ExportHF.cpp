@@ -147,6 +147,8 @@ llvm::Error Exporter::collectInputs() {
   module.walk([&](qt::MatmulOp matmul) {
     qt::WeightOp weight = weightOf(matmul.getW());
     auto quantize = matmul.getX().getDefiningOp<qt::QuantizeOp>();
+    if (weight && matmul.getExperts())
+      return refuse(weight, "mixtures of experts cannot be written yet");
     if (!weight || !quantize)
       return WalkResult::advance();
     if (quantize.getMultiplier())

@@ -2,6 +2,7 @@
 
 #include "DecoderGraph.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cmath>
@@ -26,6 +27,8 @@ static constexpr Architecture architectures[] = {
     {"mistral", false, false, false, false},
     {"qwen2", false, false, false, false},
     {"qwen3", true, false, false, false},
+    {"mixtral", false, false, false, false},
+    {"qwen3moe", true, false, false, false},
     {"gemma2", false, true, false, false},
     {"gemma3", true, true, false, false},
     {"phi3", false, false, true, false},
@@ -77,6 +80,15 @@ llvm::Error quantmlir::checkDecoderSizes(StringRef path,
                             {"vocabulary", config.vocabulary, 1 << 26},
                             {"context length", config.context, 1 << 28}}))
     return error;
+  const Experts &experts = config.experts;
+  if (experts.count != 0) {
+    if (llvm::Error error = checkSizes(
+            path,
+            {{"experts", experts.count, 1 << 12},
+             {"experts of a token", experts.top, experts.count},
+             {"feed-forward size of experts", experts.feedForward, 1 << 24}}))
+      return error;
+  }
   if (config.heads % config.kvHeads != 0)
     return fileError(path,
                      llvm::formatv("{0} heads cannot share {1} key/value heads",
@@ -169,6 +181,12 @@ private:
   Value embed(Value table);
   Value attend(Value h);
   Value feedForward(Value h);
+  Value mixExperts(Value h);
+  Value
+  collect(ArrayRef<OpFoldResult> sizes,
+          llvm::function_ref<Value(ImplicitLocOpBuilder &, ValueRange)> read);
+  Value gather(Value x, Value tokens);
+  Value combine(Value made, Value shares, Value rows);
   Value lastRows(Value x);
 
   GraphBuilder &graph;
@@ -308,6 +326,9 @@ Value DecoderBuilder::attend(Value h) {
 }
 
 Value DecoderBuilder::feedForward(Value h) {
+  const Experts &experts = config.experts;
+  if (experts.count != 0 && (experts.dense.empty() || !experts.dense[layer]))
+    return mixExperts(h);
   int64_t size = config.feedForward;
   Value inner;
   if (!config.gated) {
@@ -321,6 +342,83 @@ Value DecoderBuilder::feedForward(Value h) {
     inner = arith::MulFOp::create(b, gate, linear(h, names.up, size));
   }
   return linear(inner, names.down, config.hidden);
+}
+
+/// A tensor of `sizes` whose elements are read from others.
+Value DecoderBuilder::collect(
+    ArrayRef<OpFoldResult> sizes,
+    llvm::function_ref<Value(ImplicitLocOpBuilder &, ValueRange place)> read) {
+  Value empty = tensor::EmptyOp::create(b, sizes, b.getF32Type());
+  SmallVector<utils::IteratorType> loops(sizes.size(),
+                                         utils::IteratorType::parallel);
+  auto body = [&](OpBuilder &builder, Location loc, ValueRange) {
+    ImplicitLocOpBuilder inner(loc, builder);
+    SmallVector<Value> place;
+    for (size_t dim = 0; dim < sizes.size(); ++dim)
+      place.push_back(linalg::IndexOp::create(inner, dim));
+    linalg::YieldOp::create(inner, read(inner, place));
+  };
+  return linalg::GenericOp::create(b, empty.getType(), ValueRange(), empty,
+                                   {b.getMultiDimIdentityMap(sizes.size())},
+                                   loops, body)
+      .getResult(0);
+}
+
+/// tensor[rows[place], column]
+static Value readRow(ImplicitLocOpBuilder &b, Value tensor, Value rows,
+                     ValueRange place, Value column) {
+  Value row = arith::IndexCastOp::create(
+      b, b.getIndexType(), tensor::ExtractOp::create(b, rows, place));
+  return tensor::ExtractOp::create(b, tensor, ValueRange{row, column});
+}
+
+/// The rows of x that experts work on.
+Value DecoderBuilder::gather(Value x, Value tokens) {
+  SmallVector<OpFoldResult> sizes = {count, b.getIndexAttr(config.experts.top),
+                                     b.getIndexAttr(config.hidden)};
+  return collect(sizes, [&](ImplicitLocOpBuilder &inner, ValueRange place) {
+    return readRow(inner, x, tokens, place.drop_back(), place.back());
+  });
+}
+
+/// Of each token, the sum of what its experts made, weighed by their shares.
+Value DecoderBuilder::combine(Value made, Value shares, Value choices) {
+  SmallVector<ReassociationIndices> groups = {{0, 1}, {2}};
+  Value flat =
+      tensor::CollapseShapeOp::create(b, rows(config.hidden), made, groups);
+  SmallVector<OpFoldResult> sizes = {count, b.getIndexAttr(config.hidden)};
+  return collect(sizes, [&](ImplicitLocOpBuilder &inner, ValueRange place) {
+    Value total;
+    for (int64_t choice = 0; choice < config.experts.top; ++choice) {
+      Value which[] = {place[0], arith::ConstantIndexOp::create(inner, choice)};
+      Value share = tensor::ExtractOp::create(inner, shares, which);
+      Value part = arith::MulFOp::create(
+          inner, share, readRow(inner, flat, choices, which, place[1]));
+      total = total ? arith::AddFOp::create(inner, total, part) : part;
+    }
+    return total;
+  });
+}
+
+Value DecoderBuilder::mixExperts(Value h) {
+  const Experts &experts = config.experts;
+  auto route = lm::RouteOp::create(b, linear(h, names.router, experts.count),
+                                   experts.top, experts.normalize);
+  auto multiply = [&](Value x, StringRef pattern, int64_t size) -> Value {
+    auto type = cast<RankedTensorType>(x.getType());
+    SmallVector<int64_t> shape(type.getShape());
+    Value weight =
+        graph.stack(fileName(pattern), experts.count, size, shape.back());
+    shape.back() = size;
+    return lm::LinearOp::create(b, type.clone(shape), x, weight, Value(),
+                                route.getExperts());
+  };
+  Value x = gather(h, route.getTokens());
+  Value gate = activate(multiply(x, names.expertGate, experts.feedForward));
+  Value inner = arith::MulFOp::create(
+      b, gate, multiply(x, names.expertUp, experts.feedForward));
+  return combine(multiply(inner, names.expertDown, config.hidden),
+                 route.getShares(), route.getRows());
 }
 
 /// Only the rows that are asked for go through the largest matrix.

@@ -23,6 +23,17 @@ struct DecoderNames {
   llvm::StringRef attentionNorm, query, key, value, queryKeyValue;
   llvm::StringRef queryNorm, keyNorm, attentionOutput, attentionPostNorm;
   llvm::StringRef feedForwardNorm, gate, up, gateUp, down, feedForwardPostNorm;
+  /// Of layers with experts. A tensor each has {} for the expert's number.
+  llvm::StringRef router, expertGate, expertUp, expertDown;
+};
+
+/// Several feed-forwards in a layer, of which each token takes some.
+struct Experts {
+  int64_t count = 0; ///< 0: none
+  int64_t top = 0;   ///< how many a token takes
+  int64_t feedForward = 0;
+  bool normalize = true; ///< the shares of those taken are divided by their sum
+  std::vector<bool> dense; ///< layers without them; empty: no layer
 };
 
 /// How far positions turn queries and keys.
@@ -60,6 +71,8 @@ struct DecoderConfig {
   Rope rope;
   std::optional<Rope> windowRope; ///< of layers with a window, if it differs
 
+  Experts experts;
+
   /// How the files have the matrices of layers, and the gains of norms.
   WeightForm matrixForm = WeightForm::AsUsed, gainForm = WeightForm::AsUsed;
 
@@ -69,7 +82,7 @@ struct DecoderConfig {
 };
 
 /// What all models of an architecture have in common; none if it is not known.
-/// Names are those of GGUF files, and "mistral".
+/// Names are those of GGUF files, "mistral" and "mixtral".
 std::optional<DecoderConfig> describeDecoder(llvm::StringRef architecture);
 /// "'llama', 'mistral', …"
 std::string listDecoders();

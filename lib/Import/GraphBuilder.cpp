@@ -9,6 +9,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Errc.h"
 #include "llvm/Support/InterleavedRange.h"
+#include "llvm/Support/Path.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -89,15 +90,19 @@ Value GraphBuilder::missing(ArrayRef<int64_t> shape) {
   return tensor::EmptyOp::create(b, shape, b.getF32Type());
 }
 
+qt::WeightOp GraphBuilder::declare(StringRef name, Type type, StringRef path,
+                                   StringRef tensor) {
+  if (module().lookupSymbol(name))
+    return {};
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(b.getInsertionBlock()->getParentOp());
+  return qt::WeightOp::create(b, name, type, path, tensor);
+}
+
 Value GraphBuilder::load(StringRef name, Type type, Place place,
                          WeightForm form) {
-  if (!module().lookupSymbol(name)) {
-    OpBuilder::InsertionGuard guard(b);
-    // Weights stand in front of the function, in the order of their use.
-    b.setInsertionPoint(b.getInsertionBlock()->getParentOp());
-    auto weight = qt::WeightOp::create(b, name, type, place.file->path());
+  if (qt::WeightOp weight = declare(name, type, place.file->path()))
     setForm(weight, form);
-  }
   return qt::LoadOp::create(b, type, name);
 }
 
@@ -140,16 +145,53 @@ static StringRef schemeOf(DType type) {
   }
 }
 
+qt::QuantSchemeInterface GraphBuilder::parseScheme(StringRef name,
+                                                   const StoredMatrix &stored) {
+  auto scheme = dyn_cast_or_null<qt::QuantSchemeInterface>(
+      mlir::parseAttribute(stored.scheme, b.getContext()));
+  if (!scheme)
+    fail(tensorError(checkpoint->folder().path(), name,
+                     "is stored as " + stored.scheme + ", which is no scheme"));
+  return scheme;
+}
+
+void GraphBuilder::noteInput(qt::WeightOp weight, const StoredMatrix &stored) {
+  weight->setAttr(checkpointAttrName, b.getStringAttr(checkpoint->method()));
+  SmallVector<NamedAttribute> input;
+  if (stored.inputScheme == "float")
+    input.push_back(b.getNamedAttr("scheme", b.getStringAttr("float")));
+  else if (!stored.inputScheme.empty())
+    input.push_back(b.getNamedAttr(
+        "scheme", mlir::parseAttribute(stored.inputScheme, b.getContext())));
+  if (!stored.inputScale.empty()) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointAfter(weight);
+    auto scale = qt::WeightOp::create(
+        b, stored.inputScale, RankedTensorType::get(1, b.getF32Type()),
+        checkpoint->folder().find(stored.inputScale).file->path());
+    input.push_back(b.getNamedAttr("scale", FlatSymbolRefAttr::get(scale)));
+  }
+  if (stored.outliers)
+    input.push_back(
+        b.getNamedAttr("outliers", b.getF64FloatAttr(stored.outliers)));
+  if (!input.empty())
+    weight->setAttr(inputAttrName, b.getDictionaryAttr(input));
+}
+
+Value GraphBuilder::toFloats(Value loaded, RankedTensorType logical) {
+  if (loaded.getType() == logical)
+    return loaded;
+  return qt::DequantizeOp::create(b, logical, loaded);
+}
+
 Value GraphBuilder::storedMatrix(StringRef name, RankedTensorType type,
                                  std::vector<int32_t> *order) {
   StringRef layer = layerOf(name);
   auto matrix = checkpoint->find(layer, type.getDimSize(0), type.getDimSize(1));
-  auto refuse = [&](llvm::Error error) {
-    fail(std::move(error));
+  if (!matrix) {
+    fail(matrix.takeError());
     return missing(type.getShape());
-  };
-  if (!matrix)
-    return refuse(matrix.takeError());
+  }
   if (!*matrix)
     return Value();
   const StoredMatrix &stored = **matrix;
@@ -159,42 +201,16 @@ Value GraphBuilder::storedMatrix(StringRef name, RankedTensorType type,
   if (order)
     *order = stored.order;
   else if (!stored.order.empty())
-    return refuse(tensorError(path, name,
-                              "is a table with columns in another "
-                              "order, which is not supported"));
-  auto parse = [&](StringRef scheme) {
-    return dyn_cast_or_null<qt::QuantSchemeInterface>(
-        mlir::parseAttribute(scheme, b.getContext()));
-  };
-  auto scheme = parse(stored.scheme);
-  if (!scheme)
-    return refuse(tensorError(
-        path, name, "is stored as " + stored.scheme + ", which is no scheme"));
+    fail(tensorError(path, name,
+                     "is a table with columns in another "
+                     "order, which is not supported"));
+  auto scheme = parseScheme(name, stored);
+  if (problem)
+    return missing(type.getShape());
   auto storedType = qt::QuantTensorType::get(type, scheme);
-  if (!module().lookupSymbol(name)) {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPoint(b.getInsertionBlock()->getParentOp());
-    auto weight = qt::WeightOp::create(b, name, storedType, path, layer);
-    weight->setAttr(checkpointAttrName, b.getStringAttr(checkpoint->method()));
-    SmallVector<NamedAttribute> input;
-    if (stored.inputScheme == "float")
-      input.push_back(b.getNamedAttr("scheme", b.getStringAttr("float")));
-    else if (!stored.inputScheme.empty())
-      input.push_back(b.getNamedAttr("scheme", parse(stored.inputScheme)));
-    if (!stored.inputScale.empty()) {
-      auto scale = qt::WeightOp::create(
-          b, stored.inputScale, RankedTensorType::get(1, b.getF32Type()),
-          checkpoint->folder().find(stored.inputScale).file->path());
-      input.push_back(b.getNamedAttr("scale", FlatSymbolRefAttr::get(scale)));
-    }
-    if (stored.outliers)
-      input.push_back(
-          b.getNamedAttr("outliers", b.getF64FloatAttr(stored.outliers)));
-    if (!input.empty())
-      weight->setAttr(inputAttrName, b.getDictionaryAttr(input));
-  }
-  Value loaded = qt::LoadOp::create(b, storedType, name);
-  return qt::DequantizeOp::create(b, type, loaded);
+  if (qt::WeightOp weight = declare(name, storedType, path, layer))
+    noteInput(weight, stored);
+  return toFloats(qt::LoadOp::create(b, storedType, name), type);
 }
 
 Value GraphBuilder::reorder(Value x, ArrayRef<int32_t> order) {
@@ -223,6 +239,22 @@ Value GraphBuilder::reorder(Value x, ArrayRef<int32_t> order) {
   return reordered.result;
 }
 
+Type GraphBuilder::storedType(Place place, RankedTensorType logical) {
+  DType type = place.tensor->type;
+  StringRef scheme = schemeOf(type);
+  if (!scheme.empty())
+    return qt::QuantTensorType::get(
+        logical, cast<qt::QuantSchemeInterface>(
+                     mlir::parseAttribute(scheme, b.getContext())));
+  if (isNumbers(*place.file, type))
+    return logical;
+  fail(tensorError(place.file->path(), place.tensor->name,
+                   llvm::Twine("is ") + dtypeName(type) +
+                       "; supported are F16 to F64, GGUF's integers and "
+                       "ggml's blocks of weights"));
+  return {};
+}
+
 Value GraphBuilder::matrix(StringRef name, int64_t rows, int64_t columns,
                            std::vector<int32_t> *order, WeightForm form) {
   int64_t shape[] = {rows, columns}, transposed[] = {columns, rows};
@@ -232,24 +264,93 @@ Value GraphBuilder::matrix(StringRef name, int64_t rows, int64_t columns,
       return stored;
   std::optional<Place> place =
       findChecked(name, form == WeightForm::Transposed ? transposed : shape);
-  if (!place)
+  Type stored = place ? storedType(*place, logical) : Type();
+  if (!stored)
     return missing(shape);
-  DType type = place->tensor->type;
-  StringRef scheme = schemeOf(type);
-  if (scheme.empty() && isNumbers(*place->file, type))
-    return load(name, logical, *place, form);
-  if (scheme.empty()) {
-    fail(tensorError(place->file->path(), name,
-                     llvm::Twine("is ") + dtypeName(type) +
-                         "; supported are F16 to F64, GGUF's integers and "
-                         "ggml's blocks of weights"));
-    return missing(shape);
+  return toFloats(load(name, stored, *place, form), logical);
+}
+
+Type GraphBuilder::storedStack(StringRef name, int64_t count,
+                               RankedTensorType one, StoredMatrix &first) {
+  StringRef path = checkpoint->folder().path();
+  for (int64_t number = 0; number < count; ++number) {
+    std::string own = nameInStack(name, number);
+    auto matrix =
+        checkpoint->find(layerOf(own), one.getDimSize(0), one.getDimSize(1));
+    if (!matrix) {
+      fail(matrix.takeError());
+      return {};
+    }
+    if (!*matrix && number == 0)
+      return {};
+    for (const std::string &tensor : (*matrix ? **matrix : first).tensors)
+      used.insert(tensor);
+    if (number == 0)
+      first = **matrix;
+    if (!*matrix || (*matrix)->scheme != first.scheme ||
+        (*matrix)->inputScheme != first.inputScheme) {
+      fail(tensorError(path, own, "is stored in another way than expert 0"));
+      return {};
+    }
+    if (!(*matrix)->order.empty() || !(*matrix)->inputScale.empty()) {
+      fail(tensorError(path, own,
+                       "is an expert with columns in another order or a static "
+                       "scale of its input, which is not supported"));
+      return {};
+    }
   }
-  auto attr = cast<qt::QuantSchemeInterface>(
-      mlir::parseAttribute(scheme, b.getContext()));
-  Value stored =
-      load(name, qt::QuantTensorType::get(logical, attr), *place, form);
-  return qt::DequantizeOp::create(b, logical, stored);
+  auto scheme = parseScheme(name, first);
+  if (!scheme)
+    return {};
+  int64_t shape[] = {count * one.getDimSize(0), one.getDimSize(1)};
+  return qt::QuantTensorType::get(one.clone(shape), scheme);
+}
+
+Value GraphBuilder::stack(StringRef name, int64_t count, int64_t rows,
+                          int64_t columns) {
+  int64_t shape[] = {count * rows, columns};
+  auto one = RankedTensorType::get({rows, columns}, b.getF32Type());
+  RankedTensorType logical = one.clone(shape);
+  auto [before, after] = name.split("{}.");
+  if (before == name) {
+    std::optional<Place> place = findChecked(name, {count, rows, columns});
+    Type stored = place ? storedType(*place, logical) : Type();
+    if (!stored)
+      return missing(shape);
+    return toFloats(load(name, stored, *place, WeightForm::AsUsed), logical);
+  }
+  StoredMatrix first;
+  Type stored;
+  StringRef path;
+  if (checkpoint)
+    stored = storedStack(name, count, one, first);
+  bool quantized = !!stored;
+  if (quantized)
+    path = checkpoint->folder().path();
+  for (int64_t number = 0; number < count && !quantized; ++number) {
+    std::string tensor = nameInStack(name, number);
+    std::optional<Place> place = findChecked(tensor, one.getShape());
+    Type type = place ? storedType(*place, logical) : Type();
+    if (type && stored && type != stored)
+      fail(tensorError(place->file->path(), tensor,
+                       "is stored in another way than expert 0"));
+    if (problem || !type)
+      return missing(shape);
+    stored = type;
+    // Of several files, their folder.
+    StringRef file = place->file->path();
+    if (path.empty())
+      path = file;
+    else if (path != file)
+      path = llvm::sys::path::parent_path(file);
+  }
+  std::string symbol = (before + after).str();
+  if (qt::WeightOp weight = declare(symbol, stored, path, name)) {
+    weight->setAttr(stackAttrName, b.getI64IntegerAttr(count));
+    if (quantized)
+      noteInput(weight, first);
+  }
+  return toFloats(qt::LoadOp::create(b, stored, symbol), logical);
 }
 
 Value GraphBuilder::linear(Value x, StringRef weight, StringRef bias,

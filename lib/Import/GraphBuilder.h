@@ -43,6 +43,11 @@ public:
   mlir::Value matrix(llvm::StringRef name, int64_t rows, int64_t columns,
                      std::vector<int32_t> *order = nullptr,
                      WeightForm form = WeightForm::AsUsed);
+  /// `count` matrices [rows, columns], one below the other, as a matrix: a
+  /// tensor [count, rows, columns] or, if the name has {} where theirs have a
+  /// number, a tensor each.
+  mlir::Value stack(llvm::StringRef name, int64_t count, int64_t rows,
+                    int64_t columns);
   /// A tensor that stays in f32: a bias, a norm's gain, a position table.
   mlir::Value plain(llvm::StringRef name, llvm::ArrayRef<int64_t> shape,
                     WeightForm form = WeightForm::AsUsed);
@@ -69,9 +74,26 @@ private:
                                    llvm::ArrayRef<int64_t> shape);
   mlir::Value load(llvm::StringRef name, mlir::Type type, Place place,
                    WeightForm form);
+  /// Declares a weight, unless it is known, in front of the function, in the
+  /// order of use; null if it is known.
+  qt::WeightOp declare(llvm::StringRef name, mlir::Type type,
+                       llvm::StringRef path, llvm::StringRef tensor = {});
+  /// The type of a matrix on file: floats, or quantized. Null, and a problem,
+  /// if it is of no use.
+  mlir::Type storedType(Place place, mlir::RankedTensorType logical);
+  /// A loaded matrix as floats.
+  mlir::Value toFloats(mlir::Value loaded, mlir::RankedTensorType logical);
   /// A matrix of the checkpoint; null if it has none of that name.
   mlir::Value storedMatrix(llvm::StringRef name, mlir::RankedTensorType type,
                            std::vector<int32_t> *order);
+  qt::QuantSchemeInterface parseScheme(llvm::StringRef name,
+                                       const StoredMatrix &stored);
+  /// Notes what the checkpoint says about the input of a weight.
+  void noteInput(qt::WeightOp weight, const StoredMatrix &stored);
+  /// The type that a stack has in a checkpoint; null if it is not stored
+  /// quantized, or there is a problem.
+  mlir::Type storedStack(llvm::StringRef name, int64_t count,
+                         mlir::RankedTensorType one, StoredMatrix &first);
   /// The channels of x in another order.
   mlir::Value reorder(mlir::Value x, llvm::ArrayRef<int32_t> order);
   mlir::Value missing(llvm::ArrayRef<int64_t> shape);

@@ -30,7 +30,20 @@ static constexpr DecoderNames llamaNames = {
     "layers.{0}.mlp.up_proj.weight",
     "layers.{0}.mlp.gate_up_proj.weight",
     "layers.{0}.mlp.down_proj.weight",
-    /*feedForwardPostNorm=*/""};
+    /*feedForwardPostNorm=*/"",
+    "layers.{0}.mlp.gate.weight",
+    "layers.{0}.mlp.experts.{}.gate_proj.weight",
+    "layers.{0}.mlp.experts.{}.up_proj.weight",
+    "layers.{0}.mlp.experts.{}.down_proj.weight"};
+
+static constexpr DecoderNames mixtralNames = [] {
+  DecoderNames names = llamaNames;
+  names.router = "layers.{0}.block_sparse_moe.gate.weight";
+  names.expertGate = "layers.{0}.block_sparse_moe.experts.{}.w1.weight";
+  names.expertUp = "layers.{0}.block_sparse_moe.experts.{}.w3.weight";
+  names.expertDown = "layers.{0}.block_sparse_moe.experts.{}.w2.weight";
+  return names;
+}();
 
 /// A norm that is in front of the feed-forward in a llama is behind attention.
 static constexpr DecoderNames gemmaNames = [] {
@@ -60,7 +73,11 @@ static constexpr DecoderNames gpt2Names = {"transformer.",
                                            "h.{0}.mlp.c_fc.weight",
                                            /*gateUp=*/"",
                                            "h.{0}.mlp.c_proj.weight",
-                                           /*feedForwardPostNorm=*/""};
+                                           /*feedForwardPostNorm=*/"",
+                                           /*router=*/"",
+                                           /*expertGate=*/"",
+                                           /*expertUp=*/"",
+                                           /*expertDown=*/""};
 
 //===----------------------------------------------------------------------===//
 // Rope
@@ -172,6 +189,48 @@ static Error readWindow(const HFConfig &file, DecoderConfig &config) {
 }
 
 //===----------------------------------------------------------------------===//
+// Experts
+//===----------------------------------------------------------------------===//
+
+static Error readExperts(const HFConfig &file, DecoderConfig &config) {
+  const Object &object = file.get();
+  Experts &experts = config.experts;
+  if (config.architecture == "mixtral") {
+    experts.feedForward = config.feedForward;
+    return file.readIntegers({{"num_local_experts", &experts.count},
+                              {"num_experts_per_tok", &experts.top}});
+  }
+  if (config.architecture != "qwen3moe") {
+    for (StringRef key :
+         {"num_local_experts", "num_experts", "n_routed_experts"})
+      if (object.getInteger(key).value_or(0) > 0)
+        return fileError(file.path, "a mixture of experts is not supported in "
+                                    "this architecture; in 'mixtral' and "
+                                    "'qwen3_moe' it is");
+    return Error::success();
+  }
+  if (Error error =
+          file.readIntegers({{"num_experts", &experts.count},
+                             {"num_experts_per_tok", &experts.top},
+                             {"moe_intermediate_size", &experts.feedForward}}))
+    return error;
+  experts.normalize = object.getBoolean("norm_topk_prob").value_or(false);
+  // Each `step`-th layer has them, but for those that are listed.
+  int64_t step = object.getInteger("decoder_sparse_step").value_or(1);
+  experts.dense.assign(std::max<int64_t>(config.layers, 0), false);
+  for (int64_t layer = 0; step > 1 && layer < config.layers; ++layer)
+    experts.dense[layer] = (layer + 1) % step != 0;
+  if (const json::Array *listed = object.getArray("mlp_only_layers"))
+    for (const json::Value &value : *listed) {
+      int64_t layer = value.getAsInteger().value_or(-1);
+      if (layer < 0 || layer >= config.layers)
+        return fileError(file.path, "mlp_only_layers names no layer");
+      experts.dense[layer] = true;
+    }
+  return Error::success();
+}
+
+//===----------------------------------------------------------------------===//
 // The configuration
 //===----------------------------------------------------------------------===//
 
@@ -227,6 +286,8 @@ static Error readLlama(const HFConfig &file, DecoderConfig &config) {
       object.getInteger("head_dim")
           .value_or(config.heads > 0 ? config.hidden / config.heads : 0);
   config.rotary = readRotary(file, config.headSize);
+  if (Error error = readExperts(file, config))
+    return error;
   if (Error error = checkDecoderSizes(file.path, config))
     return error;
   if (Error error = readWindow(file, config))
@@ -238,13 +299,12 @@ Expected<std::optional<HFDecoder>>
 quantmlir::readHFDecoder(const HFConfig &file, StringRef type,
                          const GraphBuilder &graph) {
   const Object &object = file.get();
-  for (StringRef key : {"num_local_experts", "num_experts", "n_routed_experts"})
-    if (object.getInteger(key).value_or(0) > 0)
-      return fileError(file.path, "mixtures of experts are not supported yet");
   // A model of type gemma3 has an eye, too.
   bool isText = type != "gemma3";
   std::optional<DecoderConfig> known =
-      describeDecoder(type == "gemma3_text" ? "gemma3" : type);
+      describeDecoder(type == "gemma3_text" ? "gemma3"
+                      : type == "qwen3_moe" ? "qwen3moe"
+                                            : type);
   if (!known || !isText)
     return std::nullopt;
   HFDecoder decoder = {std::move(*known), llamaNames};
@@ -257,6 +317,8 @@ quantmlir::readHFDecoder(const HFConfig &file, StringRef type,
     if (Error error = readGemma(file, config))
       return std::move(error);
   }
+  if (type == "mixtral")
+    decoder.names = mixtralNames;
   if (isGPT2) {
     decoder.names = gpt2Names;
     // The first models were published without a head and its prefix.

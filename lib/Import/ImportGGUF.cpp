@@ -28,7 +28,19 @@ static constexpr DecoderNames ggufNames = {/*prefix=*/"",
                                            "blk.{0}.ffn_up.weight",
                                            /*gateUp=*/"blk.{0}.ffn_up.weight",
                                            "blk.{0}.ffn_down.weight",
-                                           "blk.{0}.post_ffw_norm.weight"};
+                                           "blk.{0}.post_ffw_norm.weight",
+                                           "blk.{0}.ffn_gate_inp.weight",
+                                           "blk.{0}.ffn_gate_exps.weight",
+                                           "blk.{0}.ffn_up_exps.weight",
+                                           "blk.{0}.ffn_down_exps.weight"};
+/// Older files have a tensor for each expert.
+static constexpr DecoderNames oldExpertNames = [] {
+  DecoderNames names = ggufNames;
+  names.expertGate = "blk.{0}.ffn_gate.{}.weight";
+  names.expertUp = "blk.{0}.ffn_up.{}.weight";
+  names.expertDown = "blk.{0}.ffn_down.{}.weight";
+  return names;
+}();
 static constexpr StringLiteral ropeDivisors = "rope_freqs.weight";
 
 namespace {
@@ -128,11 +140,13 @@ static void readGemma(const Keys &keys, DecoderConfig &config) {
     config.attentionScale = 1 / std::sqrt(double(config.hidden / config.heads));
 }
 
+static bool mayHaveExperts(const DecoderConfig &config) {
+  return config.architecture == "llama" || config.architecture == "qwen3moe";
+}
+
 static llvm::Expected<DecoderConfig> readConfig(const GGUFFile &file,
                                                 DecoderConfig config) {
   Keys keys(file, config.architecture);
-  if (keys.integer("expert_count", 0) > 0)
-    return fileError(file.path(), "mixtures of experts are not supported yet");
   if (llvm::Error error =
           keys.readIntegers({{"block_count", &config.layers},
                              {"embedding_length", &config.hidden},
@@ -160,6 +174,14 @@ static llvm::Expected<DecoderConfig> readConfig(const GGUFFile &file,
     return tensorError(file.path(), ggufNames.embedding, "is missing");
   config.vocabulary = embedding->shape.empty() ? 0 : embedding->shape[0];
   config.rotary = keys.integer("rope.dimension_count", config.headSize);
+  config.experts.count = keys.integer("expert_count", 0);
+  config.experts.top = keys.integer("expert_used_count", 0);
+  config.experts.feedForward =
+      keys.integer("expert_feed_forward_length", config.feedForward);
+  if (config.experts.count && !mayHaveExperts(config))
+    return fileError(file.path(), "a mixture of experts is not supported in "
+                                  "this architecture; in 'llama' and "
+                                  "'qwen3moe' it is");
   if (llvm::Error error = checkDecoderSizes(file.path(), config))
     return std::move(error);
 
@@ -198,6 +220,7 @@ quantmlir::importGGUF(StringRef path, MLIRContext *context) {
   graph.setString(lm::LMDialect::nameAttrName,
                   file.getString("general.name").value_or(""));
   graph.ignore(ropeDivisors);
-  buildDecoder(graph, *config, ggufNames);
+  bool isOld = graph.has("blk.0.ffn_gate.0.weight");
+  buildDecoder(graph, *config, isOld ? oldExpertNames : ggufNames);
   return graph.finish();
 }

@@ -87,7 +87,8 @@ quantmlir::importHF(StringRef folder, MLIRContext *context) {
     return fileError(config->path, "model type " + quoteName(*type) +
                                        " is not supported; 'bert', " +
                                        listDecoders() +
-                                       " are, of gemma3 'gemma3_text'");
+                                       " are, of gemma3 'gemma3_text', of "
+                                       "qwen3moe 'qwen3_moe'");
   const auto &[settings, names] = **decoder;
   buildDecoder(graph, settings, names);
   if (settings.tied)

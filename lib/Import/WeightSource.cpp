@@ -7,6 +7,7 @@
 #include "quant-mlir/Import/StorageType.h"
 #include "quant-mlir/Quantize/FloatConversion.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FileSystem.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -34,6 +35,11 @@ void quantmlir::setForm(qt::WeightOp weight, WeightForm form) {
                                                   form == WeightForm::Transposed
                                                       ? "transposed"
                                                       : "less_one"));
+}
+
+std::string quantmlir::nameInStack(StringRef pattern, int64_t number) {
+  auto [before, after] = pattern.split("{}");
+  return (before + llvm::Twine(number) + after).str();
 }
 
 /// Fails if it is a form that the weight cannot have.
@@ -130,7 +136,12 @@ static llvm::Expected<WeightData> readPlain(WeightFile &file,
   SmallVector<int64_t> shape(type.getShape());
   if (form == WeightForm::Transposed)
     std::swap(shape[0], shape[1]);
-  if (ArrayRef<int64_t>(tensor.shape) != ArrayRef(shape) && !isScalar)
+  // Matrices of a tensor [E, N, K] lie one below the other.
+  ArrayRef<int64_t> stored(tensor.shape);
+  bool isStack = stored.size() == 3 && shape.size() == 2 &&
+                 stored[0] * stored[1] == shape[0] && stored[2] == shape[1] &&
+                 form == WeightForm::AsUsed;
+  if (stored != ArrayRef(shape) && !isScalar && !isStack)
     return tensorError(file.path(), tensor.name,
                        "has another shape than the program's weight");
   WeightData data;
@@ -183,14 +194,14 @@ llvm::Expected<Checkpoint *> WeightSource::openCheckpoint(StringRef path,
   return checkpoint.get();
 }
 
-/// A matrix of the checkpoint in the folder that is the weight's file.
-llvm::Expected<WeightData> WeightSource::readCheckpoint(qt::WeightOp weight,
+llvm::Expected<WeightData> WeightSource::readCheckpoint(StringRef path,
+                                                        StringRef layer,
+                                                        Type declared,
                                                         StringRef method) {
-  StringRef path = weight.getFile(), layer = weight.getTensorName();
   llvm::Expected<Checkpoint *> checkpoint = openCheckpoint(path, method);
   if (!checkpoint)
     return checkpoint.takeError();
-  auto type = dyn_cast<qt::QuantTensorType>(weight.getType());
+  auto type = dyn_cast<qt::QuantTensorType>(declared);
   if (!type || type.getShape().size() != 2)
     return tensorError(path, layer, "is not declared as a quantized matrix");
   auto matrix =
@@ -199,8 +210,7 @@ llvm::Expected<WeightData> WeightSource::readCheckpoint(qt::WeightOp weight,
     return matrix.takeError();
   if (!*matrix)
     return tensorError(path, layer, "is not quantized");
-  Attribute scheme =
-      mlir::parseAttribute((*matrix)->scheme, weight.getContext());
+  Attribute scheme = mlir::parseAttribute((*matrix)->scheme, type.getContext());
   if (scheme != Attribute(type.getScheme()))
     return tensorError(path, layer, "is stored as " + (*matrix)->scheme);
   llvm::Expected<StorageBytes> parts = (*matrix)->decode();
@@ -218,17 +228,91 @@ llvm::Expected<WeightData> WeightSource::readCheckpoint(qt::WeightOp weight,
   return data;
 }
 
+/// A matrix of a stack.
+static Type typeInStack(Type type, int64_t count) {
+  auto divide = [&](ArrayRef<int64_t> shape) {
+    return SmallVector<int64_t>{shape[0] / count, shape[1]};
+  };
+  if (auto quantized = dyn_cast<qt::QuantTensorType>(type))
+    return qt::QuantTensorType::get(
+        type.getContext(), divide(quantized.getShape()),
+        quantized.getElementType(), quantized.getScheme(),
+        quantized.getLayout());
+  auto tensor = cast<RankedTensorType>(type);
+  return tensor.clone(divide(tensor.getShape()));
+}
+
+llvm::Expected<WeightData> WeightSource::readStack(qt::WeightOp weight,
+                                                   int64_t count) {
+  StringRef folder = weight.getFile(), pattern = weight.getTensorName();
+  auto method = weight->getAttrOfType<StringAttr>(checkpointAttrName);
+  auto quantized = dyn_cast<qt::QuantTensorType>(weight.getType());
+  ArrayRef<int64_t> shape =
+      quantized ? quantized.getShape()
+                : cast<RankedTensorType>(weight.getType()).getShape();
+  if (count < 1 || shape.size() != 2 || shape[0] % count != 0 ||
+      !pattern.contains("{}"))
+    return tensorError(folder, pattern,
+                       "cannot be the stack that " + stackAttrName + " says");
+  Type type = typeInStack(weight.getType(), count);
+  WeightData data;
+  for (int64_t number = 0; number < count; ++number) {
+    std::string name = nameInStack(pattern, number);
+    llvm::Expected<WeightData> one =
+        method ? readCheckpoint(folder,
+                                StringRef(name).drop_back(
+                                    StringRef(name).ends_with(".weight")
+                                        ? strlen(".weight")
+                                        : 0),
+                                type, method)
+               : readOne(folder, name, type, WeightForm::AsUsed);
+    if (!one)
+      return one.takeError();
+    data.decoded.resize(one->parts.size());
+    for (auto [all, part] : llvm::zip_equal(data.decoded, one->parts))
+      all.insert(all.end(), part.begin(), part.end());
+  }
+  data.parts.assign(data.decoded.begin(), data.decoded.end());
+  return data;
+}
+
 llvm::Expected<WeightData> WeightSource::read(qt::WeightOp weight) {
+  if (auto count = weight->getAttrOfType<IntegerAttr>(stackAttrName))
+    return readStack(weight, count.getInt());
   if (auto method = weight->getAttrOfType<StringAttr>(checkpointAttrName))
-    return readCheckpoint(weight, method);
+    return readCheckpoint(weight.getFile(), weight.getTensorName(),
+                          weight.getType(), method);
   llvm::Expected<WeightForm> form = getForm(weight);
   if (!form)
     return form.takeError();
-  llvm::Expected<WeightFile *> file = open(weight.getFile());
+  return readOne(weight.getFile(), weight.getTensorName(), weight.getType(),
+                 *form);
+}
+
+llvm::Expected<WeightFile *> WeightSource::find(StringRef path,
+                                                StringRef name) {
+  if (!llvm::sys::fs::is_directory(path))
+    return open(path);
+  std::optional<SafetensorsFolder> &folder = folders[path];
+  if (!folder) {
+    llvm::Expected<SafetensorsFolder> opened = SafetensorsFolder::open(path);
+    if (!opened)
+      return opened.takeError();
+    folder = std::move(*opened);
+  }
+  llvm::Expected<SafetensorsFolder::Place> place = folder->require(name);
+  if (!place)
+    return place.takeError();
+  return open(place->file->path());
+}
+
+llvm::Expected<WeightData> WeightSource::readOne(StringRef path, StringRef name,
+                                                 Type declared,
+                                                 WeightForm form) {
+  llvm::Expected<WeightFile *> file = find(path, name);
   if (!file)
     return file.takeError();
-  std::string name = weight.getTensorName().str();
-  auto type = dyn_cast<qt::QuantTensorType>(weight.getType());
+  auto type = dyn_cast<qt::QuantTensorType>(declared);
   SmallVector<qt::StoragePart> parts;
   if (type)
     parts = type.getScheme().getStorageParts(type.getShape());
@@ -237,10 +321,9 @@ llvm::Expected<WeightData> WeightSource::read(qt::WeightOp weight) {
     llvm::Expected<const TensorInfo *> tensor = (*file)->require(name);
     if (!tensor)
       return tensor.takeError();
-    return readPlain(**file, **tensor,
-                     type ? type.getLogicalType()
-                          : cast<RankedTensorType>(weight.getType()),
-                     *form);
+    return readPlain(
+        **file, **tensor,
+        type ? type.getLogicalType() : cast<RankedTensorType>(declared), form);
   }
 
   WeightData data;
@@ -251,7 +334,7 @@ llvm::Expected<WeightData> WeightSource::read(qt::WeightOp weight) {
                          .second;
   for (const qt::StoragePart &part : parts) {
     llvm::Expected<const TensorInfo *> tensor =
-        (*file)->require(name + part.suffix.str());
+        (*file)->require((name + part.suffix).str());
     if (!tensor)
       return tensor.takeError();
     uint64_t bytes = bytesOf(part);
@@ -261,7 +344,7 @@ llvm::Expected<WeightData> WeightSource::read(qt::WeightOp weight) {
                              " of " + llvm::Twine((*tensor)->size) +
                              " bytes, which is not the program's weight of " +
                              llvm::Twine(bytes) + " bytes");
-    if (*form == WeightForm::Transposed) {
+    if (form == WeightForm::Transposed) {
       ArrayRef<int64_t> shape = type.getShape();
       if (ArrayRef<int64_t>((*tensor)->shape) != ArrayRef({shape[1], shape[0]}))
         return tensorError((*file)->path(), (*tensor)->name,

@@ -23,6 +23,10 @@ static std::vector<RecipeText> texts(llvm::ArrayRef<const char *> words) {
   return result;
 }
 
+/// What chooses experts: small, and a token that goes to the wrong one is lost.
+static const char *const routers[] = {"re:.*\\.ffn_gate_inp$",
+                                      "re:.*\\.(mlp|block_sparse_moe)\\.gate$"};
+
 /// Linears change; tables and the head, whose errors every token sees, stay,
 /// and the head's input is not rounded.
 static Recipe linearRecipe(const Twine &weights,
@@ -31,6 +35,7 @@ static Recipe linearRecipe(const Twine &weights,
   recipe.ignore = texts({"Embedding", "token_embd.weight", "output.weight",
                          "lm_head.weight", "re:(.*\\.)?embed_tokens$",
                          "re:(.*\\.)?[a-z_]*embeddings$"});
+  llvm::append_range(recipe.ignore, texts(routers));
   RecipeRule rule;
   rule.targets = texts({"Linear"});
   rule.weights = {weights.str()};
@@ -135,7 +140,7 @@ static std::optional<Recipe> formatRecipe(StringRef name, bool asymmetric) {
     return Recipe();
   if (const Mix *mix = findMix(name)) {
     Recipe recipe = linearRecipe(Twine("#qt.") + mix->type);
-    recipe.ignore.clear();
+    recipe.ignore = texts(routers);
     recipe.rules.front().targets = texts({"Linear", "Embedding"});
     recipe.mix = mix;
     return recipe;

@@ -100,7 +100,7 @@ def test_start_of_the_file(tmp_path, content, reason):
         ("llama.attention.layer_norm_rms_epsilon", (U32, 1), "is of type u32, not a float"),
         ("llama.rope.freq_base", (F32, INFINITY), "rope base"),
         ("llama.rope.scaling.type", (STRING, "longrope"), "rope scaling 'longrope' is not supp"),
-        ("llama.expert_count", (U32, 8), "mixtures of experts"),
+        ("llama.expert_count", (U32, 8), "experts of a token = 0 is not between 1 and 8"),
         ("split.count", (U32, 3), "one of 3 parts"),
         ("list", (ARRAY, (ARRAY, [])), "array of arrays"),
         ("kind", (99, None), "unknown type 99"),

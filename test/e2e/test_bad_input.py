@@ -38,7 +38,7 @@ def refuse(folder, reason, name="bad"):
         ("model_type", "mamba", "model type 'mamba' is not supported"),
         ("quantization_config", {"quant_method": "quip"}, "has the method 'quip'"),
         ("model_type", "gemma3", "model type 'gemma3' is not supported"),
-        ("num_local_experts", 8, "mixtures of experts"),
+        ("num_local_experts", 8, "a mixture of experts is not supported in this architecture"),
         ("rope_scaling", {"type": "longrope"}, "rope scaling 'longrope' is not supported"),
         ("rope_scaling", {"rope_type": "yarn"}, "needs a positive factor"),
         ("rope_scaling", {"type": "linear", "factor": -2}, "needs a positive factor"),

@@ -138,13 +138,18 @@ def encode(format, path, shards=1):
     path.mkdir()
     settings = {**tiny_models.LLAMA_CONFIG, "quantization_config": config}
     (path / "config.json").write_text(json.dumps(settings))
-    if shards == 1:
+    write_files(path, files)
+    return values
+
+
+def write_files(path, files):
+    """Lists of tensors as the weights of a Hugging Face folder: a file, or several and an index."""
+    if len(files) == 1:
         (path / "model.safetensors").write_bytes(tiny_models.safetensors(files[0]))
-        return values
+        return
     places = {}
     for at, tensors in enumerate(files):
         (path / f"{at}.safetensors").write_bytes(tiny_models.safetensors(tensors))
         places |= {tensor.name: f"{at}.safetensors" for tensor in tensors}
     index = path / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": places}))
-    return values

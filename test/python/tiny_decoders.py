@@ -14,6 +14,7 @@ import tiny_models
 from tiny_models import ARRAY, F32, STRING, U32
 
 HIDDEN, FEED_FORWARD, VOCABULARY, CONTEXT = 64, 96, 96, 64
+EXPERTS = 6
 TOKENS = np.random.default_rng(5).integers(0, VOCABULARY, 32, np.int32)
 
 _SIZES = {
@@ -96,6 +97,34 @@ CONFIGS = {
         "partial_rotary_factor": 0.5,
         "pad_token_id": 0,
     },
+    "mixtral": {
+        **_SIZES,
+        "model_type": "mixtral",
+        "rope_theta": 1000.0,
+        "num_local_experts": EXPERTS,
+        "num_experts_per_tok": 2,
+    },
+    "qwen3moe": {
+        **_SIZES,
+        "model_type": "qwen3_moe",
+        "head_dim": 32,
+        "rope_theta": 5000.0,
+        "num_experts": EXPERTS,
+        "num_experts_per_tok": 3,
+        "moe_intermediate_size": 48,
+        "norm_topk_prob": True,
+    },
+    "qwen3moe-dense": {
+        **_SIZES,
+        "model_type": "qwen3_moe",
+        "head_dim": 32,
+        "rope_theta": 5000.0,
+        "num_experts": EXPERTS,
+        "num_experts_per_tok": 1,
+        "moe_intermediate_size": 48,
+        "norm_topk_prob": False,
+        "mlp_only_layers": [1],
+    },
     "gpt2": {
         "model_type": "gpt2",
         "n_layer": 2,
@@ -107,8 +136,12 @@ CONFIGS = {
         "activation_function": "gelu_new",
     },
 }
-# What no GGUF file says: that only some layers have a window, and which.
-HF_ONLY = ("qwen2-window", "gemma3-new")
+# What no GGUF file says: that only some layers have a window, or experts, and which.
+HF_ONLY = ("qwen2-window", "gemma3-new", "qwen3moe-dense")
+
+
+def _has_experts(config, layer) -> bool:
+    return "num_experts_per_tok" in config and layer not in config.get("mlp_only_layers", [])
 
 
 def _shapes(config) -> dict:
@@ -138,6 +171,7 @@ def _shapes(config) -> dict:
     part("model.embed_tokens", VOCABULARY, HIDDEN)
     for layer in range(2):
         at = f"model.layers.{layer}."
+        has_experts = _has_experts(config, layer)
         part(at + "input_layernorm", HIDDEN)
         if kind == "phi3":
             part(at + "self_attn.qkv_proj", 8 * size, HIDDEN)
@@ -145,9 +179,21 @@ def _shapes(config) -> dict:
         else:
             for name, heads in {"q": 4, "k": 2, "v": 2}.items():
                 part(f"{at}self_attn.{name}_proj", heads * size, HIDDEN, bias=kind == "qwen2")
+        if has_experts:
+            experts = {"mixtral": ("block_sparse_moe", "w1", "w3", "w2")}.get(
+                kind, ("mlp", "gate_proj", "up_proj", "down_proj")
+            )
+            size_of_one = config.get("moe_intermediate_size", FEED_FORWARD)
+            part(f"{at}{experts[0]}.gate", EXPERTS, HIDDEN)
+            for expert in range(EXPERTS):
+                one = f"{at}{experts[0]}.experts.{expert}."
+                part(one + experts[1], size_of_one, HIDDEN)
+                part(one + experts[2], size_of_one, HIDDEN)
+                part(one + experts[3], HIDDEN, size_of_one)
+        elif kind != "phi3":
             part(at + "mlp.gate_proj", FEED_FORWARD, HIDDEN)
             part(at + "mlp.up_proj", FEED_FORWARD, HIDDEN)
-        if kind in ("qwen3", "gemma3_text"):
+        if kind in ("qwen3", "qwen3_moe", "gemma3_text"):
             part(at + "self_attn.q_norm", size)
             part(at + "self_attn.k_norm", size)
         part(at + "self_attn.o_proj", HIDDEN, 4 * size)
@@ -155,7 +201,8 @@ def _shapes(config) -> dict:
         if kind.startswith("gemma"):
             part(at + "pre_feedforward_layernorm", HIDDEN)
             part(at + "post_feedforward_layernorm", HIDDEN)
-        part(at + "mlp.down_proj", HIDDEN, FEED_FORWARD)
+        if not has_experts:
+            part(at + "mlp.down_proj", HIDDEN, FEED_FORWARD)
     part("model.norm", HIDDEN)
     if not config["tie_word_embeddings"]:
         part("lm_head", VOCABULARY, HIDDEN)
@@ -208,6 +255,7 @@ _GGUF_NAMES = {
     r"self_attn\.([qk])_norm": r"attn_\1_norm",
     r"self_attn\.([qkv])_proj": r"attn_\1",
     r"self_attn\.o_proj|attn\.c_proj": "attn_output",
+    r"(mlp|block_sparse_moe)\.gate\.": "ffn_gate_inp.",
     r"mlp\.gate_proj": "ffn_gate",
     r"mlp\.(gate_)?up_proj|mlp\.c_fc": "ffn_up",
     r"mlp\.(down|c)_proj": "ffn_down",
@@ -225,7 +273,7 @@ def _gguf_name(name, kind) -> str:
 
 def _gguf_values(name, values, kind):
     """As llama.cpp's conversion changes them."""
-    if kind in ("llama", "mistral") and (found := re.search(r"\.attn_([qk])\.", name)):
+    if kind in ("llama", "mistral", "mixtral") and (found := re.search(r"\.attn_([qk])\.", name)):
         heads = {"q": 4, "k": 2}[found[1]]
         halves = values.reshape(heads, 2, -1, HIDDEN)
         return halves.swapaxes(1, 2).reshape(values.shape)
@@ -234,6 +282,21 @@ def _gguf_values(name, values, kind):
     if kind == "gpt2" and values.ndim == 2 and name.startswith("blk."):
         return values.T
     return values
+
+
+_EXPERTS = {"gate_proj": "gate", "w1": "gate", "up_proj": "up", "w3": "up"}
+
+
+def _stacked(arrays) -> dict:
+    """One tensor for all experts of a layer."""
+    result, experts = {}, {}
+    for name, values in arrays.items():
+        if found := re.fullmatch(r"(.*)\.\w+\.experts\.\d+\.(\w+)\.weight", name):
+            part = _EXPERTS.get(found[2], "down")
+            experts.setdefault(f"{found[1]}.ffn_{part}_exps.weight", []).append(values)
+        else:
+            result[name] = values
+    return {**result, **{name: np.stack(values) for name, values in experts.items()}}
 
 
 def llama3_divisors(rope, base, size):
@@ -248,7 +311,12 @@ def llama3_divisors(rope, base, size):
 def gguf(name) -> tiny_models.GGUF:
     config = CONFIGS[name]
     kind = config["model_type"]
-    arch = {"mistral": "llama", "gemma3_text": "gemma3"}.get(kind, kind)
+    arch = {
+        "mistral": "llama",
+        "mixtral": "llama",
+        "gemma3_text": "gemma3",
+        "qwen3_moe": "qwen3moe",
+    }.get(kind, kind)
     keys = {
         "general.architecture": (STRING, arch),
         "general.name": (STRING, "Tiny"),
@@ -282,6 +350,11 @@ def gguf(name) -> tiny_models.GGUF:
         put("attention.sliding_window", U32, config["sliding_window"])
     if "sliding_window_pattern" in config:
         put("attention.sliding_window_pattern", U32, config["sliding_window_pattern"])
+    if "num_experts_per_tok" in config:
+        put("expert_count", U32, EXPERTS)
+        put("expert_used_count", U32, config["num_experts_per_tok"])
+    if "moe_intermediate_size" in config:
+        put("expert_feed_forward_length", U32, config["moe_intermediate_size"])
     if "partial_rotary_factor" in config:
         put("rope.dimension_count", U32, int(16 * config["partial_rotary_factor"]))
     for cap in ("attn", "final"):
@@ -297,7 +370,7 @@ def gguf(name) -> tiny_models.GGUF:
         if how == "yarn":
             original = rope["original_max_position_embeddings"]
             put("rope.scaling.original_context_length", U32, original)
-    for tensor, values in weights(name).items():
+    for tensor, values in _stacked(weights(name)).items():
         name = _gguf_name(tensor, kind)
         extra[name] = _gguf_values(name, values, kind)
     return tiny_models.GGUF(keys, tensors(extra))

@@ -3,7 +3,7 @@
 #define QUANT_MLIR_IMPORT_WEIGHTSOURCE_H
 
 #include "quant-mlir/Dialect/QT/IR/QT.h"
-#include "quant-mlir/Import/WeightFile.h"
+#include "quant-mlir/Import/Safetensors.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace quantmlir {
@@ -21,6 +21,13 @@ enum class WeightForm {
 /// is used.
 inline constexpr llvm::StringLiteral formAttrName = "qt.form";
 void setForm(qt::WeightOp weight, WeightForm form);
+
+/// On a `qt.weight`: of how many matrices, one below the other, it consists.
+/// Their names in the file have a number where the weight's has {}; the file
+/// may be a folder of several.
+inline constexpr llvm::StringLiteral stackAttrName = "qt.stack";
+/// The name in the file of matrix `number` of a stack.
+std::string nameInStack(llvm::StringRef pattern, int64_t number);
 
 /// The numbers of a weight.
 struct WeightData {
@@ -50,10 +57,19 @@ private:
   llvm::Expected<WeightFile *> open(llvm::StringRef path);
   llvm::Expected<Checkpoint *> openCheckpoint(llvm::StringRef path,
                                               llvm::StringRef method);
-  llvm::Expected<WeightData> readCheckpoint(qt::WeightOp weight,
+  /// The file of `path`, which may be a folder, that has a tensor of that name.
+  llvm::Expected<WeightFile *> find(llvm::StringRef path, llvm::StringRef name);
+  llvm::Expected<WeightData> readOne(llvm::StringRef path, llvm::StringRef name,
+                                     mlir::Type type, WeightForm form);
+  /// A matrix of the checkpoint in the folder `path`.
+  llvm::Expected<WeightData> readCheckpoint(llvm::StringRef path,
+                                            llvm::StringRef layer,
+                                            mlir::Type type,
                                             llvm::StringRef method);
+  llvm::Expected<WeightData> readStack(qt::WeightOp weight, int64_t count);
 
   llvm::StringMap<std::shared_ptr<WeightFile>> files;
+  llvm::StringMap<std::optional<SafetensorsFolder>> folders;
   llvm::StringMap<std::shared_ptr<Checkpoint>> checkpoints;
 };
 

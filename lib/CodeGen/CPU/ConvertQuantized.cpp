@@ -15,27 +15,33 @@ LogicalResult
 quantmlir::cpu::activationBuffers(qt::QuantTensorType type,
                                   SmallVectorImpl<Type> &results) {
   MLIRContext *context = type.getContext();
-  int64_t count = type.getNumRows(), k = type.getRowLength();
+  int64_t k = type.getRowLength();
   Type i32 = IntegerType::get(context, 32), f32 = Float32Type::get(context);
+  // Only a dimension that is one of the program's can be bounded.
+  SmallVector<int64_t> rowShape(type.getShape().drop_back());
+  if (!ShapedType::isDynamicShape(rowShape))
+    rowShape = {type.getNumRows()};
+  auto add = [&](int64_t size, Type element) {
+    SmallVector<int64_t> shape(rowShape);
+    shape.push_back(size);
+    results.push_back(MemRefType::get(shape, element));
+  };
   if (auto pairs = dyn_cast_or_null<qt::PairsAttr>(type.getLayout())) {
-    results.push_back(MemRefType::get({count, pairs.getStride() / 4}, i32));
+    add(pairs.getStride() / 4, i32);
     if (pairs.getGroup())
-      results.push_back(
-          MemRefType::get({count, llvm::divideCeil(k, pairs.getGroup())}, f32));
+      add(llvm::divideCeil(k, pairs.getGroup()), f32);
     return success();
   }
   auto rows = dyn_cast_or_null<qt::RowsAttr>(type.getLayout());
   if (!rows)
     return failure();
   if (!rows.getSums()) { // rounded, but floats
-    results.push_back(MemRefType::get({count, k}, f32));
+    add(k, f32);
     return success();
   }
-  results.push_back(MemRefType::get({count, rows.getStride() / 4}, i32));
-  results.push_back(
-      MemRefType::get({count, llvm::divideCeil(k, rows.getGroup())}, f32));
-  results.push_back(
-      MemRefType::get({count, llvm::divideCeil(k, rows.getSums())}, i32));
+  add(rows.getStride() / 4, i32);
+  add(llvm::divideCeil(k, rows.getGroup()), f32);
+  add(llvm::divideCeil(k, rows.getSums()), i32);
   return success();
 }
 
@@ -76,10 +82,12 @@ struct QuantizePattern : KernelPattern<qt::QuantizeOp> {
       return op.emitOpError(
           "makes an activation without a layout (--cpu-pack)");
     Value x = asRows(rewriter, op.getLoc(), adaptor.getInput());
-    SmallVector<Value> buffers;
-    for (Type type : types)
-      buffers.push_back(
-          allocate(rewriter, op.getLoc(), cast<MemRefType>(type), x));
+    SmallVector<Value> buffers, rows;
+    for (Type type : types) {
+      buffers.push_back(allocate(rewriter, op.getLoc(), cast<MemRefType>(type),
+                                 adaptor.getInput()));
+      rows.push_back(asRows(rewriter, op.getLoc(), buffers.back()));
+    }
     qt::QuantTensorType type = op.getType();
     SmallVector<qt::StoragePart> parts =
         type.getScheme().getStorageParts(type.getShape());
@@ -90,7 +98,7 @@ struct QuantizePattern : KernelPattern<qt::QuantizeOp> {
     if (auto pairs = dyn_cast<qt::PairsAttr>(type.getLayout())) {
       kernel::EncodeOp::create(
           rewriter, op.getLoc(), x, adaptor.getMultiplier(), adaptor.getScale(),
-          buffers[0], buffers.size() > 1 ? buffers[1] : Value(), form.floatType,
+          rows[0], rows.size() > 1 ? rows[1] : Value(), form.floatType,
           pairs.getGroup() ? pairs.getGroup() : type.getRowLength(), perTensor);
       rewriter.replaceOpWithMultiple(op, {buffers});
       return success();
@@ -101,13 +109,13 @@ struct QuantizePattern : KernelPattern<qt::QuantizeOp> {
       if (form.kind != qt::LaneForm::Kind::Float)
         rounded = rewriter.getI8Type();
       kernel::RoundOp::create(rewriter, op.getLoc(), x, adaptor.getMultiplier(),
-                              adaptor.getScale(), buffers[0], rounded,
+                              adaptor.getScale(), rows[0], rounded,
                               layout.getGroup(), perTensor);
     } else {
-      kernel::QuantizeOp::create(
-          rewriter, op.getLoc(), x, adaptor.getMultiplier(), adaptor.getScale(),
-          buffers[0], buffers[1], buffers[2], layout.getGroup(),
-          layout.getSums(), perTensor);
+      kernel::QuantizeOp::create(rewriter, op.getLoc(), x,
+                                 adaptor.getMultiplier(), adaptor.getScale(),
+                                 rows[0], rows[1], rows[2], layout.getGroup(),
+                                 layout.getSums(), perTensor);
     }
     rewriter.replaceOpWithMultiple(op, {buffers});
     return success();
@@ -125,11 +133,11 @@ struct DequantizePattern : KernelPattern<qt::DequantizeOp> {
         dyn_cast_or_null<qt::RowsAttr>(op.getInput().getType().getLayout());
     if (!layout || layout.getSums())
       return rewriter.notifyMatchFailure(op, "not a rounded activation");
-    MemRefType type = bufferType(op.getType());
-    if (type.getRank() != 2)
+    Value rounded = adaptor.getInput().front();
+    if (rounded.getType() != bufferType(op.getType()))
       return op.emitOpError("makes ")
              << op.getType() << "; the CPU kernel makes matrices";
-    rewriter.replaceOp(op, adaptor.getInput().front());
+    rewriter.replaceOp(op, rounded);
     return success();
   }
 };
@@ -172,6 +180,15 @@ struct SplitOutliersPattern : KernelPattern<qt::SplitOutliersOp> {
   }
 };
 
+/// The weight, or what each of its experts has of it.
+static qt::QuantTensorType weightOfOne(qt::MatmulOp op) {
+  qt::QuantTensorType w = op.getW().getType();
+  int64_t rows = w.getShape()[0] / op.getNumExperts();
+  return qt::QuantTensorType::get(w.getContext(), {rows, w.getRowLength()},
+                                  w.getElementType(), w.getScheme(),
+                                  w.getLayout());
+}
+
 struct MatmulPattern : KernelPattern<qt::MatmulOp> {
   using KernelPattern::KernelPattern;
 
@@ -182,7 +199,9 @@ struct MatmulPattern : KernelPattern<qt::MatmulOp> {
     Value bias =
         adaptor.getBias().empty() ? Value() : adaptor.getBias().front();
     Value offset = adaptor.getW().front(), weights = weightsOf(op);
-    qt::QuantTensorType w = op.getW().getType();
+    Value experts =
+        adaptor.getExperts().empty() ? Value() : adaptor.getExperts().front();
+    qt::QuantTensorType w = weightOfOne(op);
     auto x = dyn_cast<qt::QuantTensorType>(op.getX().getType());
     bool isFloat = w.getScheme().getLaneForm(w.getRowLength()).kind ==
                    qt::LaneForm::Kind::Float;
@@ -196,25 +215,26 @@ struct MatmulPattern : KernelPattern<qt::MatmulOp> {
 
     auto resultType = bufferType(op.getType());
     auto type = TypeAttr::get(w);
-    if (x && resultType.getRank() != 2 && !resultType.hasStaticShape())
-      return op.emitOpError("has dynamic leading dimensions besides the rows");
     if (!x || isRounded) {
       Value input = adaptor.getX().front();
       Value out = allocate(rewriter, loc, resultType, input);
       kernel::MatmulFloatOp::create(
           rewriter, loc, asRows(rewriter, loc, input),
           SplitOutliersPattern::columnsOf(input), weights, offset, bias,
-          /*residual=*/Value(), asRows(rewriter, loc, out), type,
+          /*residual=*/Value(), experts, asRows(rewriter, loc, out), type,
           /*rows=*/IntegerAttr());
       rewriter.replaceOp(op, out);
       return success();
     }
-    ValueRange parts = adaptor.getX();
-    Value out = allocate(rewriter, loc, resultType, parts[0]);
+    Value out = allocate(rewriter, loc, resultType, adaptor.getX().front());
+    SmallVector<Value> parts =
+        llvm::map_to_vector(adaptor.getX(), [&](Value part) {
+          return asRows(rewriter, loc, part);
+        });
     if (pairs) {
       kernel::MatmulBF16Op::create(
           rewriter, loc, parts[0], parts.size() > 1 ? parts[1] : Value(),
-          weights, offset, bias, /*residual=*/Value(),
+          weights, offset, bias, /*residual=*/Value(), experts,
           asRows(rewriter, loc, out), type,
           rewriter.getI64IntegerAttr(pairs.getGroup() ? pairs.getGroup()
                                                       : x.getRowLength()),
@@ -224,7 +244,7 @@ struct MatmulPattern : KernelPattern<qt::MatmulOp> {
     }
     kernel::MatmulIntOp::create(
         rewriter, loc, parts[0], parts[1], parts[2], weights, offset, bias,
-        /*residual=*/Value(), asRows(rewriter, loc, out), type,
+        /*residual=*/Value(), experts, asRows(rewriter, loc, out), type,
         rewriter.getI64IntegerAttr(
             cast<qt::RowsAttr>(x.getLayout()).getGroup()),
         /*rows=*/IntegerAttr());

@@ -13,37 +13,56 @@ using namespace quantmlir::cpu;
 /// tiles of all targets cover.
 static constexpr int64_t gramColumns = 32;
 
-/// Rows in the order that kernel.gram wants.
-static Value packColumns(OpBuilder &builder, Location loc, Value x) {
+/// A new buffer for the rows of `x` in the order that kernel.gram wants.
+static Value allocateColumns(OpBuilder &builder, Location loc, Value x) {
   auto rows = cast<MemRefType>(x.getType());
-  auto type = MemRefType::get(
-      {int64_t(llvm::divideCeil(rows.getDimSize(1), gramColumns)),
-       rows.getDimSize(0), gramColumns},
-      rows.getElementType());
+  ArrayRef<int64_t> leading = rows.getShape().drop_back();
+  SmallVector<int64_t> shape = {
+      int64_t(llvm::divideCeil(rows.getShape().back(), gramColumns))};
+  llvm::append_range(shape, leading);
+  shape.push_back(gramColumns);
   SmallVector<Value> sizes;
   if (rows.isDynamicDim(0))
     sizes.push_back(memref::DimOp::create(builder, loc, x, 0));
-  Value packed = memref::AllocOp::create(builder, loc, type, sizes);
-  kernel::PackColumnsOp::create(builder, loc, x, packed);
-  return packed;
+  Value packed = memref::AllocOp::create(
+      builder, loc, MemRefType::get(shape, rows.getElementType()), sizes);
+  if (leading.size() == 1)
+    return packed;
+  SmallVector<ReassociationIndices> groups = {
+      {0}, {}, {int64_t(shape.size()) - 1}};
+  for (size_t dim = 0; dim < leading.size(); ++dim)
+    groups[1].push_back(dim + 1);
+  return memref::CollapseShapeOp::create(builder, loc, packed, groups);
 }
 
-/// Fails if the rows of an activation cannot be told.
+/// Fails if the rows of an activation cannot be told, or bounded.
 static LogicalResult checkRows(Operation *op, RankedTensorType type) {
   if (!type.getElementType().isF32())
     return op->emitOpError("observes ") << type << "; CPU kernels read f32";
   ArrayRef<int64_t> leading = type.getShape().drop_back();
-  if (leading.size() > 1 && ShapedType::isDynamicShape(leading))
-    return op->emitOpError("has dynamic leading dimensions besides the rows");
-  if (type.getRank() < 2)
+  if (leading.empty())
     return op->emitOpError("observes ") << type << ", which has no rows";
+  if (ShapedType::isDynamicShape(leading.drop_front()))
+    return op->emitOpError("has dynamic leading dimensions besides the rows");
   return success();
 }
 
 namespace {
 
-struct ObservePattern : KernelPattern<qt::ObserveOp> {
-  using KernelPattern::KernelPattern;
+template <typename Op> struct StatisticsPattern : KernelPattern<Op> {
+  using KernelPattern<Op>::KernelPattern;
+
+protected:
+  static Value packColumns(OpBuilder &builder, Location loc, Value x) {
+    Value packed = allocateColumns(builder, loc, x);
+    kernel::PackColumnsOp::create(
+        builder, loc, KernelPattern<Op>::asRows(builder, loc, x), packed);
+    return packed;
+  }
+};
+
+struct ObservePattern : StatisticsPattern<qt::ObserveOp> {
+  using StatisticsPattern::StatisticsPattern;
 
   LogicalResult
   matchAndRewrite(qt::ObserveOp op, OpAdaptor adaptor,
@@ -64,7 +83,8 @@ struct ObservePattern : KernelPattern<qt::ObserveOp> {
     if (range || sum || sumAbs)
       kernel::ObserveChannelsOp::create(rewriter, loc, x, range, sum, sumAbs);
     if (Value gram = results.lookup(Statistics::Gram))
-      kernel::GramOp::create(rewriter, loc, packColumns(rewriter, loc, x),
+      kernel::GramOp::create(rewriter, loc,
+                             packColumns(rewriter, loc, adaptor.getX()),
                              /*right=*/Value(), gram);
     if (Value histogram = results.lookup(Statistics::Histogram))
       emitHistogram(rewriter, loc, x, histogram);
@@ -105,8 +125,8 @@ private:
   }
 };
 
-struct CrossGramPattern : KernelPattern<qt::CrossGramOp> {
-  using KernelPattern::KernelPattern;
+struct CrossGramPattern : StatisticsPattern<qt::CrossGramOp> {
+  using StatisticsPattern::StatisticsPattern;
 
   LogicalResult
   matchAndRewrite(qt::CrossGramOp op, OpAdaptor adaptor,
@@ -115,13 +135,11 @@ struct CrossGramPattern : KernelPattern<qt::CrossGramOp> {
         failed(checkRows(op, op.getRhs().getType())))
       return failure();
     Location loc = op.getLoc();
-    auto pack = [&](Value x) {
-      return packColumns(rewriter, loc, asRows(rewriter, loc, x));
-    };
+    Value left = packColumns(rewriter, loc, adaptor.getLhs());
+    Value right = packColumns(rewriter, loc, adaptor.getRhs());
     Value out = memref::AllocOp::create(rewriter, loc,
                                         bufferType(op.getResult().getType()));
-    kernel::GramOp::create(rewriter, loc, pack(adaptor.getLhs()),
-                           pack(adaptor.getRhs()), out);
+    kernel::GramOp::create(rewriter, loc, left, right, out);
     rewriter.replaceOp(op, out);
     return success();
   }

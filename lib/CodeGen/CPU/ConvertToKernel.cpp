@@ -105,18 +105,22 @@ static void lowerActivation(lm::ActivationOp op) {
   op.erase();
 }
 
-/// A product whose weight is computed by the program, not stored, has nothing
-/// to pack: it becomes plain loops.
-static LogicalResult lowerUnpackedLinears(ModuleOp module) {
-  SmallVector<Operation *> linears;
-  module.walk([&](lm::LinearOp op) { linears.push_back(op); });
-  if (linears.empty())
+/// What has no kernel becomes plain loops: a product whose weight is computed
+/// by the program, not stored, has nothing to pack; routes to experts are
+/// short.
+static LogicalResult lowerOtherOps(ModuleOp module) {
+  SmallVector<Operation *> ops;
+  module.walk([&](Operation *op) {
+    if (isa<lm::LinearOp, lm::RouteOp>(op))
+      ops.push_back(op);
+  });
+  if (ops.empty())
     return success();
   RewritePatternSet patterns(module.getContext());
   lm::populateLowerToLinalgPatterns(patterns);
   GreedyRewriteConfig config;
   config.setStrictness(GreedyRewriteStrictness::ExistingOps);
-  return applyOpPatternsGreedily(linears, std::move(patterns), config);
+  return applyOpPatternsGreedily(ops, std::move(patterns), config);
 }
 
 /// Attention that kernels do not take, of several sequences or with heads of an
@@ -204,8 +208,7 @@ void ConvertToKernel::runOnOperation() {
   SmallVector<lm::ActivationOp> activations;
   module.walk([&](lm::ActivationOp op) { activations.push_back(op); });
   llvm::for_each(activations, lowerActivation);
-  if (failed(lowerUnpackedLinears(module)) ||
-      failed(lowerOtherAttentions(module)))
+  if (failed(lowerOtherOps(module)) || failed(lowerOtherAttentions(module)))
     return signalPassFailure();
 
   auto bytes =

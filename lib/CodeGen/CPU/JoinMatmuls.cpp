@@ -139,7 +139,8 @@ template <typename MatmulOp> void JoinMatmuls::joinAll() {
   SmallVector<Group> groups;
   getOperation().walk([&](MatmulOp matmul) {
     memref::AllocOp alloc = ownBuffer(matmul);
-    if (!alloc || matmul.getBias() || matmul.getResidual())
+    if (!alloc || matmul.getBias() || matmul.getResidual() ||
+        matmul.getExperts())
       return;
     // Weights are in the order of the program, so only the last can go on.
     if (!groups.empty() &&

@@ -211,9 +211,20 @@ LogicalResult PackPass::packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
     return success();
   bool isFloat = type.getScheme().getLaneForm(type.getRowLength()).kind ==
                  LaneForm::Kind::Float;
-  // Whole panels need no masks.
+  // Whole panels need no masks, and panels of experts must be whole.
+  int64_t rows = type.getShape()[0];
+  for (LoadOp load : loads)
+    for (Operation *user : load->getUsers())
+      if (auto matmul = dyn_cast<MatmulOp>(user);
+          matmul && matmul.getExperts()) {
+        rows = type.getShape()[0] / matmul.getNumExperts();
+        if (rows % cpu.lanes != 0)
+          return matmul.emitOpError("has experts of ")
+                 << rows << " rows; CPU kernels need a multiple of "
+                 << cpu.lanes;
+      }
   int64_t vectors = cpu.vectors;
-  while (vectors > 1 && type.getShape()[0] % (cpu.lanes * vectors) != 0)
+  while (vectors > 1 && rows % (cpu.lanes * vectors) != 0)
     vectors /= 2;
   int64_t depth = pairs ? 2 : isFloat ? 1 : 4;
   auto packed = type.withLayout(

@@ -185,3 +185,59 @@ func.func private @cache_sizes(!lm.kv_cache<2 x 0 x 8 x f32>)
 
 // expected-error @+1 {{!lm.kv_cache: the element type must be a float or i8, got 'i4'}}
 func.func private @cache_type(!lm.kv_cache<2 x 1 x 8 x i4>)
+
+// -----
+
+func.func @linear_c3_rows(%x: tensor<?x2x16xf32>, %w: tensor<33x16xf32>, %experts: tensor<9xi32>) {
+  // expected-error @+1 {{C3: experts must be [E + 1] and the weight's 33 rows a multiple of E, got 'tensor<9xi32>'}}
+  %0 = lm.linear %x, %w experts %experts : tensor<?x2x16xf32>, tensor<33x16xf32> experts tensor<9xi32> -> tensor<?x2x4xf32>
+  return
+}
+
+// -----
+
+func.func @linear_c3_dynamic(%x: tensor<?x2x16xf32>, %w: tensor<32x16xf32>, %experts: tensor<?xi32>) {
+  // expected-error @+1 {{C3: experts must be [E + 1]}}
+  %0 = lm.linear %x, %w experts %experts : tensor<?x2x16xf32>, tensor<32x16xf32> experts tensor<?xi32> -> tensor<?x2x4xf32>
+  return
+}
+
+// -----
+
+func.func @linear_c3_bias(%x: tensor<?x2x16xf32>, %w: tensor<32x16xf32>, %b: tensor<4xf32>, %experts: tensor<9xi32>) {
+  // expected-error @+1 {{C3: experts have no bias}}
+  %0 = lm.linear %x, %w bias %b experts %experts : tensor<?x2x16xf32>, tensor<32x16xf32>, tensor<4xf32> experts tensor<9xi32> -> tensor<?x2x4xf32>
+  return
+}
+
+// -----
+
+func.func @linear_c1_experts(%x: tensor<?x2x16xf32>, %w: tensor<32x16xf32>, %experts: tensor<9xi32>) {
+  // expected-error @+1 {{C1: the result must have x's shape with N = 4 last, got 'tensor<?x2x32xf32>'}}
+  %0 = lm.linear %x, %w experts %experts : tensor<?x2x16xf32>, tensor<32x16xf32> experts tensor<9xi32> -> tensor<?x2x32xf32>
+  return
+}
+
+// -----
+
+func.func @route_c1_scores(%scores: tensor<4x?xf32>) {
+  // expected-error @+1 {{C1: scores must be [T, E] with a static E, got 'tensor<4x?xf32>'}}
+  %0:4 = lm.route %scores top 2 : tensor<4x?xf32> -> tensor<4x2xf32>, tensor<4x2xi32>, tensor<4x2xi32>, tensor<9xi32>
+  return
+}
+
+// -----
+
+func.func @route_c1_top(%scores: tensor<4x8xf32>) {
+  // expected-error @+1 {{C1: top = 9 is not between 1 and 8}}
+  %0:4 = lm.route %scores top 9 : tensor<4x8xf32> -> tensor<4x9xf32>, tensor<4x9xi32>, tensor<4x9xi32>, tensor<9xi32>
+  return
+}
+
+// -----
+
+func.func @route_c1_result(%scores: tensor<4x8xf32>) {
+  // expected-error @+1 {{C1: a result must be 'tensor<9xi32>', got 'tensor<8xi32>'}}
+  %0:4 = lm.route %scores top 2 : tensor<4x8xf32> -> tensor<4x2xf32>, tensor<4x2xi32>, tensor<4x2xi32>, tensor<8xi32>
+  return
+}

@@ -81,3 +81,14 @@ func.func @activation(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
   %5 = lm.activation sigmoid %4 : tensor<?x8xf32>
   return %5 : tensor<?x8xf32>
 }
+
+// CHECK-LABEL: func.func @experts
+//       CHECK: %[[SHARES:.+]], %[[ROWS:.+]], %[[TOKENS:.+]], %[[EXPERTS:.+]] = lm.route %{{.*}} top 2 : tensor<?x8xf32> -> tensor<?x2xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<9xi32>
+//       CHECK: lm.route %{{.*}} top 2 normalize : tensor<?x8xf32>
+//       CHECK: lm.linear %{{.*}}, %{{.*}} experts %[[EXPERTS]] : tensor<?x2x16xf32>, tensor<32x16xf32> experts tensor<9xi32> -> tensor<?x2x4xf32>
+func.func @experts(%scores: tensor<?x8xf32>, %x: tensor<?x2x16xf32>, %w: tensor<32x16xf32>) -> tensor<?x2x4xf32> {
+  %0:4 = lm.route %scores top 2 : tensor<?x8xf32> -> tensor<?x2xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<9xi32>
+  %1:4 = lm.route %scores top 2 normalize : tensor<?x8xf32> -> tensor<?x2xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<9xi32>
+  %2 = lm.linear %x, %w experts %0#3 : tensor<?x2x16xf32>, tensor<32x16xf32> experts tensor<9xi32> -> tensor<?x2x4xf32>
+  return %2 : tensor<?x2x4xf32>
+}

@@ -325,3 +325,11 @@ func.func @cross_gram_c2(%x: tensor<3x4xf32>, %y: tensor<5x8xf32>) {
   %0 = qt.cross_gram %x, %y : tensor<3x4xf32>, tensor<5x8xf32> -> tensor<4x8xf32>
   return
 }
+
+// -----
+
+func.func @matmul_c3(%x: tensor<?x2x64xf32>, %w: !qt.tensor<48x64xf32, #qt.q8_0>, %experts: tensor<6xi32>) {
+  // expected-error @+1 {{C3: experts must be [E + 1] and the weight's 48 rows a multiple of E, got 'tensor<6xi32>'}}
+  %0 = qt.matmul %x, %w experts %experts : tensor<?x2x64xf32>, !qt.tensor<48x64xf32, #qt.q8_0> experts tensor<6xi32> -> tensor<?x2x16xf32>
+  return
+}

@@ -124,3 +124,10 @@ func.func @cross_gram(%x: tensor<?x4xf32>, %y: tensor<?x8xf32>) {
   %0 = qt.cross_gram %x, %y : tensor<?x4xf32>, tensor<?x8xf32> -> tensor<4x8xf32>
   return
 }
+
+// CHECK-LABEL: func.func @matmul_experts
+//       CHECK: qt.matmul %{{.*}}, %{{.*}} experts %{{.*}} : tensor<?x2x64xf32>, !qt.tensor<48x64xf32, #qt.q8_0> experts tensor<4xi32> -> tensor<?x2x16xf32>
+func.func @matmul_experts(%x: tensor<?x2x64xf32>, %w: !qt.tensor<48x64xf32, #qt.q8_0>, %experts: tensor<4xi32>) -> tensor<?x2x16xf32> {
+  %0 = qt.matmul %x, %w experts %experts : tensor<?x2x64xf32>, !qt.tensor<48x64xf32, #qt.q8_0> experts tensor<4xi32> -> tensor<?x2x16xf32>
+  return %0 : tensor<?x2x16xf32>
+}

@@ -198,24 +198,22 @@ def make_tokens(gguf):
 def make_architectures():
     import tiny_decoders
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
     torch.set_num_threads(1)
     logits = {}
-    for name, settings in tiny_decoders.CONFIGS.items():
+    for name in tiny_decoders.CONFIGS:
+        # From files, so that transformers reads old keys and names, too.
         with tempfile.TemporaryDirectory() as folder:
-            # As a file, so that transformers reads old keys, too.
-            (pathlib.Path(folder) / "config.json").write_text(json.dumps(settings))
-            config = AutoConfig.from_pretrained(folder)
-        model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
-        state = {key: torch.from_numpy(w) for key, w in tiny_decoders.weights(name).items()}
-        missing, unexpected = model.load_state_dict(state, strict=False)
-        assert not unexpected and set(missing) <= {"lm_head.weight"}, (name, missing, unexpected)
-        model.tie_weights()
+            path = tiny_decoders.folder(pathlib.Path(folder) / "m", name)
+            model, info = AutoModelForCausalLM.from_pretrained(
+                path, attn_implementation="eager", dtype=torch.float32, output_loading_info=True
+            )
+        assert not info["unexpected_keys"] and not info["missing_keys"], (name, info)
         with torch.no_grad():
             tokens = torch.from_numpy(tiny_decoders.TOKENS.astype(np.int64))
-            logits[name] = model.float().eval()(tokens[None], use_cache=False).logits[0].numpy()
-        print(name, config.to_dict().get("rope_parameters"), logits[name].std())
+            logits[name] = model.eval()(tokens[None], use_cache=False).logits[0].numpy()
+        print(name, model.config.to_dict().get("rope_parameters"), logits[name].std())
     np.savez_compressed(HERE / "architectures.npz", **logits)
 
 

@@ -14,6 +14,13 @@ mlir::Value emitLinear(LinalgEmitter &emit, mlir::OpBuilder &builder,
                        mlir::Value x, mlir::Value weight, mlir::Value bias,
                        mlir::RankedTensorType type);
 
+/// The same with E matrices [N, K] in `weight`, one below the other: rows
+/// experts[e] to experts[e + 1] of x, counted through all leading dimensions,
+/// meet number e.
+mlir::Value emitExpertLinear(LinalgEmitter &emit, mlir::OpBuilder &builder,
+                             mlir::Value x, mlir::Value weight,
+                             mlir::Value experts, mlir::RankedTensorType type);
+
 /// result[..., e] = read(ids[...], e), for e below `columns`.
 mlir::Value
 emitGather(LinalgEmitter &emit, mlir::OpBuilder &builder, mlir::Value ids,

@@ -278,10 +278,15 @@ public:
   using TileBody =
       llvm::function_ref<Tile(int64_t rows, Value row, Value panel, Value n)>;
 
-  MatmulTiling(KernelBuilder &b, const PanelLayout &layout, Value offset,
-               Value out, Value bias, Value residual)
-      : b(b), layout(layout), offset(offset), out(out), bias(bias),
-        residual(residual) {}
+  template <typename Op>
+  MatmulTiling(KernelBuilder &b, const PanelLayout &layout, Op op)
+      : b(b), layout(layout), offset(op.getOffset()), out(op.getOut()),
+        bias(op.getBias()), residual(op.getResidual()),
+        experts(op.getExperts()) {}
+
+  /// The most rows of which a weight meets at most `rows`, if all meet equally
+  /// many.
+  int64_t getRowsOfAll(int64_t rows) const { return rows * numExperts(); }
 
   /// This thread's panels, each with all rows in tiles of at most `tileRows`.
   void emit(int64_t tileRows, TileBody body);
@@ -300,9 +305,16 @@ public:
                 AddSums addSums, ScaleSum scaleSum);
 
 private:
+  int64_t numExperts() const;
+  /// For each weight that meets rows at all, where it starts and the rows.
+  void forWeights(
+      llvm::function_ref<void(Value offset, Value begin, Value end)>);
   /// Calls `tile(count, row)` for all rows.
-  void emitTiles(int64_t tileRows,
+  void emitTiles(int64_t tileRows, Value begin, Value end,
                  llvm::function_ref<void(int64_t, Value)> tile);
+  void sumPanel(int64_t tileRows, int64_t words, int64_t chunk, Value n,
+                Value bytes, Value begin, Value end, Prepare prepare,
+                AddSums addSums, ScaleSum scaleSum);
   /// The lanes of register v of panel column n that exist; null if all do.
   Value maskOf(Value n, int64_t v);
   void storeMasked(Value vector, mlir::ValueRange indices, Value mask);
@@ -311,7 +323,7 @@ private:
 
   KernelBuilder &b;
   const PanelLayout &layout;
-  Value offset, out, bias, residual;
+  Value offset, out, bias, residual, experts;
 };
 
 } // namespace quantmlir::cpu

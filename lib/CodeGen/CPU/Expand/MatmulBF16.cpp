@@ -319,8 +319,7 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
     return op.emitOpError("has a weight packed by ")
            << layout.depth << " values, not by pairs (--cpu-pack)";
   MatmulBF16Emitter emitter(b, op, layout);
-  MatmulTiling tiling(b, layout, op.getOffset(), op.getOut(), op.getBias(),
-                      op.getResidual());
+  MatmulTiling tiling(b, layout, op);
   auto emitDirect = [&](int64_t tileRows) {
     tiling.emit(tileRows, [&](int64_t rows, Value row, Value panel, Value) {
       return emitter.tile(rows, row, panel);
@@ -334,7 +333,8 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
   int64_t direct = std::min<int64_t>(
       *op.getRows(), fitRows(b.target, b.target.rowsInt, layout));
   Value many = arith::CmpIOp::create(b, arith::CmpIPredicate::ugt,
-                                     b.size(op.getOut(), 0), b.index(direct));
+                                     b.size(op.getOut(), 0),
+                                     b.index(tiling.getRowsOfAll(direct)));
   auto branch = scf::IfOp::create(b, many, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(branch.thenBlock());

@@ -286,8 +286,7 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
     return failure();
   const PanelLayout &layout = *panels;
   MatmulFloatEmitter emitter(b, op, layout);
-  MatmulTiling(b, layout, op.getOffset(), op.getOut(), op.getBias(),
-               op.getResidual())
+  MatmulTiling(b, layout, op)
       .emit(*op.getRows(), [&](int64_t rows, Value row, Value panel, Value) {
         return emitter.tile(rows, row, panel);
       });

@@ -350,8 +350,7 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::MatmulIntOp op) {
   if (layout.form.codeBits == 0)
     return op.emitOpError("has a weight without integer lanes");
   MatmulIntEmitter emitter(b, op, layout);
-  MatmulTiling(b, layout, op.getOffset(), op.getOut(), op.getBias(),
-               op.getResidual())
+  MatmulTiling(b, layout, op)
       .emit(*op.getRows(), [&](int64_t count, Value row, Value panel, Value) {
         return emitter.tile(count, row, panel);
       });

@@ -5,29 +5,54 @@
 using namespace mlir;
 using namespace quantmlir::cpu;
 
+int64_t MatmulTiling::numExperts() const {
+  return experts ? cast<MemRefType>(experts.getType()).getDimSize(0) - 1 : 1;
+}
+
+void MatmulTiling::forWeights(
+    llvm::function_ref<void(Value, Value, Value)> body) {
+  if (!experts)
+    return body(offset, b.index(0), b.size(out, 0));
+  auto start = [&](Value expert) -> Value {
+    return arith::IndexCastOp::create(b, b.getIndexType(),
+                                      b.loadScalar(experts, expert));
+  };
+  b.loop(0, numExperts(), 1, [&](Value expert) {
+    Value begin = start(expert), end = start(b.add(expert, 1));
+    // Most have no rows when a token is decoded.
+    Value any = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, begin, end);
+    auto branch = scf::IfOp::create(b, any);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    body(b.add(offset, b.mul(expert, layout.totalBytes)), begin, end);
+  });
+}
+
 /// Full tiles first, then what is left in tiles of a power of two and so on
 /// down to single rows, which is all there is when one token is decoded.
-void MatmulTiling::emitTiles(int64_t tileRows,
+void MatmulTiling::emitTiles(int64_t tileRows, Value begin, Value end,
                              llvm::function_ref<void(int64_t, Value)> tile) {
   SmallVector<int64_t> counts = {tileRows};
   for (int64_t count = int64_t(llvm::PowerOf2Ceil(tileRows)) / 2; count >= 1;
        count /= 2)
     counts.push_back(count);
-  Value rows = b.size(out, 0), done = b.index(0);
+  Value done = begin;
   for (int64_t count : counts) {
-    Value left = b.sub(rows, done);
-    Value end = b.add(done, b.mul(b.div(left, count), count));
-    b.loop(done, end, count, [&](Value row) { tile(count, row); });
-    done = end;
+    Value left = b.sub(end, done);
+    Value next = b.add(done, b.mul(b.div(left, count), count));
+    b.loop(done, next, count, [&](Value row) { tile(count, row); });
+    done = next;
   }
 }
 
 void MatmulTiling::emit(int64_t tileRows, TileBody body) {
-  b.splitLoop(b.index(layout.numPanels), [&](Value panel) {
-    Value n = b.mul(panel, layout.panelRows);
-    Value bytes = b.add(offset, b.mul(panel, layout.panelBytes));
-    emitTiles(tileRows, [&](int64_t count, Value row) {
-      finish(body(count, row, bytes, n), row, n);
+  forWeights([&](Value weight, Value begin, Value end) {
+    b.splitLoop(b.index(layout.numPanels), [&](Value panel) {
+      Value n = b.mul(panel, layout.panelRows);
+      Value bytes = b.add(weight, b.mul(panel, layout.panelBytes));
+      emitTiles(tileRows, begin, end, [&](int64_t count, Value row) {
+        finish(body(count, row, bytes, n), row, n);
+      });
     });
   });
 }
@@ -35,42 +60,51 @@ void MatmulTiling::emit(int64_t tileRows, TileBody body) {
 void MatmulTiling::emitSums(int64_t tileRows, int64_t words, int64_t chunk,
                             Prepare prepare, AddSums addSums,
                             ScaleSum scaleSum) {
+  forWeights([&](Value weight, Value begin, Value end) {
+    b.splitLoop(b.index(layout.numPanels), [&](Value panel) {
+      Value bytes = b.add(weight, b.mul(panel, layout.panelBytes));
+      sumPanel(tileRows, words, chunk, b.mul(panel, layout.panelRows), bytes,
+               begin, end, prepare, addSums, scaleSum);
+    });
+  });
+}
+
+void MatmulTiling::sumPanel(int64_t tileRows, int64_t words, int64_t chunk,
+                            Value n, Value bytes, Value begin, Value end,
+                            Prepare prepare, AddSums addSums,
+                            ScaleSum scaleSum) {
   Value none = b.constant(b.f32Vec(layout.lanes), 0);
-  b.splitLoop(b.index(layout.numPanels), [&](Value panel) {
-    Value n = b.mul(panel, layout.panelRows);
-    Value bytes = b.add(offset, b.mul(panel, layout.panelBytes));
-    SmallVector<Value> masks;
+  SmallVector<Value> masks;
+  for (int64_t v = 0; v < layout.vectors; ++v)
+    masks.push_back(maskOf(n, v));
+  auto column = [&](int64_t v) { return b.add(n, v * layout.lanes); };
+  // Sums of chunks meet in the result.
+  b.loop(begin, end, 1, [&](Value row) {
     for (int64_t v = 0; v < layout.vectors; ++v)
-      masks.push_back(maskOf(n, v));
-    auto column = [&](int64_t v) { return b.add(n, v * layout.lanes); };
-    // Sums of chunks meet in the result.
-    b.loop(b.index(0), b.size(out, 0), 1, [&](Value row) {
-      for (int64_t v = 0; v < layout.vectors; ++v)
-        storeMasked(none, {row, column(v)}, masks[v]);
+      storeMasked(none, {row, column(v)}, masks[v]);
+  });
+  b.loop(b.index(0), b.index(words), chunk, [&](Value word) {
+    Value count = b.min(b.index(chunk), b.sub(b.index(words), word));
+    prepare(bytes, word, count);
+    emitTiles(tileRows, begin, end, [&](int64_t rows, Value row) {
+      SmallVector<Value> sums;
+      for (int64_t i = 0; i < rows * layout.vectors; ++i)
+        sums.push_back(loadMasked(
+            out, {b.add(row, i / layout.vectors), column(i % layout.vectors)},
+            masks[i % layout.vectors]));
+      sums = addSums(rows, row, bytes, word, count, sums);
+      for (auto [i, sum] : llvm::enumerate(sums))
+        storeMasked(
+            sum, {b.add(row, i / layout.vectors), column(i % layout.vectors)},
+            masks[i % layout.vectors]);
     });
-    b.loop(b.index(0), b.index(words), chunk, [&](Value word) {
-      Value count = b.min(b.index(chunk), b.sub(b.index(words), word));
-      prepare(bytes, word, count);
-      emitTiles(tileRows, [&](int64_t rows, Value row) {
-        SmallVector<Value> sums;
-        for (int64_t i = 0; i < rows * layout.vectors; ++i)
-          sums.push_back(loadMasked(
-              out, {b.add(row, i / layout.vectors), column(i % layout.vectors)},
-              masks[i % layout.vectors]));
-        sums = addSums(rows, row, bytes, word, count, sums);
-        for (auto [i, sum] : llvm::enumerate(sums))
-          storeMasked(
-              sum, {b.add(row, i / layout.vectors), column(i % layout.vectors)},
-              masks[i % layout.vectors]);
-      });
-    });
-    b.loop(b.index(0), b.size(out, 0), 1, [&](Value row) {
-      Tile tile(1);
-      for (int64_t v = 0; v < layout.vectors; ++v)
-        tile[0].push_back(scaleSum(loadMasked(out, {row, column(v)}, masks[v]),
-                                   row, bytes, v));
-      finish(tile, row, n);
-    });
+  });
+  b.loop(begin, end, 1, [&](Value row) {
+    Tile tile(1);
+    for (int64_t v = 0; v < layout.vectors; ++v)
+      tile[0].push_back(
+          scaleSum(loadMasked(out, {row, column(v)}, masks[v]), row, bytes, v));
+    finish(tile, row, n);
   });
 }
 

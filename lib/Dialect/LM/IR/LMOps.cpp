@@ -34,12 +34,24 @@ LogicalResult LinearOp::verify() {
   if (x.getRank() < 1 || x.getShape().back() != w.getDimSize(1))
     return emitOpError("C1: x and weight must agree on K: ")
            << x << " and " << w;
+  int64_t n = w.getDimSize(0);
+  if (getExperts()) {
+    RankedTensorType experts = getExperts().getType();
+    int64_t count =
+        experts.getRank() == 1 ? experts.getDimSize(0) - 1 : 0;
+    if (count < 1 || n % count != 0)
+      return emitOpError("C3: experts must be [E + 1] and the weight's ")
+             << n << " rows a multiple of E, got " << experts;
+    if (getBias())
+      return emitOpError("C3: experts have no bias");
+    n /= count;
+  }
   if (y.getRank() != x.getRank() ||
       y.getShape().drop_back() != x.getShape().drop_back() ||
-      y.getShape().back() != w.getDimSize(0))
+      y.getShape().back() != n)
     return emitOpError("C1: the result must have x's shape with N = ")
-           << w.getDimSize(0) << " last, got " << y;
-  return verifyVector(*this, getBias(), w.getDimSize(0), "C2", "the bias");
+           << n << " last, got " << y;
+  return verifyVector(*this, getBias(), n, "C2", "the bias");
 }
 
 OpOperand &LinearOp::getWeightOperand() { return getWeightMutable(); }
@@ -48,10 +60,11 @@ OpOperand *LinearOp::getBiasOperand() {
   MutableOperandRange bias = getBiasMutable();
   return bias.empty() ? nullptr : &bias[0];
 }
+bool LinearOp::isRouted() { return bool(getExperts()); }
 Operation *LinearOp::createQuantized(OpBuilder &builder, Value weight,
                                      Value activation) {
   return qt::MatmulOp::create(builder, getLoc(), getType(), activation, weight,
-                              getBias());
+                              getBias(), getExperts());
 }
 
 /// The operand, and the optional one after it if it is there.
@@ -64,6 +77,9 @@ static SmallVector<OpOperand *> withOptional(OpOperand &operand,
 }
 
 SmallVector<OpOperand *> LinearOp::getChannelOperands() {
+  // A channel is a row of each expert.
+  if (getExperts())
+    return {};
   return withOptional(getWeightMutable(), getBiasMutable());
 }
 
@@ -84,6 +100,42 @@ OpOperand *EmbeddingOp::getActivationOperand() { return nullptr; }
 Operation *EmbeddingOp::createQuantized(OpBuilder &builder, Value weight,
                                         Value /*activation*/) {
   return qt::GatherOp::create(builder, getLoc(), getType(), getIds(), weight);
+}
+
+//===----------------------------------------------------------------------===//
+// route
+//===----------------------------------------------------------------------===//
+
+/// What the results of a route are, of scores [T, E].
+static SmallVector<Type> routeTypes(RankedTensorType scores, int64_t top) {
+  Type i32 = IntegerType::get(scores.getContext(), 32);
+  int64_t chosen[] = {scores.getDimSize(0), top};
+  auto places = RankedTensorType::get(chosen, i32);
+  return {scores.clone(chosen), places, places,
+          RankedTensorType::get(scores.getDimSize(1) + 1, i32)};
+}
+
+void RouteOp::build(OpBuilder &builder, OperationState &state, Value scores,
+                    int64_t top, bool normalize) {
+  build(builder, state,
+        routeTypes(cast<RankedTensorType>(scores.getType()), top), scores, top,
+        normalize);
+}
+
+LogicalResult RouteOp::verify() {
+  RankedTensorType scores = getScores().getType();
+  int64_t top = getTop();
+  if (scores.getRank() != 2 || scores.isDynamicDim(1))
+    return emitOpError("C1: scores must be [T, E] with a static E, got ")
+           << scores;
+  if (top < 1 || top > scores.getDimSize(1))
+    return emitOpError("C1: top = ")
+           << top << " is not between 1 and " << scores.getDimSize(1);
+  SmallVector<Type> types = routeTypes(scores, top);
+  for (auto [type, wanted] : llvm::zip_equal(getResultTypes(), types))
+    if (type != wanted)
+      return emitOpError("C1: a result must be ") << wanted << ", got " << type;
+  return success();
 }
 
 //===----------------------------------------------------------------------===//

@@ -38,8 +38,12 @@ struct LowerLinear : OpRewritePattern<LinearOp> {
   LogicalResult matchAndRewrite(LinearOp op,
                                 PatternRewriter &rewriter) const override {
     LinalgEmitter emit = emitterFor(rewriter, op);
-    rewriter.replaceOp(op, emitLinear(emit, rewriter, op.getX(), op.getWeight(),
-                                      op.getBias(), op.getType()));
+    rewriter.replaceOp(
+        op, op.getExperts()
+                ? emitExpertLinear(emit, rewriter, op.getX(), op.getWeight(),
+                                   op.getExperts(), op.getType())
+                : emitLinear(emit, rewriter, op.getX(), op.getWeight(),
+                             op.getBias(), op.getType()));
     return success();
   }
 };
@@ -295,4 +299,5 @@ struct LowerRope : OpRewritePattern<RopeOp> {
 void quantmlir::lm::populateLowerToLinalgPatterns(RewritePatternSet &patterns) {
   patterns.add<LowerLinear, LowerEmbedding, LowerRMSNorm, LowerLayerNorm,
                LowerActivation, LowerRope>(patterns.getContext());
+  populateLowerRoutePatterns(patterns);
 }

@@ -210,13 +210,23 @@ LogicalResult MatmulOp::verify() {
   if (x.empty() || x.back() != w[1])
     return emitOpError("C1: x and w must agree on K: ")
            << getX().getType() << " and " << getW().getType();
-  if (y.size() != x.size() || y.drop_back() != x.drop_back() ||
-      y.back() != w[0])
+  int64_t n = w[0];
+  if (getExperts()) {
+    RankedTensorType experts = getExperts().getType();
+    if (experts.getRank() != 1 || getNumExperts() < 1 ||
+        n % getNumExperts() != 0)
+      return emitOpError("C3: experts must be [E + 1] and the weight's ")
+             << n << " rows a multiple of E, got " << experts;
+    if (getBias())
+      return emitOpError("C3: experts have no bias");
+    n /= getNumExperts();
+  }
+  if (y.size() != x.size() || y.drop_back() != x.drop_back() || y.back() != n)
     return emitOpError("C1: the result must have x's shape with N = ")
-           << w[0] << " last, got " << getType();
-  if (getBias() && shapeOf(getBias().getType()) != ArrayRef<int64_t>(w[0]))
+           << n << " last, got " << getType();
+  if (getBias() && shapeOf(getBias().getType()) != ArrayRef<int64_t>(n))
     return emitOpError("C2: the bias must have shape [")
-           << w[0] << "], got " << getBias().getType();
+           << n << "], got " << getBias().getType();
   return success();
 }
 

@@ -124,7 +124,11 @@ bool FoldFinder::through(OpOperand &operand) {
 
 bool FoldFinder::take(ChannelScalableOpInterface producer) {
   fold.parameters.clear();
-  for (OpOperand *operand : producer.getChannelOperands()) {
+  SmallVector<OpOperand *> operands = producer.getChannelOperands();
+  if (operands.empty())
+    return decline("'" + producer->getName().getStringRef() +
+                   "' of experts has no parameter for each channel");
+  for (OpOperand *operand : operands) {
     WeightOp weight = findWeight(operand->get());
     if (!weight)
       return decline("a parameter of '" + producer->getName().getStringRef() +

@@ -247,9 +247,15 @@ struct LowerMatmul : OpConversionPattern<MatmulOp> {
       x = emitDequantize(emit, rewriter, op.getLoc(), type, adaptor.getX());
     Value w = emitDequantize(emit, rewriter, op.getLoc(), op.getW().getType(),
                              adaptor.getW());
+    auto type = cast<RankedTensorType>(op.getType());
+    if (op.getExperts()) {
+      rewriter.replaceOp(op,
+                         emitExpertLinear(emit, rewriter, x, w,
+                                          adaptor.getExperts().front(), type));
+      return success();
+    }
     Value bias = op.getBias() ? adaptor.getBias().front() : Value();
-    rewriter.replaceOp(op, emitLinear(emit, rewriter, x, w, bias,
-                                      cast<RankedTensorType>(op.getType())));
+    rewriter.replaceOp(op, emitLinear(emit, rewriter, x, w, bias, type));
     return success();
   }
 };

@@ -212,8 +212,14 @@ llvm::Error QuantizePass::writeOne(Decision &decision,
   if (!values)
     return values.takeError();
   QuantTensorType type = decision.newType();
+  Rounding rounding = decision.rule->rounding;
+  // What became of a row cannot be told when it went to another expert.
+  if (llvm::any_of(decision.readers, [](QuantizableOpInterface reader) {
+        return reader.isRouted();
+      }))
+    rounding.correction = 0;
   llvm::Expected<RoundedWeight> rounded =
-      roundWeight(decision.scheme, decision.rule->rounding, std::move(*values),
+      roundWeight(decision.scheme, rounding, std::move(*values),
                   type.getNumRows(), type.getRowLength(),
                   {statistics, weight.getSymName(), bool(decision.bias)});
   if (!rounded)

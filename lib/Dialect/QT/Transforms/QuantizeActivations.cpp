@@ -125,8 +125,8 @@ Value ActivationQuantizer::addOutliers(OpBuilder &builder, MatmulOp matmul) {
                         : SplitOutliersOp();
   if (!split)
     return matmul;
-  auto outlying =
-      MatmulOp::create(builder, matmul.getLoc(), matmul.getType(),
-                       split.getOutliers(), matmul.getW(), /*bias=*/Value());
+  auto outlying = MatmulOp::create(builder, matmul.getLoc(), matmul.getType(),
+                                   split.getOutliers(), matmul.getW(),
+                                   /*bias=*/Value(), matmul.getExperts());
   return arith::AddFOp::create(builder, matmul.getLoc(), matmul, outlying);
 }

@@ -34,4 +34,5 @@ void quantmlir::qt::moveWeight(WeightOp weight, StringRef file) {
   weight->removeDiscardableAttr(checkpointAttrName);
   weight->removeDiscardableAttr(inputAttrName);
   weight->removeDiscardableAttr(formAttrName);
+  weight->removeDiscardableAttr(stackAttrName);
 }

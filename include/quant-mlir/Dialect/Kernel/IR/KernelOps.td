@@ -65,6 +65,8 @@ def MatmulOpInterface : OpInterface<"MatmulOpInterface"> {
   }];
   let methods = [
     InterfaceMethod<"The weight.", "::quantmlir::qt::QuantTensorType", "getType">,
+    InterfaceMethod<"Where the rows of each weight start, or null for one weight.",
+                    "::mlir::TypedValue<::mlir::MemRefType>", "getExperts">,
     InterfaceMethod<"Where the result goes.", "::mlir::TypedValue<::mlir::MemRefType>", "getOut">,
     InterfaceMethod<"The rows of a tile, once they are chosen.",
                     "std::optional<uint64_t>", "getRows">,
@@ -216,17 +218,22 @@ def Kernel_MatmulIntOp : Kernel_Op<"matmul_int", [AttrSizedOperandSegments, Matm
     `group` is the number of values per activation scale, `rows` the number of
     rows that a register tile covers (written by `--kernel-choose-tiles`).
 
+    With `experts` [E + 1] there are E weights of that type, one behind the
+    other, and rows experts[e] to experts[e + 1] meet number e.
+
     Split over panels.
   }];
   let arguments = (ins Reads<I32Buffer>:$codes, Reads<F32Buffer>:$scales,
                        Reads<I32Buffer>:$sums, Reads<ByteBuffer>:$weights,
                        Index:$offset, Reads<Optional<F32Buffer>>:$bias,
                        Reads<Optional<F32Buffer>>:$residual,
+                       Reads<Optional<I32Buffer>>:$experts,
                        Writes<F32Buffer>:$out, TypeAttrOf<QT_TensorType>:$type,
                        I64Attr:$group, OptionalAttr<TileRowsAttr>:$rows);
   let assemblyFormat = [{
     $codes `,` $scales `,` $sums `,` $weights `[` $offset `]` (`bias` $bias^)?
-    (`residual` $residual^)? `into` $out attr-dict `:` type(operands)
+    (`residual` $residual^)? (`experts` $experts^)? `into` $out
+    attr-dict `:` type(operands)
   }];
 }
 
@@ -243,11 +250,13 @@ def Kernel_MatmulBF16Op : Kernel_Op<"matmul_bf16", [AttrSizedOperandSegments, Ma
                        Reads<ByteBuffer>:$weights, Index:$offset,
                        Reads<Optional<F32Buffer>>:$bias,
                        Reads<Optional<F32Buffer>>:$residual,
+                       Reads<Optional<I32Buffer>>:$experts,
                        Writes<F32Buffer>:$out, TypeAttrOf<QT_TensorType>:$type,
                        I64Attr:$group, OptionalAttr<TileRowsAttr>:$rows);
   let assemblyFormat = [{
     $codes (`scales` $scales^)? `,` $weights `[` $offset `]` (`bias` $bias^)?
-    (`residual` $residual^)? `into` $out attr-dict `:` type(operands)
+    (`residual` $residual^)? (`experts` $experts^)? `into` $out
+    attr-dict `:` type(operands)
   }];
 }
 
@@ -262,11 +271,13 @@ def Kernel_MatmulFloatOp : Kernel_Op<"matmul_float", [AttrSizedOperandSegments, 
                        Reads<ByteBuffer>:$weights,
                        Index:$offset, Reads<Optional<F32Buffer>>:$bias,
                        Reads<Optional<F32Buffer>>:$residual,
+                       Reads<Optional<I32Buffer>>:$experts,
                        Writes<F32Buffer>:$out, TypeAttrOf<QT_TensorType>:$type,
                        OptionalAttr<TileRowsAttr>:$rows);
   let assemblyFormat = [{
     $x (`columns` $columns^)? `,` $weights `[` $offset `]` (`bias` $bias^)?
-    (`residual` $residual^)? `into` $out attr-dict `:` type(operands)
+    (`residual` $residual^)? (`experts` $experts^)? `into` $out
+    attr-dict `:` type(operands)
   }];
 }
 

@@ -15,8 +15,8 @@ def LM_FloatTensor : RankedTensorOf<[AnyFloat]>;
 def LM_IdTensor : RankedTensorOf<[AnySignlessInteger]>;
 
 def LM_LinearOp : LM_Op<"linear",
-    [Pure, DeclareOpInterfaceMethods<QuantizableOpInterface,
-                                     ["getBiasOperand"]>,
+    [Pure, AttrSizedOperandSegments, DeclareOpInterfaceMethods<QuantizableOpInterface,
+                                     ["getBiasOperand", "isRouted"]>,
      DeclareOpInterfaceMethods<ChannelScalableOpInterface>]> {
   let summary = "y = x·Wᵀ + b";
   let description = [{
@@ -27,19 +27,78 @@ def LM_LinearOp : LM_Op<"linear",
         : tensor<?x576xf32>, tensor<192x576xf32>, tensor<192xf32> -> tensor<?x192xf32>
     ```
 
+    With `experts` [E + 1], as `lm.route` makes them, the weight is E matrices
+    [N, K], one below the other, and rows experts[e] to experts[e + 1] of x are
+    multiplied with number e. Rows are counted through all leading dimensions.
+
+    ```mlir
+    %y = lm.linear %x, %w experts %experts
+        : tensor<?x2x576xf32>, tensor<1536x576xf32> experts tensor<9xi32> -> tensor<?x2x192xf32>
+    ```
+
     Quantizable: the weight, and the activation along K.
 
     - C1: weight has rank 2; x and weight agree on K; the result is x's shape
       with N last.
     - C2: a bias has shape [N].
+    - C3: experts have shape [E + 1], the weight E·N rows, and there is no bias.
   }];
   let arguments = (ins LM_FloatTensor:$x, LM_FloatTensor:$weight,
-                       Optional<LM_FloatTensor>:$bias);
+                       Optional<LM_FloatTensor>:$bias,
+                       Optional<LM_IdTensor>:$experts);
   let results = (outs LM_FloatTensor:$result);
   let assemblyFormat = [{
-    $x `,` $weight (`bias` $bias^)? attr-dict `:` type($x) `,` type($weight)
-    (`,` type($bias)^)? `->` type($result)
+    $x `,` $weight (`bias` $bias^)? (`experts` $experts^)? attr-dict `:`
+    type($x) `,` type($weight) (`,` type($bias)^)?
+    (`experts` type($experts)^)? `->` type($result)
   }];
+  let builders = [
+    OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$x,
+                   "::mlir::Value":$weight, "::mlir::Value":$bias), [{
+      build($_builder, $_state, result, x, weight, bias, /*experts=*/{});
+    }]>,
+  ];
+  let hasVerifier = 1;
+}
+
+def LM_RouteOp : LM_Op<"route", [Pure]> {
+  let summary = "Chooses experts for every token";
+  let description = [{
+    A mixture of experts sends each of T tokens to `top` of E experts.
+    `scores` [T, E] become shares by a softmax over all experts; the `top`
+    largest of each token are its choices, of equal ones the first. So that an
+    expert's tokens lie side by side, choices are sorted by expert, then by
+    token: choice number p of that order is row p of what experts work on,
+    tensors [T, top, ...] whose rows are counted through.
+
+    | result | | |
+    |---|---|---|
+    | `shares` | [T, top] | of each token's choices, largest first; with `normalize` they are divided by their sum |
+    | `rows` | i32 [T, top] | where each token's choices went |
+    | `tokens` | i32 [T, top] | the token of row p, for all p |
+    | `experts` | i32 [E + 1] | rows experts[e] to experts[e + 1] belong to expert e |
+
+    ```mlir
+    %shares, %rows, %tokens, %experts = lm.route %scores top 2 normalize
+        : tensor<?x8xf32> -> tensor<?x2xf32>, tensor<?x2xi32>, tensor<?x2xi32>, tensor<9xi32>
+    ```
+
+    - C1: scores have rank 2 and a static E; top is between 1 and E; the results
+      have the shapes above.
+  }];
+  let arguments = (ins LM_FloatTensor:$scores, I64Attr:$top,
+                       UnitAttr:$normalize);
+  let results = (outs LM_FloatTensor:$shares, RankedTensorOf<[I32]>:$rows,
+                      RankedTensorOf<[I32]>:$tokens,
+                      RankedTensorOf<[I32]>:$experts);
+  let assemblyFormat = [{
+    $scores `top` $top (`normalize` $normalize^)? attr-dict `:` type($scores)
+    `->` type(results)
+  }];
+  let builders = [
+    OpBuilder<(ins "::mlir::Value":$scores, "int64_t":$top,
+                   "bool":$normalize)>,
+  ];
   let hasVerifier = 1;
 }
 

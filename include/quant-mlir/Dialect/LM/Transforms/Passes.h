@@ -20,6 +20,9 @@ namespace quantmlir::lm {
 /// they also run without a converter.
 void populateLowerToLinalgPatterns(mlir::RewritePatternSet &patterns);
 
+/// Lowers lm.route alone, to linalg and loops.
+void populateLowerRoutePatterns(mlir::RewritePatternSet &patterns);
+
 /// Lowers attention; `converter` turns caches into memrefs, see
 /// `addCacheConversion`.
 void populateLowerAttentionPatterns(mlir::RewritePatternSet &patterns,

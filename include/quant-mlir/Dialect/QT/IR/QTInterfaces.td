@@ -128,6 +128,12 @@ def QuantizableOpInterface : OpInterface<"QuantizableOpInterface"> {
       "::mlir::OpOperand *", "getBiasOperand", (ins), /*methodBody=*/"",
       /*defaultImplementation=*/"return nullptr;">,
     InterfaceMethod<[{
+        True if the numbers of the program decide which rows of the activation
+        meet which rows of the weight, as with experts: rows of two runs are not
+        the same rows.
+      }], "bool", "isRouted", (ins), /*methodBody=*/"",
+      /*defaultImplementation=*/"return false;">,
+    InterfaceMethod<[{
         Builds the op that computes the same from `weight`, a `!qt.tensor`, and
         `activation`: a float tensor, a `!qt.tensor`, or null where the op has
         none. The caller replaces the results.
@@ -153,7 +159,8 @@ def ChannelScalableOpInterface : OpInterface<"ChannelScalableOpInterface"> {
   let methods = [
     InterfaceMethod<[{
         The parameters, vectors [C] or matrices [C, ...] with channels first. The
-        result is multiplied by a factor per channel if all of them are.
+        result is multiplied by a factor per channel if all of them are. None if
+        it has none that are like this.
       }], "::llvm::SmallVector<::mlir::OpOperand *>", "getChannelOperands">,
   ];
 }

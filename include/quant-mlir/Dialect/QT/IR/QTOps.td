@@ -194,7 +194,7 @@ def QT_DequantizeOp : QT_Op<"dequantize", [Pure]> {
   let hasVerifier = 1;
 }
 
-def QT_MatmulOp : QT_Op<"matmul", [Pure]> {
+def QT_MatmulOp : QT_Op<"matmul", [Pure, AttrSizedOperandSegments]> {
   let summary = "y = x·Wᵀ + b with a quantized weight";
   let description = [{
     `x` is [..., K], float or quantized; `w` is [N, K]; the result is [..., N].
@@ -209,6 +209,10 @@ def QT_MatmulOp : QT_Op<"matmul", [Pure]> {
           tensor<192xf32> -> tensor<?x192xf32>
     ```
 
+    With `experts` [E + 1] the weight is E matrices [N, K], one below the other,
+    and rows experts[e] to experts[e + 1] of x are multiplied with number e, as
+    in `lm.linear`.
+
     Numerics: equal to the float product of the dequantized operands, but for
     the order of f32 additions. Where integer lanes stand for a codebook of
     fractions (NF4, FP4) a kernel multiplies them instead: a weight is then off
@@ -216,13 +220,22 @@ def QT_MatmulOp : QT_Op<"matmul", [Pure]> {
 
     - C1: w has rank 2; x and w agree on K, the result is x's shape with N last.
     - C2: a bias has shape [N].
+    - C3: experts have shape [E + 1], w E·N rows, and there is no bias.
   }];
   let arguments = (ins QT_WeightValue:$x, QT_TensorType:$w,
-                       Optional<QT_FloatTensor>:$bias);
+                       Optional<QT_FloatTensor>:$bias,
+                       Optional<RankedTensorOf<[AnySignlessInteger]>>:$experts);
   let results = (outs QT_FloatTensor:$result);
   let assemblyFormat = [{
-    $x `,` $w (`bias` $bias^)? attr-dict `:` type($x) `,`
-    custom<WholeType>(type($w)) (`,` type($bias)^)? `->` type($result)
+    $x `,` $w (`bias` $bias^)? (`experts` $experts^)? attr-dict `:` type($x) `,`
+    custom<WholeType>(type($w)) (`,` type($bias)^)?
+    (`experts` type($experts)^)? `->` type($result)
+  }];
+  let extraClassDeclaration = [{
+    /// The matrices that the weight is.
+    int64_t getNumExperts() {
+      return getExperts() ? getExperts().getType().getDimSize(0) - 1 : 1;
+    }
   }];
   let hasVerifier = 1;
 }
