@@ -10,58 +10,6 @@ using namespace llvm;
 using namespace quantmlir;
 using json::Object;
 
-static constexpr DecoderNames llamaNames = {
-    "model.",
-    "embed_tokens.weight",
-    /*positions=*/"",
-    "norm.weight",
-    "lm_head.weight",
-    "layers.{0}.input_layernorm.weight",
-    "layers.{0}.self_attn.q_proj.weight",
-    "layers.{0}.self_attn.k_proj.weight",
-    "layers.{0}.self_attn.v_proj.weight",
-    "layers.{0}.self_attn.qkv_proj.weight",
-    "layers.{0}.self_attn.q_norm.weight",
-    "layers.{0}.self_attn.k_norm.weight",
-    "layers.{0}.self_attn.o_proj.weight",
-    /*attentionPostNorm=*/"",
-    "layers.{0}.post_attention_layernorm.weight",
-    "layers.{0}.mlp.gate_proj.weight",
-    "layers.{0}.mlp.up_proj.weight",
-    "layers.{0}.mlp.gate_up_proj.weight",
-    "layers.{0}.mlp.down_proj.weight",
-    /*feedForwardPostNorm=*/""};
-
-/// A norm that is in front of the feed-forward in a llama is behind attention.
-static constexpr DecoderNames gemmaNames = [] {
-  DecoderNames names = llamaNames;
-  names.attentionPostNorm = "layers.{0}.post_attention_layernorm.weight";
-  names.feedForwardNorm = "layers.{0}.pre_feedforward_layernorm.weight";
-  names.feedForwardPostNorm = "layers.{0}.post_feedforward_layernorm.weight";
-  return names;
-}();
-
-static constexpr DecoderNames gpt2Names = {"transformer.",
-                                           "wte.weight",
-                                           "wpe.weight",
-                                           "ln_f.weight",
-                                           "lm_head.weight",
-                                           "h.{0}.ln_1.weight",
-                                           /*query=*/"",
-                                           /*key=*/"",
-                                           /*value=*/"",
-                                           "h.{0}.attn.c_attn.weight",
-                                           /*queryNorm=*/"",
-                                           /*keyNorm=*/"",
-                                           "h.{0}.attn.c_proj.weight",
-                                           /*attentionPostNorm=*/"",
-                                           "h.{0}.ln_2.weight",
-                                           /*gate=*/"",
-                                           "h.{0}.mlp.c_fc.weight",
-                                           /*gateUp=*/"",
-                                           "h.{0}.mlp.c_proj.weight",
-                                           /*feedForwardPostNorm=*/""};
-
 //===----------------------------------------------------------------------===//
 // Rope
 //===----------------------------------------------------------------------===//

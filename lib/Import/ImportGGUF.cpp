@@ -9,26 +9,6 @@
 using namespace mlir;
 using namespace quantmlir;
 
-static constexpr DecoderNames ggufNames = {/*prefix=*/"",
-                                           "token_embd.weight",
-                                           "position_embd.weight",
-                                           "output_norm.weight",
-                                           "output.weight",
-                                           "blk.{0}.attn_norm.weight",
-                                           "blk.{0}.attn_q.weight",
-                                           "blk.{0}.attn_k.weight",
-                                           "blk.{0}.attn_v.weight",
-                                           "blk.{0}.attn_qkv.weight",
-                                           "blk.{0}.attn_q_norm.weight",
-                                           "blk.{0}.attn_k_norm.weight",
-                                           "blk.{0}.attn_output.weight",
-                                           "blk.{0}.post_attention_norm.weight",
-                                           "blk.{0}.ffn_norm.weight",
-                                           "blk.{0}.ffn_gate.weight",
-                                           "blk.{0}.ffn_up.weight",
-                                           /*gateUp=*/"blk.{0}.ffn_up.weight",
-                                           "blk.{0}.ffn_down.weight",
-                                           "blk.{0}.post_ffw_norm.weight"};
 static constexpr StringLiteral ropeDivisors = "rope_freqs.weight";
 
 namespace {
