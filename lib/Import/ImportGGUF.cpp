@@ -2,14 +2,13 @@
 
 #include "DecoderGraph.h"
 #include "quant-mlir/Import/GGUF.h"
+#include "quant-mlir/Import/GGUFDescription.h"
 #include "quant-mlir/Import/ImportModel.h"
 #include "llvm/Support/FileSystem.h"
 #include <cmath>
 
 using namespace mlir;
 using namespace quantmlir;
-
-static constexpr StringLiteral ropeDivisors = "rope_freqs.weight";
 
 namespace {
 
@@ -52,11 +51,11 @@ private:
 /// Conversion writes llama3's scaling as a tensor, the others as keys.
 static llvm::Error readDivisors(const GGUFFile &file, int64_t rotary,
                                 Rope &rope) {
-  const TensorInfo *tensor = file.find(ropeDivisors);
+  const TensorInfo *tensor = file.find(ropeDivisorsName);
   if (!tensor)
     return llvm::Error::success();
   if (tensor->type != DType::F32 || tensor->numElements() != rotary / 2)
-    return tensorError(file.path(), ropeDivisors,
+    return tensorError(file.path(), ropeDivisorsName,
                        "is not F32 of half the rotated elements");
   rope.divisors.resize(rotary / 2, 1);
   ArrayRef<uint8_t> bytes = file.data(*tensor);
@@ -177,7 +176,7 @@ quantmlir::importGGUF(StringRef path, MLIRContext *context) {
   graph.setString(lm::LMDialect::sourceAttrName, path);
   graph.setString(lm::LMDialect::nameAttrName,
                   file.getString("general.name").value_or(""));
-  graph.ignore(ropeDivisors);
+  graph.ignore(ropeDivisorsName);
   buildDecoder(graph, *config, ggufNames);
   return graph.finish();
 }

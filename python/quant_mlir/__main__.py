@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     add_imatrix(p)
     p.add_argument("-o", dest="output", required=True, metavar="FILE.mlir")
 
-    p = command("export", run_export, "a module, which was a GGUF file, as a GGUF file")
+    p = command("export", run_export, "a module as a GGUF file, for llama.cpp")
     p.add_argument("model", metavar="MODEL.mlir", help="a module that import or quantize wrote")
     p.add_argument("-o", dest="output", required=True, metavar="FILE.gguf")
 
