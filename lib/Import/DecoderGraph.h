@@ -10,22 +10,10 @@
 // and architectures differ in the parts that they have: what those are is data
 // here, and an importer's work is to read it from a file.
 
+#include "DecoderNames.h"
 #include "GraphBuilder.h"
 
 namespace quantmlir {
-
-/// The names of a decoder's tensors; {0} stands for the layer. A bias is called
-/// as the weight or gain that it goes with, but for the last word. A name is
-/// empty where no architecture of the file format has the part.
-struct DecoderNames {
-  llvm::StringRef prefix; ///< of all but `output`
-  llvm::StringRef embedding, positions, outputNorm, output;
-  llvm::StringRef attentionNorm, query, key, value, queryKeyValue;
-  llvm::StringRef queryNorm, keyNorm, attentionOutput, attentionPostNorm;
-  llvm::StringRef feedForwardNorm, gate, up, gateUp, down, feedForwardPostNorm;
-  /// Of layers with experts. A tensor each has {} for the expert's number.
-  llvm::StringRef router, expertGate, expertUp, expertDown;
-};
 
 /// Several feed-forwards in a layer, of which each token takes some.
 struct Experts {

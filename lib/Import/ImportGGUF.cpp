@@ -2,46 +2,13 @@
 
 #include "DecoderGraph.h"
 #include "quant-mlir/Import/GGUF.h"
+#include "quant-mlir/Import/GGUFDescription.h"
 #include "quant-mlir/Import/ImportModel.h"
 #include "llvm/Support/FileSystem.h"
 #include <cmath>
 
 using namespace mlir;
 using namespace quantmlir;
-
-static constexpr DecoderNames ggufNames = {/*prefix=*/"",
-                                           "token_embd.weight",
-                                           "position_embd.weight",
-                                           "output_norm.weight",
-                                           "output.weight",
-                                           "blk.{0}.attn_norm.weight",
-                                           "blk.{0}.attn_q.weight",
-                                           "blk.{0}.attn_k.weight",
-                                           "blk.{0}.attn_v.weight",
-                                           "blk.{0}.attn_qkv.weight",
-                                           "blk.{0}.attn_q_norm.weight",
-                                           "blk.{0}.attn_k_norm.weight",
-                                           "blk.{0}.attn_output.weight",
-                                           "blk.{0}.post_attention_norm.weight",
-                                           "blk.{0}.ffn_norm.weight",
-                                           "blk.{0}.ffn_gate.weight",
-                                           "blk.{0}.ffn_up.weight",
-                                           /*gateUp=*/"blk.{0}.ffn_up.weight",
-                                           "blk.{0}.ffn_down.weight",
-                                           "blk.{0}.post_ffw_norm.weight",
-                                           "blk.{0}.ffn_gate_inp.weight",
-                                           "blk.{0}.ffn_gate_exps.weight",
-                                           "blk.{0}.ffn_up_exps.weight",
-                                           "blk.{0}.ffn_down_exps.weight"};
-/// Older files have a tensor for each expert.
-static constexpr DecoderNames oldExpertNames = [] {
-  DecoderNames names = ggufNames;
-  names.expertGate = "blk.{0}.ffn_gate.{}.weight";
-  names.expertUp = "blk.{0}.ffn_up.{}.weight";
-  names.expertDown = "blk.{0}.ffn_down.{}.weight";
-  return names;
-}();
-static constexpr StringLiteral ropeDivisors = "rope_freqs.weight";
 
 namespace {
 
@@ -84,11 +51,11 @@ private:
 /// Conversion writes llama3's scaling as a tensor, the others as keys.
 static llvm::Error readDivisors(const GGUFFile &file, int64_t rotary,
                                 Rope &rope) {
-  const TensorInfo *tensor = file.find(ropeDivisors);
+  const TensorInfo *tensor = file.find(ropeDivisorsName);
   if (!tensor)
     return llvm::Error::success();
   if (tensor->type != DType::F32 || tensor->numElements() != rotary / 2)
-    return tensorError(file.path(), ropeDivisors,
+    return tensorError(file.path(), ropeDivisorsName,
                        "is not F32 of half the rotated elements");
   rope.divisors.resize(rotary / 2, 1);
   ArrayRef<uint8_t> bytes = file.data(*tensor);
@@ -219,8 +186,8 @@ quantmlir::importGGUF(StringRef path, MLIRContext *context) {
   graph.setString(lm::LMDialect::sourceAttrName, path);
   graph.setString(lm::LMDialect::nameAttrName,
                   file.getString("general.name").value_or(""));
-  graph.ignore(ropeDivisors);
+  graph.ignore(ropeDivisorsName);
   bool isOld = graph.has("blk.0.ffn_gate.0.weight");
-  buildDecoder(graph, *config, isOld ? oldExpertNames : ggufNames);
+  buildDecoder(graph, *config, isOld ? oldGGUFNames : ggufNames);
   return graph.finish();
 }

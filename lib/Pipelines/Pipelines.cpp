@@ -47,8 +47,9 @@ void quantmlir::buildQuantizePipeline(
   if (!options.cache.empty())
     pm.addPass(lm::createStoreCachePass({options.cache}));
   // After smoothing, which changes what there is to round.
-  pm.addPass(qt::createQuantizePass(
-      {options.recipe, options.weightsOut, options.calibration}, provider));
+  pm.addPass(qt::createQuantizePass({options.recipe, options.weightsOut,
+                                     options.calibration, options.imatrix},
+                                    provider));
 }
 
 void quantmlir::buildPackPipeline(OpPassManager &pm,

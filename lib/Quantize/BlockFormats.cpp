@@ -235,11 +235,22 @@ static bool encodeNVFP4(const float *x, uint8_t *block) {
 /// Values per parallel task: enough work to pay for handing it out.
 static constexpr int64_t taskValues = 32768;
 
-static bool encodeBlock(BlockFormat format, const float *x, uint8_t *block) {
+/// ggml has a rule for their scales, and a search if columns count differently.
+static bool isSearchedIfWeighed(BlockFormat format) {
+  return format == BlockFormat::Q4_0 || format == BlockFormat::Q4_1 ||
+         format == BlockFormat::Q5_0 || format == BlockFormat::Q5_1;
+}
+
+/// `weights` may be null.
+static bool encodeBlock(BlockFormat format, const float *x,
+                        const float *weights, uint8_t *block) {
   for (int64_t j = 0; j < factsOf(format).values; ++j)
     if (!std::isfinite(x[j]))
       return false;
   std::fill_n(block, factsOf(format).bytes, 0);
+  if (weights && isSearchedIfWeighed(format))
+    return encodeSearched(format, x, weights, block);
+  static const std::vector<float> equal(256, 1.0f);
   switch (format) {
   case BlockFormat::Q4_0:
     return encodeQ4_0(x, block);
@@ -262,45 +273,87 @@ static bool encodeBlock(BlockFormat format, const float *x, uint8_t *block) {
   case BlockFormat::NVFP4:
     return encodeNVFP4(x, block);
   default:
-    return encodeSearched(format, x, block);
+    return encodeSearched(format, x, weights ? weights : equal.data(), block);
   }
 }
 
-/// Why blocks of a format are only read; null if they are made.
-static const char *whyNotMade(BlockFormat format) {
+/// So few bits that all counting the same makes no useful model.
+static bool needsImportance(BlockFormat format) {
   switch (format) {
   case BlockFormat::IQ1_S:
   case BlockFormat::IQ1_M:
   case BlockFormat::IQ2_XXS:
   case BlockFormat::IQ2_XS:
   case BlockFormat::IQ2_S:
-    return "needs an importance matrix";
-  case BlockFormat::Q2_0:
-    return "has no rule for its scale";
+    return true;
   default:
-    return nullptr;
+    return false;
   }
 }
 
-Error quantmlir::encodeBlocks(BlockFormat format, ArrayRef<float> values,
-                              std::vector<uint8_t> &bytes) {
+/// Why values cannot be encoded, but for their numbers.
+static Error checkBlocks(BlockFormat format, int64_t size,
+                         ArrayRef<float> importance) {
   auto [name, length, stride] = factsOf(format);
-  int64_t size = values.size(), taskBlocks = taskValues / length;
-  if (const char *why = whyNotMade(format))
+  if (format == BlockFormat::Q2_0)
     return createStringError(std::errc::not_supported,
-                             "%s %s: it is read from files, but not made here",
-                             name, why);
+                             "%s has no rule for its scale: it is read from "
+                             "files, but not made here",
+                             name);
+  if (importance.empty() && needsImportance(format))
+    return createStringError(std::errc::invalid_argument,
+                             "%s needs an importance matrix", name);
   if (size % length != 0)
     return createStringError(std::errc::invalid_argument,
                              "%s needs whole blocks of %lld values, got %lld",
                              name, (long long)length, (long long)size);
+  int64_t columns = importance.size();
+  if (columns && (size % columns != 0 || columns % length != 0))
+    return createStringError(std::errc::invalid_argument,
+                             "an importance of %lld columns is not that of "
+                             "rows of %s",
+                             (long long)columns, name);
+  for (float number : importance)
+    if (!std::isfinite(number) || number < 0)
+      return createStringError(std::errc::invalid_argument,
+                               "the importance of a column is %g", number);
+  return Error::success();
+}
+
+/// How much the error of each column counts, on average 1; empty if all count
+/// the same. A column without importance counts a little: nothing says that no
+/// other text will need it, and least squares need something to go by.
+static std::vector<float> weightsOf(ArrayRef<float> importance) {
+  double sum = 0;
+  for (float number : importance)
+    sum += number;
+  if (sum <= 0)
+    return {};
+  double mean = sum / double(importance.size());
+  std::vector<float> weights;
+  for (float number : importance)
+    weights.push_back(float(number / mean) + 1e-8f);
+  return weights;
+}
+
+Error quantmlir::encodeBlocks(BlockFormat format, ArrayRef<float> values,
+                              std::vector<uint8_t> &bytes,
+                              ArrayRef<float> importance) {
+  auto [name, length, stride] = factsOf(format);
+  int64_t size = values.size(), taskBlocks = taskValues / length;
+  if (Error error = checkBlocks(format, size, importance))
+    return error;
+  std::vector<float> weights = weightsOf(importance);
   int64_t blocks = size / length;
   bytes.resize(blocks * stride);
   std::atomic<int64_t> firstBad(blocks);
   parallelFor(0, divideCeil(blocks, taskBlocks), [&](size_t task) {
     int64_t end = std::min<int64_t>(blocks, (task + 1) * taskBlocks);
     for (int64_t i = task * taskBlocks; i < end; ++i) {
-      if (encodeBlock(format, values.data() + i * length,
+      const float *column = weights.empty()
+                                ? nullptr
+                                : weights.data() + i * length % weights.size();
+      if (encodeBlock(format, values.data() + i * length, column,
                       bytes.data() + i * stride))
         continue;
       int64_t seen = firstBad.load();

@@ -92,6 +92,11 @@ static const Format formats[] = {
     {"iq4_xs", "#qt.iq4_xs", "auto", Rounding::Range::Extremes, "#qt.iq4_nl"},
     {"iq3_s", "#qt.iq3_s", "auto", Rounding::Range::Extremes, "#qt.iq4_nl"},
     {"iq3_xxs", "#qt.iq3_xxs", "auto", Rounding::Range::Extremes, "#qt.iq4_nl"},
+    {"iq2_s", "#qt.iq2_s", "auto", Rounding::Range::Extremes, "#qt.iq4_nl"},
+    {"iq2_xs", "#qt.iq2_xs", "auto", Rounding::Range::Extremes, "#qt.iq4_nl"},
+    {"iq2_xxs", "#qt.iq2_xxs", "auto", Rounding::Range::Extremes, "#qt.iq4_nl"},
+    {"iq1_m", "#qt.iq1_m", "auto", Rounding::Range::Extremes, "#qt.iq4_nl"},
+    {"iq1_s", "#qt.iq1_s", "auto", Rounding::Range::Extremes, "#qt.iq4_nl"},
     {"tq2_0", "#qt.tq2_0", "auto", Rounding::Range::Extremes, "#qt.q4_0"},
     {"tq1_0", "#qt.tq1_0", "auto", Rounding::Range::Extremes, "#qt.q4_0"},
 };

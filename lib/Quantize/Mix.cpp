@@ -18,10 +18,11 @@ using llvm::StringRef;
 ArrayRef<Mix> quantmlir::getMixes() {
   using Role = MixRole;
   using In = MixLayers;
+  using If = MixCase;
   static const std::vector<Mix> mixes = {
-      {"Q4_0", 2, "q4_0"},
+      {"Q4_0", 2, "q4_0", {{Role::Down, In::Eighth, "q4_1", If::Important}}},
       {"Q4_1", 3, "q4_1"},
-      {"Q5_0", 8, "q5_0"},
+      {"Q5_0", 8, "q5_0", {{Role::Down, In::Eighth, "q5_1", If::Important}}},
       {"Q5_1", 9, "q5_1"},
       {"Q8_0", 7, "q8_0"},
       {"Q2_K_S",
@@ -64,6 +65,67 @@ ArrayRef<Mix> quantmlir::getMixes() {
        "q5_K",
        {{Role::Value, In::Spread, "q6_K"}, {Role::Down, In::Spread, "q6_K"}}},
       {"Q6_K", 18, "q6_K"},
+      {"IQ1_S",
+       24,
+       "iq1_s",
+       {{Role::Head, In::All, "q5_K"},
+        {Role::Table, In::All, "q2_K"},
+        {Role::Value, In::Grouped, "q4_K"},
+        {Role::Value, In::All, "q2_K"},
+        {Role::AttentionOutput, In::All, "iq2_xxs"},
+        {Role::Down, In::Eighth, "q2_K"}}},
+      {"IQ1_M",
+       31,
+       "iq1_m",
+       {{Role::Head, In::All, "q5_K"},
+        {Role::Table, In::All, "q2_K"},
+        {Role::Value, In::Grouped, "q4_K"},
+        {Role::Value, In::All, "q2_K"},
+        {Role::AttentionOutput, In::All, "iq2_xxs"},
+        {Role::Down, In::Eighth, "q2_K"}}},
+      {"IQ2_XXS",
+       19,
+       "iq2_xxs",
+       {{Role::Head, In::All, "q5_K"},
+        {Role::Table, In::All, "q2_K"},
+        {Role::Value, In::Grouped, "q4_K"},
+        {Role::Value, In::All, "q2_K"},
+        {Role::Down, In::Eighth, "q2_K"}}},
+      {"IQ2_XS",
+       20,
+       "iq2_xs",
+       {{Role::Head, In::All, "q5_K"},
+        {Role::Table, In::All, "q2_K"},
+        {Role::Value, In::Grouped, "q4_K"},
+        {Role::Value, In::All, "q2_K"},
+        {Role::Down, In::Eighth, "q2_K"}}},
+      {"IQ2_S",
+       28,
+       "iq2_xs",
+       {{Role::Head, In::All, "q5_K"},
+        {Role::Table, In::All, "iq3_s"},
+        {Role::Value, In::Grouped, "q4_K"},
+        {Role::Value, In::All, "iq3_s"},
+        {Role::AttentionOutput, In::All, "iq3_s"},
+        {Role::Down, In::Eighth, "iq3_s"}}},
+      {"IQ2_M",
+       29,
+       "iq2_s",
+       {{Role::Head, In::All, "q5_K"},
+        {Role::Table, In::All, "iq3_s"},
+        {Role::Value, In::Grouped, "q4_K"},
+        {Role::Value, In::All, "iq3_s"},
+        {Role::AttentionOutput, In::All, "iq3_s"},
+        {Role::Down, In::Eighth, "iq3_s"}}},
+      {"IQ3_XXS",
+       23,
+       "iq3_xxs",
+       {{Role::Head, In::All, "q5_K"},
+        {Role::Table, In::All, "iq3_s"},
+        {Role::Value, In::Grouped, "q4_K"},
+        {Role::Query, In::All, "iq2_s"},
+        {Role::Key, In::All, "iq2_s"},
+        {Role::AttentionOutput, In::All, "iq3_s"}}},
       {"IQ3_S", 26, "iq3_s", {{Role::Value, In::Grouped, "q4_K"}}},
       {"IQ3_M",
        27,
@@ -82,11 +144,13 @@ ArrayRef<Mix> quantmlir::getMixes() {
       {"IQ4_NL",
        25,
        "iq4_nl",
-       {{Role::Value, In::Grouped, "q5_K"}, {Role::Down, In::Eighth, "q5_K"}}},
+       {{Role::Value, In::Grouped, "q5_K"},
+        {Role::Down, In::Eighth, "q5_K", If::Unimportant}}},
       {"IQ4_XS",
        30,
        "iq4_xs",
-       {{Role::Value, In::Grouped, "q5_K"}, {Role::Down, In::Eighth, "q5_K"}}},
+       {{Role::Value, In::Grouped, "q5_K"},
+        {Role::Down, In::Eighth, "q5_K", If::Unimportant}}},
       {"TQ1_0", 36, "tq1_0", {{Role::Table, In::All, "q4_K"}}},
       {"TQ2_0", 37, "tq2_0", {{Role::Table, In::All, "q4_K"}}},
   };
@@ -196,7 +260,9 @@ static std::string schemeOf(StringRef type, int64_t rowLength) {
 }
 
 std::vector<std::string>
-quantmlir::chooseMixSchemes(const Mix &mix, ArrayRef<MixWeight> weights) {
+quantmlir::chooseMixSchemes(const Mix &mix, ArrayRef<MixWeight> weights,
+                            bool hasImportance) {
+  MixCase given = hasImportance ? MixCase::Important : MixCase::Unimportant;
   std::vector<MixRole> roles;
   int64_t counts[size_t(MixRole::Down) + 1] = {};
   int64_t queryRows = 0, valueRows = 1;
@@ -213,6 +279,8 @@ quantmlir::chooseMixSchemes(const Mix &mix, ArrayRef<MixWeight> weights) {
   // bits for them cost little.
   int64_t layers = counts[size_t(MixRole::Value)];
   bool cheapValues = layers == 80 && queryRows > valueRows;
+  bool isTiny = StringRef(mix.type).starts_with("iq1") ||
+                StringRef(mix.type).starts_with("iq2");
 
   std::vector<std::string> schemes;
   int64_t places[std::size(counts)] = {};
@@ -229,13 +297,17 @@ quantmlir::chooseMixSchemes(const Mix &mix, ArrayRef<MixWeight> weights) {
       type = "q6_K";
     for (const Mix::Exception &exception : mix.exceptions)
       if (exception.role == role &&
+          (exception.when == MixCase::Any || exception.when == given) &&
           contains(exception.layers, place, counts[size_t(role)], grouped)) {
         type = exception.type;
         break;
       }
-    if (role == MixRole::Value && cheapValues &&
+    if (role == MixRole::Value && cheapValues && !isTiny &&
         (type == "q3_K" || type == "q4_K"))
       type = "q5_K";
+    // A head has one fallback, whatever its type is.
+    if (role == MixRole::Head && weight.rowLength % 256 != 0)
+      type = "q8_0";
     schemes.push_back(schemeOf(type, weight.rowLength));
   }
   return schemes;
@@ -245,14 +317,14 @@ quantmlir::chooseMixSchemes(const Mix &mix, ArrayRef<MixWeight> weights) {
 // As rules of a recipe
 //===----------------------------------------------------------------------===//
 
-void Recipe::fitMix(ArrayRef<MixWeight> weights) {
+void Recipe::fitMix(ArrayRef<MixWeight> weights, bool hasImportance) {
   if (!mix)
     return;
   RecipeRule most = std::move(rules.front());
   most.targets.clear();
   std::map<std::string, RecipeRule> byScheme;
-  for (auto [weight, scheme] :
-       llvm::zip_equal(weights, chooseMixSchemes(*mix, weights))) {
+  for (auto [weight, scheme] : llvm::zip_equal(
+           weights, chooseMixSchemes(*mix, weights, hasImportance))) {
     RecipeRule &rule = byScheme.try_emplace(scheme, most).first->second;
     rule.weights.text = scheme;
     rule.targets.push_back({weight.name});

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Blocks that leave the choice of scales open. The search is for the least
-// squared error: for a group by itself from several ranges, each improved by
-// rounding and least squares in turn; then for the super-block, whose groups
-// have integer scales, from the integers beside those of the groups.
+// squared error, in which values may count differently: for a group by itself
+// from several ranges, each improved by rounding and least squares in turn;
+// then for the super-block, whose groups have integer scales, from the integers
+// beside those of the groups.
 
 #include "SearchedBlocks.h"
 #include "quant-mlir/Quantize/FloatConversion.h"
@@ -47,17 +48,25 @@ struct Choice {
   }
 };
 
+/// Values to be rounded, and how much the error of each counts.
+struct Values {
+  const float *x, *weights;
+
+  Values from(int64_t first) const { return {x + first, weights + first}; }
+};
+
 /// What least squares need to know of codes and values.
 struct Sums {
-  double codes = 0, squares = 0, values = 0, products = 0;
+  double weights = 0, codes = 0, squares = 0, values = 0, products = 0;
 };
 
 } // namespace
 
 /// Rounds a group to codes; the squared error. In loops that vectors are made
 /// of: of constant length, and without the order of a single sum.
-static float roundGroup(const SuperGrid &grid, const float *x, Fit fit,
+static float roundGroup(const SuperGrid &grid, Values values, Fit fit,
                         uint8_t *codes) {
+  auto [x, weights] = values;
   constexpr int64_t width = 16;
   // Added and subtracted, it rounds to the nearest integer, ties to even.
   constexpr float big = 3 << 22;
@@ -76,7 +85,7 @@ static float roundGroup(const SuperGrid &grid, const float *x, Fit fit,
     }
     for (int64_t i = 0; i < width; ++i) {
       float value = fit.scale * (rounded[i] - offset) - fit.minimum;
-      sums[i] += (x[j + i] - value) * (x[j + i] - value);
+      sums[i] += weights[j + i] * ((x[j + i] - value) * (x[j + i] - value));
     }
     for (int64_t i = 0; i < width; ++i)
       codes[j + i] = uint8_t(int(rounded[i]));
@@ -88,19 +97,21 @@ static float roundGroup(const SuperGrid &grid, const float *x, Fit fit,
 }
 
 /// The scale and minimum that are best for codes.
-static Fit refit(const SuperGrid &grid, const float *x, const uint8_t *codes) {
+static Fit refit(const SuperGrid &grid, Values values, const uint8_t *codes) {
   Sums sums;
   for (int64_t j = 0; j < grid.group; ++j) {
-    double code = codes[j] - grid.offset;
-    sums.codes += code;
-    sums.squares += code * code;
-    sums.values += x[j];
-    sums.products += code * x[j];
+    double code = codes[j] - grid.offset, weight = values.weights[j];
+    double x = values.x[j];
+    sums.weights += weight;
+    sums.codes += weight * code;
+    sums.squares += weight * code * code;
+    sums.values += weight * x;
+    sums.products += weight * code * x;
   }
   if (sums.squares == 0)
     return {};
   if (grid.hasMinimum()) {
-    double n = double(grid.group);
+    double n = sums.weights;
     double determinant = n * sums.squares - sums.codes * sums.codes;
     double minimum =
         (sums.codes * sums.products - sums.squares * sums.values) / determinant;
@@ -113,11 +124,11 @@ static Fit refit(const SuperGrid &grid, const float *x, const uint8_t *codes) {
 }
 
 /// The best scale and minimum of a group by itself.
-static Fit fitGroup(const SuperGrid &grid, const float *x) {
+static Fit fitGroup(const SuperGrid &grid, Values values) {
   float low = 0, high = 0;
   for (int64_t j = 0; j < grid.group; ++j) {
-    low = std::min(low, x[j]);
-    high = std::max(high, x[j]);
+    low = std::min(low, values.x[j]);
+    high = std::max(high, values.x[j]);
   }
   if (low == high)
     return {};
@@ -132,12 +143,12 @@ static Fit fitGroup(const SuperGrid &grid, const float *x) {
                   ? Fit{(high - low) / (float(grid.highestCode) + step), -low}
                   : Fit{-loudest / (float(grid.offset) + step), 0};
     for (int turn = 0; turn < 3; ++turn) {
-      float error = roundGroup(grid, x, fit, codes);
+      float error = roundGroup(grid, values, fit, codes);
       if (error < least) {
         least = error;
         best = fit;
       }
-      fit = refit(grid, x, codes);
+      fit = refit(grid, values, codes);
     }
   }
   return best;
@@ -145,7 +156,7 @@ static Fit fitGroup(const SuperGrid &grid, const float *x) {
 
 /// Chooses the integers of each group for the factors of `choice`, from those
 /// next to the group's own scale and minimum.
-static void chooseIntegers(const SuperGrid &grid, const float *x,
+static void chooseIntegers(const SuperGrid &grid, Values block,
                            const Fit (&fits)[maxGroups], Choice &choice) {
   auto near = [&](float number, float factor) {
     float ratio = factor == 0 ? 0 : number / factor;
@@ -154,7 +165,7 @@ static void chooseIntegers(const SuperGrid &grid, const float *x,
   };
   choice.error = 0;
   for (int64_t g = 0; g < superValues / grid.group; ++g) {
-    const float *values = x + g * grid.group;
+    Values values = block.from(g * grid.group);
     int scale = near(fits[g].scale, choice.factor);
     int minimum = near(fits[g].minimum, choice.minimumFactor);
     int reach = grid.hasMinimum() ? 1 : 0;
@@ -178,19 +189,19 @@ static void chooseIntegers(const SuperGrid &grid, const float *x,
 }
 
 /// The factors that are best for all else.
-static void refitFactors(const SuperGrid &grid, const float *x,
-                         Choice &choice) {
+static void refitFactors(const SuperGrid &grid, Values values, Choice &choice) {
   // x is about factor * a - minimumFactor * b.
   double aa = 0, ab = 0, bb = 0, ax = 0, bx = 0;
   for (int64_t j = 0; j < superValues; ++j) {
     int64_t g = j / grid.group;
     double a = double(choice.scales[g]) * (choice.codes[j] - grid.offset);
     double b = choice.minimums[g];
-    aa += a * a;
-    ab += a * b;
-    bb += b * b;
-    ax += a * x[j];
-    bx += b * x[j];
+    double weight = values.weights[j], x = values.x[j];
+    aa += weight * a * a;
+    ab += weight * a * b;
+    bb += weight * b * b;
+    ax += weight * a * x;
+    bx += weight * b * x;
   }
   double determinant = aa * bb - ab * ab;
   float factor = choice.factor, minimumFactor = choice.minimumFactor;
@@ -205,17 +216,12 @@ static void refitFactors(const SuperGrid &grid, const float *x,
 }
 
 /// False if a factor is too large for f16.
-static bool chooseSuperBlock(const SuperGrid &grid, const float *x,
+static bool chooseSuperBlock(const SuperGrid &grid, Values values,
                              Choice &best) {
-  // Far beyond what f16 allows, and sums of squares are still finite.
-  constexpr float tooLarge = 1e12f;
   Fit fits[maxGroups];
   float loudest = 0, minimum = 0;
   for (int64_t g = 0; g < superValues / grid.group; ++g) {
-    for (int64_t j = 0; j < grid.group; ++j)
-      if (std::fabs(x[g * grid.group + j]) > tooLarge)
-        return false;
-    fits[g] = fitGroup(grid, x + g * grid.group);
+    fits[g] = fitGroup(grid, values.from(g * grid.group));
     if (std::fabs(fits[g].scale) > std::fabs(loudest))
       loudest = fits[g].scale;
     minimum = std::max(minimum, fits[g].minimum);
@@ -228,11 +234,11 @@ static bool chooseSuperBlock(const SuperGrid &grid, const float *x,
   if (!std::isfinite(choice.factor) || !std::isfinite(choice.minimumFactor))
     return false;
   for (int turn = 0; turn < 3; ++turn) {
-    chooseIntegers(grid, x, fits, choice);
+    chooseIntegers(grid, values, fits, choice);
     if (choice.error >= best.error)
       break;
     best = choice;
-    refitFactors(grid, x, choice);
+    refitFactors(grid, values, choice);
     if (!std::isfinite(choice.factor) || !std::isfinite(choice.minimumFactor))
       break;
   }
@@ -311,37 +317,61 @@ static void putQ6_K(const Choice &choice, uint8_t *block) {
   putHalf(block + 208, choice.factor);
 }
 
-static bool encodeSuper(const SuperGrid &grid, const float *x, uint8_t *block,
+static bool encodeSuper(const SuperGrid &grid, Values values, uint8_t *block,
                         void (*put)(const Choice &, uint8_t *)) {
   Choice choice;
-  if (!chooseSuperBlock(grid, x, choice))
+  if (!chooseSuperBlock(grid, values, choice))
     return false;
   put(choice, block);
   return true;
 }
 
+/// q4_1 and q5_1: one group, whose scale and minimum are f16 themselves.
+static bool encodePair(int highestCode, Values values, uint8_t *block) {
+  SuperGrid grid = {32, highestCode, 0, 0, 0};
+  Fit fit = fitGroup(grid, values);
+  fit = {f16ToF32(f32ToF16(fit.scale)), f16ToF32(f32ToF16(fit.minimum))};
+  if (!std::isfinite(fit.scale) || !std::isfinite(fit.minimum))
+    return false;
+  uint8_t codes[32];
+  roundGroup(grid, values, fit, codes);
+  putHalf(block, fit.scale);
+  putHalf(block + 2, -fit.minimum);
+  uint32_t tops = 0;
+  uint8_t *nibbles = block + (highestCode == 15 ? 4 : 8);
+  for (int64_t j = 0; j < 32; ++j) {
+    nibbles[j % 16] |= (codes[j] & 15) << (j / 16 * 4);
+    tops |= uint32_t(codes[j] >> 4) << j;
+  }
+  if (highestCode == 31)
+    support::endian::write32le(block + 4, tops);
+  return true;
+}
+
 bool quantmlir::encodeSearched(BlockFormat format, const float *x,
-                               uint8_t *block) {
+                               const float *weights, uint8_t *block) {
+  // Far beyond what f16 allows, and sums of squares are still finite.
+  constexpr float tooLarge = 1e12f;
+  for (int64_t j = 0; j < factsOf(format).values; ++j)
+    if (std::fabs(x[j]) > tooLarge)
+      return false;
+  Values values = {x, weights};
   switch (format) {
+  case BlockFormat::Q4_1:
+    return encodePair(15, values, block);
+  case BlockFormat::Q5_1:
+    return encodePair(31, values, block);
   case BlockFormat::Q2_K:
-    return encodeSuper({16, 3, 0, 0, 15}, x, block, putQ2_K);
+    return encodeSuper({16, 3, 0, 0, 15}, values, block, putQ2_K);
   case BlockFormat::Q3_K:
-    return encodeSuper({16, 7, 4, -32, 31}, x, block, putQ3_K);
+    return encodeSuper({16, 7, 4, -32, 31}, values, block, putQ3_K);
   case BlockFormat::Q4_K:
-    return encodeSuper({32, 15, 0, 0, 63}, x, block, putQ4_K);
+    return encodeSuper({32, 15, 0, 0, 63}, values, block, putQ4_K);
   case BlockFormat::Q5_K:
-    return encodeSuper({32, 31, 0, 0, 63}, x, block, putQ5_K);
+    return encodeSuper({32, 31, 0, 0, 63}, values, block, putQ5_K);
   case BlockFormat::Q6_K:
-    return encodeSuper({16, 63, 32, -128, 127}, x, block, putQ6_K);
-  case BlockFormat::IQ4_NL:
-    return encodeIQ4_NL(x, block);
-  case BlockFormat::IQ4_XS:
-    return encodeIQ4_XS(x, block);
-  case BlockFormat::IQ3_XXS:
-    return encodeIQ3_XXS(x, block);
-  case BlockFormat::IQ3_S:
-    return encodeIQ3_S(x, block);
+    return encodeSuper({16, 63, 32, -128, 127}, values, block, putQ6_K);
   default:
-    llvm_unreachable("a format without a search");
+    return encodeLanes(format, x, weights, block);
   }
 }

@@ -6,15 +6,15 @@
 
 namespace quantmlir {
 
-/// Encodes one block of a format whose scales are searched: the K, IQ3 and IQ4
-/// types. `x` is finite; false if a scale is too large for f16.
-bool encodeSearched(BlockFormat format, const float *x, uint8_t *block);
+/// Encodes one block of a format whose scales can be searched, into zeros. `x`
+/// is finite; the error of each value counts as much as its weight, which is
+/// positive. False if a scale is too large for f16.
+bool encodeSearched(BlockFormat format, const float *x, const float *weights,
+                    uint8_t *block);
 
-/// The same for one format each; `block` is zeros.
-bool encodeIQ3_XXS(const float *x, uint8_t *block);
-bool encodeIQ3_S(const float *x, uint8_t *block);
-bool encodeIQ4_NL(const float *x, uint8_t *block);
-bool encodeIQ4_XS(const float *x, uint8_t *block);
+/// The same for those of them whose numbers are an integer times a scale.
+bool encodeLanes(BlockFormat format, const float *x, const float *weights,
+                 uint8_t *block);
 
 } // namespace quantmlir
 

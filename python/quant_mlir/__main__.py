@@ -61,10 +61,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--recipe", required=True, help="a name (w8a8, int8, int4-g32, …) or a YAML file"
     )
+    add_imatrix(p)
     p.add_argument("-o", dest="output", required=True, metavar="FILE.mlir")
 
     p = command("export", run_export, "a quantized module as a file or folder for other programs")
-    p.epilog = "GGUF from what was a GGUF file, the others from what was a Hugging Face folder."
+    p.epilog = "All formats but GGUF only from what was a Hugging Face folder."
     p.add_argument("model", metavar="MODEL.mlir", help="a module that import or quantize wrote")
     p.add_argument(
         "--format",
@@ -86,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--calibration", metavar="S", help="statistics that calibrate wrote, for recipes that ask"
     )
+    add_imatrix(p)
     add_texts(p)
     p.add_argument("-o", dest="output", required=True, metavar="DIR")
 
@@ -116,6 +118,15 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def add_imatrix(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--imatrix",
+        metavar="FILE",
+        help="how much columns of weights count, for GGUF's types: an importance matrix of "
+        "llama.cpp, or statistics that calibrate wrote",
+    )
+
+
 def add_threads(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--threads", type=positive, metavar="N", help="default: the cores of this machine"
@@ -135,6 +146,8 @@ def run_quantize(options) -> int:
     # Weights that the recipe changes go into a file beside the module. Quoted for pass options.
     weights = pathlib.Path(options.output).with_suffix(".weights.safetensors")
     flag = f"--quantize=recipe='{options.recipe}' weights-out='{weights}'"
+    if options.imatrix is not None:
+        flag += f" imatrix='{options.imatrix}'"
     return tools.run_opt(options.model, flag, "-o", options.output)
 
 
@@ -151,7 +164,7 @@ def run_compile(options) -> int:
     from . import tools
 
     flags = []
-    for name in ("recipe", "target", "name", "batch", "calibration"):
+    for name in ("recipe", "target", "name", "batch", "calibration", "imatrix"):
         value = getattr(options, name)
         if value is not None:
             flags += [f"--{name}", value]

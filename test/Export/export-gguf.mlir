@@ -4,7 +4,7 @@
 // RUN: not quant-translate --export-gguf nowhere.mlir -o out.gguf 2>&1 | FileCheck %s --check-prefix=NOWHERE
 // NOWHERE: error: the module does not say where it came from (lm.source)
 // RUN: not quant-translate --export-gguf folder.mlir -o out.gguf 2>&1 | FileCheck %s --check-prefix=FOLDER
-// FOLDER: error: .: is a folder; only what was imported from a GGUF file can become one
+// FOLDER: error: {{.*}}config.json: cannot be read: No such file or directory
 // RUN: not quant-translate --export-gguf other.mlir -o out.gguf 2>&1 | FileCheck %s --check-prefix=OTHER
 // OTHER: error: other.mlir: is not a GGUF file
 // RUN: not quant-translate --export-gguf gone.mlir -o out.gguf 2>&1 | FileCheck %s --check-prefix=GONE

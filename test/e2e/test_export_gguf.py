@@ -12,7 +12,7 @@ from block_formats import BLOCK_FORMATS
 from failing import fails
 from quant_mlir import tools
 from quant_mlir.safetensors import read as read_safetensors
-from tiny_models import U32, VOCABULARY, llama_folder, llama_gguf
+from tiny_models import U32, VOCABULARY, llama_gguf
 
 FILE_TYPE, VERSION = "general.file_type", "general.quantization_version"
 
@@ -139,10 +139,3 @@ def test_a_source_is_not_overwritten(tiny):
     arguments = ("--export-gguf", "quantized.mlir", "-o", "model.gguf")
     reason = r"model\.gguf: is not overwritten: the module needs it"
     fails(folder, "quant-translate", *arguments, reason=reason)
-
-
-def test_a_hugging_face_folder(tmp_path):
-    llama_folder(tmp_path / "hf")
-    run(tmp_path, "quant-translate", "--import-hf", "hf", "-o", "model.mlir")
-    arguments = ("--export-gguf", "model.mlir", "-o", "out.gguf")
-    fails(tmp_path, "quant-translate", *arguments, reason="hf: is a folder; only what was imported")

@@ -18,7 +18,8 @@ import numpy
 SIMPLE = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q1_0"]
 SEARCHED = ["IQ4_NL", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS", "IQ3_XXS", "IQ3_S"]
 GRIDS = ["IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S", "IQ1_S"]
-ONLY_READ = ["IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ1_S", "IQ1_M"]
+NEED_IMPORTANCE = ["IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ1_S", "IQ1_M"]
+WEIGHED = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", *SEARCHED, *NEED_IMPORTANCE]
 PARTS = ("bytes", "values")
 ROUNDED = ["pack3_group32", "pack4_group32", "pack5_group32", "pack4_channel"]
 ASYMMETRIC = ["pack4_group32_asym", "pack3_group32_asym"]
@@ -81,9 +82,15 @@ ODD = [f"{kind}.odd.{part}" for kind in ("nf4", "fp4") for part in ("packed", "a
 ARRAYS = {
     "algorithms": ALGORITHMS,
     "gguf_simple": ["x", *[f"{name}.{part}" for name in SIMPLE for part in PARTS]],
-    "gguf_decode": [f"{name}.{part}" for name in SIMPLE + SEARCHED + ONLY_READ for part in PARTS],
+    "gguf_decode": [
+        f"{name}.{part}" for name in SIMPLE + SEARCHED + NEED_IMPORTANCE for part in PARTS
+    ],
     "gguf_codebooks": GRIDS,
-    "gguf_search": ["x", *[f"{name}.plain" for name in SEARCHED]],
+    "gguf_search": [
+        *["x", "imatrix"],
+        *[f"{name}.plain" for name in SEARCHED],
+        *[f"{name}.imatrix" for name in WEIGHED],
+    ],
     "casts": ["f16.x", "f16.rne", "bf16.x", "bf16.rne", *SMALL],
     "bnb": [
         *["w", *FOUR_BIT, "dynamic_map", "dynamic.x", "dynamic.codes", "dynamic.absmax"],

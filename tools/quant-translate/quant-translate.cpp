@@ -25,8 +25,7 @@ static cl::opt<std::string> hf("import-hf", cl::value_desc("DIR"),
                                cl::cat(category));
 static cl::opt<std::string>
     exportGguf("export-gguf", cl::value_desc("FILE.mlir"),
-               cl::desc("write a module, which was a GGUF file, as one"),
-               cl::cat(category));
+               cl::desc("write a module as a GGUF file"), cl::cat(category));
 static cl::opt<std::string>
     exportHf("export-hf", cl::value_desc("FILE.mlir"),
              cl::desc("write a quantized module, which was a Hugging Face "

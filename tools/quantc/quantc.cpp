@@ -50,6 +50,12 @@ static cl::opt<std::string> calibration(
     "calibration", cl::value_desc("FILE"),
     cl::desc("instead: statistics that were written before (qt-calibrate)"),
     cl::cat(category));
+static cl::opt<std::string> imatrix(
+    "imatrix", cl::value_desc("FILE"),
+    cl::desc("how much columns of weights count where blocks of GGUF choose "
+             "their scales: an importance matrix of llama.cpp, or statistics "
+             "(qt-calibrate)"),
+    cl::cat(category));
 static cl::opt<int64_t> windows("windows", cl::init(128),
                                 cl::desc("most texts of --tokens to run"),
                                 cl::cat(category));
@@ -156,6 +162,7 @@ static llvm::Error quantize(ModuleOp module, StringRef weightsFolder) {
   options.recipe = recipe;
   options.weightsOut = path("requantized");
   options.calibration = calibration;
+  options.imatrix = imatrix;
   options.tokens = tokens;
   options.cache = cache;
   buildQuantizePipeline(
@@ -276,8 +283,8 @@ int main(int argc, char **argv) {
                       "a MODEL or --kernels LIST, and -o DIR are needed");
   if (!kernelList.empty())
     for (cl::Option *option : std::initializer_list<cl::Option *>{
-             &recipe, &tokens, &calibration, &windows, &windowLength, &batch,
-             &cache, &exported})
+             &recipe, &tokens, &calibration, &imatrix, &windows, &windowLength,
+             &batch, &cache, &exported})
       if (option->getNumOccurrences())
         return usageError("quantc", "--" + option->ArgStr +
                                         " is for models, not for --kernels");

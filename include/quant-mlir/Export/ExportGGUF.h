@@ -7,11 +7,12 @@
 
 namespace quantmlir {
 
-/// Writes a module that was imported from a GGUF file, and quantized or not, as
-/// such a file: with all keys of its source, and the weights as the module has
-/// them. What GGUF files cannot say is an error that names the weight: other
-/// schemes than theirs, a choice of how activations are rounded, weights that
-/// the source does not have.
+/// Writes an imported module, quantized or not, as a GGUF file, with the
+/// weights as the module has them. If its source is such a file, with all of
+/// its keys; if it is a Hugging Face folder, with keys for its configuration
+/// and tokenizer. What GGUF files cannot say is an error that names the weight
+/// or file: other schemes than theirs, a choice of how activations are rounded,
+/// weights that have no place.
 llvm::Error exportGGUF(mlir::ModuleOp module, llvm::StringRef path);
 
 } // namespace quantmlir

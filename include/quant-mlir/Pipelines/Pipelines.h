@@ -44,6 +44,11 @@ struct QuantizeOptions : mlir::PassPipelineOptions<QuantizeOptions> {
       llvm::cl::desc("Statistics of activations (--qt-calibrate), for recipes "
                      "that need them"),
       llvm::cl::init("")};
+  Option<std::string> imatrix{
+      *this, "imatrix",
+      llvm::cl::desc("An importance matrix of llama.cpp, or statistics of "
+                     "activations: how much columns of weights count"),
+      llvm::cl::init("")};
   Option<std::string> tokens{
       *this, "tokens",
       llvm::cl::desc("Instead: a .npy file of tokens to run the model over, so "

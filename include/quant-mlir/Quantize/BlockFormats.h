@@ -4,9 +4,9 @@
 // by its scheme (Dialect/QT/Schemes/GGUF).
 //
 // Formats whose scales follow from the largest values are written bit for bit
-// as ggml writes them. Those whose scales are searched (the K, IQ3 and IQ4
-// types) have no such rule: here the squared error is made small. IQ1, IQ2 and
-// Q2_0 are only read.
+// as ggml writes them. Those whose scales are searched (the K and IQ types)
+// have no such rule: here the squared error is made small. If columns count
+// differently, so are the scales of Q4_0 to Q5_1. Q2_0 is only read.
 
 #ifndef QUANT_MLIR_QUANTIZE_BLOCKFORMATS_H
 #define QUANT_MLIR_QUANTIZE_BLOCKFORMATS_H
@@ -44,8 +44,14 @@ constexpr const BlockFacts &factsOf(BlockFormat format) {
 /// number is not a multiple of a block's (rows are whole blocks, so a matrix is
 /// one array here), if a value is not finite, or if a scale or minimum exceeds
 /// f16; the message names the index of the value or block.
+///
+/// `importance`, if given, has as many numbers as a row: how much the squared
+/// error of each column counts, such as the mean square of what it is
+/// multiplied with. IQ1 and IQ2 need it; types whose scales follow from the
+/// largest value alone (Q8_0, ternary ones and floats) do not look at it.
 llvm::Error encodeBlocks(BlockFormat format, llvm::ArrayRef<float> values,
-                         std::vector<uint8_t> &bytes);
+                         std::vector<uint8_t> &bytes,
+                         llvm::ArrayRef<float> importance = {});
 
 } // namespace quantmlir
 

@@ -3,7 +3,8 @@
 // llama.cpp's mixes of block types: Q4_K_M is Q4_K for most weights and Q6_K
 // for those that lose the most, in about half of the layers. Which type a
 // weight gets depends on its place in the model, so a mix is a function of all
-// its weights. Without an importance matrix, as llama-quantize decides then.
+// its weights. Some choices of llama-quantize are others if there is an
+// importance matrix.
 
 #ifndef QUANT_MLIR_QUANTIZE_MIX_H
 #define QUANT_MLIR_QUANTIZE_MIX_H
@@ -49,11 +50,15 @@ enum class MixLayers {
   Spread     ///< all but the middle, and of that every third
 };
 
+/// Whether there is an importance matrix.
+enum class MixCase { Any, Important, Unimportant };
+
 struct Mix {
   struct Exception {
     MixRole role;
     MixLayers layers;
     const char *type;
+    MixCase when = MixCase::Any;
   };
   const char *name;
   uint32_t fileType; ///< general.file_type in GGUF files
@@ -62,8 +67,7 @@ struct Mix {
   std::vector<Exception> exceptions = {};
 };
 
-/// All mixes whose types have quantizers. The first of a type has the fewest
-/// exceptions.
+/// All mixes. The first of a type has the fewest exceptions.
 llvm::ArrayRef<Mix> getMixes();
 /// By name, "Q4_K_M"; null if there is none.
 const Mix *findMix(llvm::StringRef name);
@@ -71,7 +75,8 @@ const Mix *findMix(llvm::StringRef name);
 /// The scheme of each weight of a model, "keep" for those that a mix leaves
 /// alone. What is no whole number of blocks gets a type of smaller ones.
 std::vector<std::string> chooseMixSchemes(const Mix &mix,
-                                          llvm::ArrayRef<MixWeight> weights);
+                                          llvm::ArrayRef<MixWeight> weights,
+                                          bool hasImportance = false);
 
 } // namespace quantmlir
 

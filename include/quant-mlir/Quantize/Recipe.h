@@ -153,8 +153,9 @@ struct Recipe {
   static llvm::Expected<Recipe> load(llvm::StringRef nameOrFile);
 
   /// With a mix: the rules for the weights of a model, which come in the order
-  /// of its layers. Does nothing without one.
-  void fitMix(llvm::ArrayRef<MixWeight> weights);
+  /// of its layers, and may be known to count differently by column. Does
+  /// nothing without one.
+  void fitMix(llvm::ArrayRef<MixWeight> weights, bool hasImportance = false);
 
   /// The rule for a layer of the class "Linear" or "Embedding" with the weight
   /// of this name; null if nothing is said of it: it is kept as stored. What

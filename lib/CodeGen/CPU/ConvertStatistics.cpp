@@ -135,10 +135,10 @@ struct CrossGramPattern : StatisticsPattern<qt::CrossGramOp> {
         failed(checkRows(op, op.getRhs().getType())))
       return failure();
     Location loc = op.getLoc();
-    Value left = packColumns(rewriter, loc, adaptor.getLhs());
-    Value right = packColumns(rewriter, loc, adaptor.getRhs());
     Value out = memref::AllocOp::create(rewriter, loc,
                                         bufferType(op.getResult().getType()));
+    Value left = packColumns(rewriter, loc, adaptor.getLhs());
+    Value right = packColumns(rewriter, loc, adaptor.getRhs());
     kernel::GramOp::create(rewriter, loc, left, right, out);
     rewriter.replaceOp(op, out);
     return success();

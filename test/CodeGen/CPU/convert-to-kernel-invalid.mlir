@@ -31,20 +31,6 @@ func.func @float_weight(%x: tensor<?x32xf32>) -> tensor<?x16xf32> {
 
 // -----
 
-!w = !qt.tensor<16x32xf32, #qt.q8_0, #qt.panels<lanes = 8, vectors = 2, depth = 4, group = 32>>
-!x = !qt.tensor<?x4x32xf32, #qt.int<8, token>, #qt.rows<stride = 64, group = 32, sums = 32>>
-qt.weight @w : !w in "m.gguf" at 0
-func.func @dynamic_batch(%x: tensor<?x4x32xf32>) -> tensor<?x4x16xf32> {
-  %q = qt.quantize %x : tensor<?x4x32xf32> -> !x
-  %w = qt.load @w : !w
-  // expected-error @below {{has dynamic leading dimensions besides the rows}}
-  // expected-error @below {{failed to legalize}}
-  %y = qt.matmul %q, %w : !x, !w -> tensor<?x4x16xf32>
-  return %y : tensor<?x4x16xf32>
-}
-
-// -----
-
 func.func @activation_without_layout(%x: tensor<?x32xf32>) {
   // expected-error @below {{makes an activation without a layout (--cpu-pack)}}
   // expected-error @below {{failed to legalize}}

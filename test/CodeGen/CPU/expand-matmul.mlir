@@ -152,3 +152,24 @@ func.func @scaled_numbers(%x: memref<?x16xf32>, %weights: memref<?xi8>, %offset:
   kernel.matmul_float %x, %weights[%offset] into %out {rows = 12, type = !qt.tensor<16x16xf32, #qt.codebook<nf4, group = 8>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 8>>} : memref<?x16xf32>, memref<?xi8>, index, memref<?x16xf32>
   return
 }
+
+// -----
+
+// Each of 2 weights of 2 panels meets its own rows, if there are any.
+// CHECK-LABEL: func.func @experts(
+//  CHECK-SAME: %[[OFFSET:[a-z0-9]+]]: index, %[[EXPERTS:[a-z0-9]+]]: memref<3xi32>
+//       CHECK: scf.for %[[E:.+]] = %{{.*}} to %{{.*}} step
+//       CHECK: %[[FIRST:.+]] = memref.load %[[EXPERTS]][%[[E]]]
+//       CHECK: %[[BEGIN:.+]] = arith.index_cast %[[FIRST]]
+//       CHECK: %[[NEXT:.+]] = arith.addi %[[E]], %{{.*}} : index
+//       CHECK: %[[LAST:.+]] = memref.load %[[EXPERTS]][%[[NEXT]]]
+//       CHECK: %[[END:.+]] = arith.index_cast %[[LAST]]
+//       CHECK: %[[ANY:.+]] = arith.cmpi ult, %[[BEGIN]], %[[END]]
+//       CHECK: scf.if %[[ANY]] {
+//       CHECK: %[[SKIP:.+]] = arith.muli %[[E]], %{{.*}}
+//       CHECK: arith.addi %[[OFFSET]], %[[SKIP]]
+//       CHECK: arith.subi %[[END]], %[[BEGIN]]
+func.func @experts(%x: memref<?x8xf32>, %weights: memref<?xi8>, %offset: index, %experts: memref<3xi32>, %out: memref<?x32xf32>, %thread: index, %threads: index) {
+  kernel.matmul_float %x, %weights[%offset] experts %experts into %out {rows = 4, type = !qt.tensor<32x8xf32, #qt.float<f16>, #qt.panels<lanes = 16, vectors = 1, depth = 1, group = 8>>} : memref<?x8xf32>, memref<?xi8>, index, memref<3xi32>, memref<?x32xf32>
+  return
+}

@@ -32,7 +32,7 @@
 // RUN: not quant-opt w.mlir --qt-quantize=recipe=other.yaml 2>&1 | FileCheck %s --check-prefix=OTHER
 // OTHER: error: other.yaml:4: '#qt.nonsense' is not a scheme: {{.+}}
 // RUN: not quant-opt row.mlir --qt-quantize=recipe=read.yaml 2>&1 | FileCheck %s --check-prefix=READ --implicit-check-not=note:
-// READ: error: w.safetensors: tensor 'row': iq2_s needs an importance matrix: it is read from files, but not made here
+// READ: error: w.safetensors: tensor 'row': iq2_s needs an importance matrix
 
 //--- w.mlir
 qt.weight @w : tensor<2x4xf32> in "w.safetensors"

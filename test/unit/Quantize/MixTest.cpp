@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // llama.cpp's mixes, against what llama-quantize chose for small, large,
-// grouped and odd models (golden/mixes.txt).
+// grouped and odd models (golden/mixes.txt), and with an importance matrix.
 
 #include "quant-mlir/Quantize/Mix.h"
 #include "quant-mlir/Quantize/Recipe.h"
@@ -68,9 +68,10 @@ std::string describe(llvm::ArrayRef<MixWeight> weights,
   return text;
 }
 
-TEST(Mix, chooses_what_llama_quantize_chooses) {
-  auto file = llvm::MemoryBuffer::getFile(QUANT_TEST_GOLDEN_DIR "/mixes.txt");
-  ASSERT_TRUE(file);
+/// Compares with a golden file; `mixes` is how many it has.
+void checkMixes(StringRef golden, bool hasImportance, size_t mixes) {
+  auto file = llvm::MemoryBuffer::getFile(QUANT_TEST_GOLDEN_DIR "/" + golden);
+  ASSERT_TRUE(bool(file));
   llvm::SmallVector<StringRef> lines;
   (*file)->getBuffer().split(lines, '\n', -1, /*KeepEmpty=*/false);
   size_t checked = 0;
@@ -89,12 +90,21 @@ TEST(Mix, chooses_what_llama_quantize_chooses) {
     auto [layers, hidden, feedForward, heads, kvHeads, hasHead] = numbers;
     std::vector<MixWeight> weights =
         llama({layers, hidden, feedForward, heads, kvHeads, hasHead});
-    EXPECT_EQ(describe(weights, chooseMixSchemes(*mix, weights)),
+    EXPECT_EQ(describe(weights, chooseMixSchemes(*mix, weights, hasImportance)),
               expected.str())
         << key.str();
     ++checked;
   }
-  EXPECT_EQ(checked, 5 * getMixes().size());
+  EXPECT_EQ(checked, 5 * mixes);
+}
+
+TEST(Mix, chooses_what_llama_quantize_chooses) {
+  // Seven need an importance matrix.
+  checkMixes("mixes.txt", /*hasImportance=*/false, getMixes().size() - 7);
+}
+
+TEST(Mix, chooses_with_an_importance_matrix) {
+  checkMixes("mixes_imatrix.txt", /*hasImportance=*/true, getMixes().size());
 }
 
 // The same layers under the names of Hugging Face.

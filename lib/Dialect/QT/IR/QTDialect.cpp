@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "quant-mlir/Dialect/QT/IR/QT.h"
+#include "quant-mlir/Dialect/QT/IR/QTWeighedScheme.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/ADT/bit.h"
 
@@ -12,6 +12,7 @@ using namespace quantmlir::qt;
 #include "quant-mlir/Dialect/QT/IR/QTDialect.cpp.inc"
 #include "quant-mlir/Dialect/QT/IR/QTEnums.cpp.inc"
 #include "quant-mlir/Dialect/QT/IR/QTOpInterfaces.cpp.inc"
+#include "quant-mlir/Dialect/QT/IR/QTWeighedScheme.cpp.inc"
 
 #define GET_ATTRDEF_CLASSES
 #include "quant-mlir/Dialect/QT/IR/QTAttrs.cpp.inc"

@@ -8,6 +8,7 @@
 #include "QuantizeActivations.h"
 #include "StaticScales.h"
 #include "StoredInput.h"
+#include "WeightImportance.h"
 #include "WeightRounding.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -81,6 +82,7 @@ private:
 
   std::shared_ptr<CalibrationProvider> provider;
   RecipeSchemes rules;
+  WeightImportance importance;
   WeightSource source;
   std::string file; ///< where changed weights go
   llvm::MapVector<Operation *, Decision> decisions;
@@ -218,10 +220,14 @@ llvm::Error QuantizePass::writeOne(Decision &decision,
         return reader.isRouted();
       }))
     rounding.correction = 0;
+  auto columns = importance.read(weight, decision.scheme, rounding);
+  if (!columns)
+    return columns.takeError();
   llvm::Expected<RoundedWeight> rounded =
       roundWeight(decision.scheme, rounding, std::move(*values),
                   type.getNumRows(), type.getRowLength(),
-                  {statistics, weight.getSymName(), bool(decision.bias)});
+                  {statistics, std::move(*columns), weight.getSymName(),
+                   bool(decision.bias)});
   if (!rounded)
     return tensorError(weight.getFile(), weight.getTensorName(),
                        llvm::toString(rounded.takeError()));
@@ -382,6 +388,8 @@ LogicalResult QuantizePass::writeChanged() {
   if (!calibrated.empty() || !scales.empty())
     if (llvm::Error error = writeCalibrated(calibrated, **writer))
       return fail(std::move(error));
+  if (llvm::Error error = importance.checkUsed())
+    return fail(std::move(error));
   if (llvm::Error error = (*writer)->finish())
     return fail(std::move(error));
   return success();
@@ -454,8 +462,12 @@ void QuantizePass::runOnOperation() {
   scales.clear();
   if (!calibration.empty())
     provider = makeFileCalibration(calibration);
-  if (failed(rules.load(getOperation(), recipe)) || failed(decide()) ||
-      failed(writeChanged()))
+  if (llvm::Error error = importance.load(getOperation(), imatrix)) {
+    emitError(getOperation().getLoc(), llvm::toString(std::move(error)));
+    return signalPassFailure();
+  }
+  if (failed(rules.load(getOperation(), recipe, bool(importance))) ||
+      failed(decide()) || failed(writeChanged()))
     return signalPassFailure();
   warnAboutIdleTargets();
   // In the program's order, so that an activation is final when it is asked

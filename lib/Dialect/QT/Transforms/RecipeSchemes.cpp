@@ -33,14 +33,19 @@ static std::vector<MixWeight> listMatrices(Operation *module) {
   return matrices;
 }
 
-LogicalResult RecipeSchemes::load(Operation *op, StringRef nameOrFile) {
+LogicalResult RecipeSchemes::load(Operation *op, StringRef nameOrFile,
+                                  bool hasImportance) {
   module = op;
   schemes.clear();
   llvm::Expected<Recipe> loaded = Recipe::load(nameOrFile);
   if (!loaded)
     return emitError(module->getLoc(), llvm::toString(loaded.takeError()));
   recipe = std::move(*loaded);
-  recipe.fitMix(listMatrices(module));
+  if (hasImportance && recipe.smoothing)
+    return emitError(module->getLoc(), "recipe '")
+           << recipe.name
+           << "' changes the inputs that an importance matrix is of";
+  recipe.fitMix(listMatrices(module), hasImportance);
   for (const RecipeRule &rule : recipe.rules) {
     if (rule.weights.text != "keep" && !parse(rule.weights))
       return failure();

@@ -11,9 +11,11 @@ namespace quantmlir::qt {
 /// A recipe whose schemes, which it has as text, are attributes.
 class RecipeSchemes {
 public:
-  /// Loads a recipe by name or file. Errors, also about schemes that do not
-  /// parse, are emitted at the module.
-  mlir::LogicalResult load(mlir::Operation *module, llvm::StringRef recipe);
+  /// Loads a recipe by name or file; columns of weights may be known to count
+  /// differently. Errors, also about schemes that do not parse, are emitted at
+  /// the module.
+  mlir::LogicalResult load(mlir::Operation *module, llvm::StringRef recipe,
+                           bool hasImportance = false);
 
   const Recipe &getRecipe() const { return recipe; }
   /// Null, with an error, if the text is no scheme.

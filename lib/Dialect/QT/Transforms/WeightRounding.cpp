@@ -2,6 +2,7 @@
 
 #include "WeightRounding.h"
 #include "mlir/Support/DebugStringHelper.h"
+#include "quant-mlir/Dialect/QT/IR/QTWeighedScheme.h"
 #include "quant-mlir/Quantize/Awq.h"
 #include "quant-mlir/Quantize/Gptq.h"
 #include "quant-mlir/Quantize/Hessian.h"
@@ -174,14 +175,18 @@ quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
                       input.statistics && !input.statistics->mean.empty();
   std::vector<float> original = values;
   if (plain) {
-    if (llvm::Error error = scheme.quantizeMatrix(values, n, k, result.parts))
+    auto weighed = dyn_cast<WeighedSchemeInterface>(scheme);
+    if (llvm::Error error =
+            weighed ? weighed.quantizeWeighed(values, n, k, input.importance,
+                                              result.parts)
+                    : scheme.quantizeMatrix(values, n, k, result.parts))
       return std::move(error);
   } else {
     FitOptions fit = getFitOptions(rounding);
     GridMatrix matrix;
     std::vector<GroupParams> shared;
     if (int64_t rows = scheme.getRowsPerScale(n); rows > 1) {
-      auto params = fitGroups(values, n, k, *grid, fit, {}, rows);
+      auto params = fitGroups(values, n, k, *grid, fit, input.importance, rows);
       if (!params)
         return params.takeError();
       shared = std::move(*params);
@@ -200,7 +205,7 @@ quantmlir::qt::roundWeight(QuantSchemeInterface scheme,
                      input.statistics && !input.statistics->hessian.empty();
         auto params =
             clips ? searchClip(values, n, k, input.statistics->hessian, *grid)
-                  : fitGroups(values, n, k, *grid, fit);
+                  : fitGroups(values, n, k, *grid, fit, input.importance);
         if (!params)
           return params.takeError();
         shared = std::move(*params);

@@ -25,6 +25,8 @@ struct RoundedWeight {
 struct LayerInput {
   /// Of the activation that is multiplied with the weight; null if unknown.
   const ActivationStatistics *statistics = nullptr;
+  /// How much the error of each column counts; empty if all count the same.
+  std::vector<float> importance;
   /// What statistics call the weight.
   llvm::StringRef weight;
   /// The product gets a bias, which may change.

@@ -17,16 +17,17 @@ class QT_Attr<string name, string attrMnemonic, list<Trait> traits = []>
 /// The base of every number format; see lib/Dialect/QT/Schemes. `overrides` names
 /// the interface's methods with a default that the format replaces.
 class QT_SchemeAttr<string name, string attrMnemonic,
-                    list<string> overrides = []>
+                    list<string> overrides = [], list<Trait> more = []>
     : QT_Attr<name, attrMnemonic,
-              [DeclareAttrInterfaceMethods<QuantSchemeInterface, overrides>]>;
+              !listconcat([DeclareAttrInterfaceMethods<QuantSchemeInterface,
+                                                       overrides>], more)>;
 
 /// A number format made of blocks of bytes. `block` is the struct that says where
 /// things are in one, see Schemes/Blocks.h: to be defined before the generated
 /// code is included. All methods follow from it but `quantizeMatrix`.
 class QT_BlocksAttr<string name, string attrMnemonic,
-                    string block = name # "Block">
-    : QT_SchemeAttr<name, attrMnemonic, ["decodeLane"]> {
+                    string block = name # "Block", list<Trait> more = []>
+    : QT_SchemeAttr<name, attrMnemonic, ["decodeLane"], more> {
   let assemblyFormat = "";
   let extraClassDefinition = [{
     ::llvm::LogicalResult $cppClass::verifyTensor(

@@ -280,6 +280,10 @@ def QuantizePass : Pass<"qt-quantize", "::mlir::ModuleOp"> {
     the weights. A remark names each activation that the recipe's `max_crest`
     leaves with a scale a token instead.
 
+    `imatrix` has a number for each column of a weight: how much its error counts
+    where blocks of GGUF, or groups with the range of least squares, choose their
+    scales. Weights that it does not know count as without it.
+
     Before:   weights are `qt.load`, or `qt.dequantize` of one. Other ops are
               left alone, with a warning.
     After:    every such op is quantized; `qt.recipe` on the module names the
@@ -297,6 +301,9 @@ def QuantizePass : Pass<"qt-quantize", "::mlir::ModuleOp"> {
            "MODEL.RECIPE.safetensors unless given">,
     Option<"calibration", "calibration", "std::string", "\"\"",
            "Statistics of activations, for recipes that need them">,
+    Option<"imatrix", "imatrix", "std::string", "\"\"",
+           "How much each column of a weight counts where it is rounded: an "
+           "importance matrix of llama.cpp, or statistics of activations">,
   ];
   let statistics = [
     Statistic<"numRounded", "rounded", "Weights rounded to a new grid">,

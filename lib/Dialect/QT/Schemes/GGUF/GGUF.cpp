@@ -7,7 +7,7 @@
 #include "SuperBlocks.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
-#include "quant-mlir/Dialect/QT/IR/QT.h"
+#include "quant-mlir/Dialect/QT/IR/QTWeighedScheme.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -32,5 +32,10 @@ void registerGGUFScheme(QTDialect &dialect) {
       ArrayRef<float> values, int64_t, int64_t,                                \
       MutableArrayRef<std::vector<uint8_t>> parts) const {                     \
     return encodeBlocks(BlockFormat::NAME, values, parts[0]);                  \
+  }                                                                            \
+  llvm::Error NAME##Attr::quantizeWeighed(                                     \
+      ArrayRef<float> values, int64_t, int64_t, ArrayRef<float> importance,    \
+      MutableArrayRef<std::vector<uint8_t>> parts) const {                     \
+    return encodeBlocks(BlockFormat::NAME, values, parts[0], importance);      \
   }
 #include "quant-mlir/Quantize/BlockFormats.def"

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 include "quant-mlir/Dialect/QT/IR/QTAttrBase.td"
+include "quant-mlir/Dialect/QT/IR/QTWeighedScheme.td"
 
 /// A type of BlockFormats.def. `layout` describes a block, in the order of its
 /// bytes.
 class QT_GGUFAttr<string type, string layout>
     : QT_BlocksAttr<type, !subst("_k", "_K", !tolower(type)),
-                    "GGUFBlock<BlockFormat::" # type # ">"> {
+                    "GGUFBlock<BlockFormat::" # type # ">",
+                    [DeclareAttrInterfaceMethods<WeighedSchemeInterface>]> {
   let summary = "GGUF's " # type;
   let description = layout # [{
     Rows are whole numbers of blocks. One storage part: the blocks, i8 [N, blocks
