@@ -80,7 +80,8 @@ def main() -> int:
     ninja = ["cmake", "--build", str(options.build), "--target"]
     build = shlex.join(ninja)
     fuzzer = shlex.quote(str(options.build / "bin" / "fuzz-weight-files"))
-    fuzz = f"{fuzzer} --seconds {options.fuzz_seconds} test/golden/good.gguf"
+    seeds = "test/golden/good.gguf test/golden/good.onnx"
+    fuzz = f"{fuzzer} --seconds {options.fuzz_seconds} {seeds}"
     suites = {
         "lit": ([*ninja, "check-lit"], count_lit),
         "unit": (["ctest", "--test-dir", str(options.build), "-L", "unit", "-V"], count_gtest),

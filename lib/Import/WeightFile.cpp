@@ -2,6 +2,7 @@
 
 #include "quant-mlir/Import/WeightFile.h"
 #include "quant-mlir/Import/GGUF.h"
+#include "quant-mlir/Import/ONNX.h"
 #include "quant-mlir/Import/Safetensors.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/ScopeExit.h"
@@ -135,28 +136,36 @@ Error quantmlir::tensorError(StringRef path, StringRef name,
 
 WeightFile::~WeightFile() = default;
 
-Error WeightFile::map() {
+Expected<sys::fs::mapped_file_region> quantmlir::mapFile(StringRef path) {
   // Asked before opening: opening a pipe would wait for its other end.
   sys::fs::file_status status;
-  if (std::error_code code = sys::fs::status(filePath, status))
-    return error("cannot be read: " + code.message());
+  if (std::error_code code = sys::fs::status(path, status))
+    return fileError(path, "cannot be read: " + code.message());
   if (status.type() == sys::fs::file_type::directory_file)
-    return error("is a directory, not a file");
+    return fileError(path, "is a directory, not a file");
   if (status.type() != sys::fs::file_type::regular_file)
-    return error("is not a regular file");
-  Expected<sys::fs::file_t> file = sys::fs::openNativeFileForRead(filePath);
+    return fileError(path, "is not a regular file");
+  Expected<sys::fs::file_t> file = sys::fs::openNativeFileForRead(path);
   if (!file)
-    return error("cannot be read: " + toString(file.takeError()));
+    return fileError(path, "cannot be read: " + toString(file.takeError()));
   scope_exit close([&] { sys::fs::closeFile(*file); });
   if (std::error_code code = sys::fs::status(*file, status))
-    return error("cannot be read: " + code.message());
+    return fileError(path, "cannot be read: " + code.message());
   if (status.getSize() == 0)
-    return error("is empty");
+    return fileError(path, "is empty");
   std::error_code code;
-  region = sys::fs::mapped_file_region(
+  sys::fs::mapped_file_region region(
       *file, sys::fs::mapped_file_region::readonly, status.getSize(), 0, code);
   if (code)
-    return error("cannot be mapped: " + code.message());
+    return fileError(path, "cannot be mapped: " + code.message());
+  return region;
+}
+
+Error WeightFile::map() {
+  Expected<sys::fs::mapped_file_region> mapped = mapFile(filePath);
+  if (!mapped)
+    return mapped.takeError();
+  region = std::move(*mapped);
   bytes = ArrayRef(reinterpret_cast<const uint8_t *>(region.const_data()),
                    region.size());
   return Error::success();
@@ -205,6 +214,8 @@ static std::string readStart(StringRef path, size_t count) {
 }
 
 Expected<std::shared_ptr<WeightFile>> WeightFile::open(StringRef path) {
+  if (path.ends_with_insensitive(".onnx"))
+    return ONNXFile::open(path);
   std::string start = readStart(path, 9);
   bool gguf = StringRef(start).starts_with("GGUF");
   // A safetensors header begins with a brace after its length. What is neither

@@ -65,15 +65,21 @@ class Model:
 
     # Any graph.
 
-    def run(self, *arrays: np.ndarray, function: Optional[str] = None):
+    def run(self, *arrays: np.ndarray, function: Optional[str] = None, **named: np.ndarray):
         """Calls a function of a graph or an encoder; function: by name, default the first.
 
-        One array for each input, of its shape and type (see `functions`); ValueError says what
-        is wrong. One result is returned as it is, several as a tuple.
+        One array for each input, of its shape and type (see `functions`), in their order or by
+        name; ValueError says what is wrong. One result is returned as it is, several as a tuple.
         """
         if self._runner is None:
             self._runner = self.library.session(0, self.threads)
-        results = self._runner.run(self.library.function(function), arrays)
+        target = self.library.function(function)
+        if named:
+            names = [each.name for each in target.inputs[len(arrays) :]]
+            if sorted(named) != sorted(names):
+                raise ValueError(f"{target.name} takes {', '.join(names)}, not {', '.join(named)}")
+            arrays = (*arrays, *(named[name] for name in names))
+        results = self._runner.run(target, arrays)
         return results[0] if len(results) == 1 else tuple(results)
 
     @property

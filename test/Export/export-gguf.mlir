@@ -14,7 +14,7 @@
 // RUN: not quant-translate --export-gguf nowhere.mlir 2>&1 | FileCheck %s --check-prefix=OUTPUT
 // OUTPUT: --export-gguf needs -o FILE.gguf
 // RUN: not quant-translate --export-gguf a.mlir --import-gguf a.gguf -o b 2>&1 | FileCheck %s --check-prefix=ONE
-// ONE: one of --import-gguf, --import-hf, --export-gguf and --export-hf is needed
+// ONE: one of --import-gguf, --import-hf, --import-onnx, --export-gguf and --export-hf is needed
 
 //--- nowhere.mlir
 module {}

@@ -2,10 +2,11 @@
 //
 // What must hold for every file, however broken: a reader ends, with an error
 // of one line that names the file, or with tensors that lie inside the file.
-// The sanitizers watch the rest. Both readers see every input.
+// The sanitizers watch the rest. All readers see every input.
 
 #include "Driver.h"
 #include "quant-mlir/Import/GGUF.h"
+#include "quant-mlir/Import/ONNX.h"
 #include "quant-mlir/Import/Safetensors.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cstdlib>
@@ -90,12 +91,31 @@ static std::string readSafetensors(MemoryBufferRef buffer, const uint8_t *data,
   return "accepted";
 }
 
+static std::string readONNX(MemoryBufferRef buffer) {
+  auto file = ONNXFile::parse(buffer);
+  if (!file)
+    return checkError(file.takeError());
+  static volatile uint8_t sink;
+  for (const TensorInfo &tensor : (*file)->tensors()) {
+    REQUIRE((*file)->find(tensor.name) == &tensor);
+    ArrayRef<uint8_t> data = (*file)->data(tensor);
+    REQUIRE(tensorBytes(tensor.type, tensor.shape) == data.size());
+    for (uint8_t byte : data)
+      sink = byte;
+  }
+  for (const onnx::Node &node : (*file)->graph().nodes)
+    for (StringRef name : node.inputs)
+      (void)(*file)->constant(name);
+  (void)sink;
+  return "accepted";
+}
+
 std::string fuzzOne(const uint8_t *data, size_t size) {
   MemoryBufferRef buffer(StringRef(reinterpret_cast<const char *>(data), size),
                          fileName);
   std::string gguf = readGGUF(buffer, data, size);
   std::string safetensors = readSafetensors(buffer, data, size);
-  return gguf + "\n" + safetensors;
+  return gguf + "\n" + safetensors + "\n" + readONNX(buffer);
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

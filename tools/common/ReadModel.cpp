@@ -18,5 +18,7 @@ quantmlir::readModel(StringRef path, MLIRContext *context) {
       return llvm::createStringError(path + ": not a valid module");
     return std::move(module);
   }
+  if (path.ends_with_insensitive(".onnx"))
+    return importONNX(path, context);
   return importGGUF(path, context);
 }

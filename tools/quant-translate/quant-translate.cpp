@@ -23,6 +23,13 @@ static cl::opt<std::string> gguf("import-gguf", cl::value_desc("FILE"),
 static cl::opt<std::string> hf("import-hf", cl::value_desc("DIR"),
                                cl::desc("read a Hugging Face folder"),
                                cl::cat(category));
+static cl::opt<std::string> onnx("import-onnx", cl::value_desc("FILE"),
+                                 cl::desc("read an ONNX file"),
+                                 cl::cat(category));
+static cl::opt<bool>
+    onnxOperators("onnx-operators",
+                  cl::desc("list the ONNX operators that can be imported"),
+                  cl::cat(category));
 static cl::opt<std::string>
     exportGguf("export-gguf", cl::value_desc("FILE.mlir"),
                cl::desc("write a module as a GGUF file"), cl::cat(category));
@@ -66,9 +73,10 @@ static llvm::Error run(StringRef input) {
   MLIRContext context(registry);
   FirstError diagnostics(&context, input);
   llvm::Expected<OwningOpRef<ModuleOp>> module =
-      !gguf.empty() ? importGGUF(input, &context)
-      : !hf.empty() ? importHF(input, &context)
-                    : readModel(input, &context);
+      !gguf.empty()   ? importGGUF(input, &context)
+      : !hf.empty()   ? importHF(input, &context)
+      : !onnx.empty() ? importONNX(input, &context)
+                      : readModel(input, &context);
   if (!module)
     return diagnostics.explain(module.takeError());
   return diagnostics.explain(!exportGguf.empty() ? exportGGUF(**module, output)
@@ -81,15 +89,21 @@ int main(int argc, char **argv) {
   cl::HideUnrelatedOptions(category);
   if (!parseOptions(argc, argv, "Reads models as MLIR, and writes them\n"))
     return 2;
+  if (onnxOperators) {
+    for (const std::string &name : listONNXOperators())
+      llvm::outs() << name << "\n";
+    return 0;
+  }
   SmallVector<StringRef> inputs;
-  for (const std::string *one : {&gguf.getValue(), &hf.getValue(),
-                                 &exportGguf.getValue(), &exportHf.getValue()})
+  for (const std::string *one :
+       {&gguf.getValue(), &hf.getValue(), &onnx.getValue(),
+        &exportGguf.getValue(), &exportHf.getValue()})
     if (!one->empty())
       inputs.push_back(*one);
   if (inputs.size() != 1)
     return usageError("quant-translate",
-                      "one of --import-gguf, --import-hf, --export-gguf and "
-                      "--export-hf is needed");
+                      "one of --import-gguf, --import-hf, --import-onnx, "
+                      "--export-gguf and --export-hf is needed");
   if (output == "-" && !exportGguf.empty())
     return usageError("quant-translate", "--export-gguf needs -o FILE.gguf");
   if (output == "-" && !exportHf.empty())

@@ -11,6 +11,7 @@
 #include "quant-mlir/Dialect/LM/Transforms/Passes.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Export/ExportHF.h"
+#include "quant-mlir/Import/ImportModel.h"
 #include "quant-mlir/Pipelines/Pipelines.h"
 #include "quant-mlir/Quantize/Recipe.h"
 #include "quant-mlir/Target/Compile.h"
@@ -28,7 +29,8 @@ namespace cl = llvm::cl;
 static cl::OptionCategory category("quantc options");
 static cl::opt<std::string>
     input(cl::Positional, cl::value_desc("MODEL"),
-          cl::desc("a .gguf file, a Hugging Face folder or an .mlir file"),
+          cl::desc("a .gguf file, a Hugging Face folder, an .onnx file or an "
+                   ".mlir file"),
           cl::cat(category));
 static cl::opt<std::string>
     kernelList("kernels", cl::value_desc("LIST.yaml"),
@@ -88,6 +90,11 @@ static cl::opt<std::string>
           cl::desc("what a session's keys and values are kept as: float32 (the "
                    "default), float16 or int8"),
           cl::cat(category));
+static cl::list<std::string>
+    sizes("size", cl::value_desc("NAME=N"),
+          cl::desc("of an .onnx file: the size of the dimension of that name, "
+                   "which is dynamic otherwise"),
+          cl::cat(category));
 static cl::opt<std::string> name("name", cl::init(""),
                                  cl::desc("name of the files and C functions"),
                                  cl::cat(category));
@@ -145,6 +152,21 @@ static llvm::Error checkOptions() {
   return llvm::Error::success();
 }
 
+static llvm::Expected<OwningOpRef<ModuleOp>> readInput(MLIRContext *context) {
+  if (sizes.empty())
+    return readModel(input, context);
+  if (!StringRef(input).ends_with_insensitive(".onnx"))
+    return llvm::createStringError("--size is for .onnx files");
+  llvm::StringMap<int64_t> given;
+  for (StringRef each : sizes) {
+    auto [symbol, number] = each.rsplit('=');
+    int64_t &size = given[symbol];
+    if (number.getAsInteger(10, size) || size < 1)
+      return llvm::createStringError("--size " + each + ": expected NAME=N");
+  }
+  return importONNX(input, context, given);
+}
+
 static llvm::Error quantize(ModuleOp module, StringRef weightsFolder) {
   // Of the new weights; they are there until they are packed.
   auto path = [&](StringRef file) {
@@ -153,7 +175,9 @@ static llvm::Error quantize(ModuleOp module, StringRef weightsFolder) {
     return result.str().str();
   };
   PassManager pm(module.getContext());
-  if (StringRef(input).ends_with(".mlir")) {
+  // Graphs that others wrote: what they mean is found first.
+  if (StringRef(input).ends_with(".mlir") ||
+      StringRef(input).ends_with_insensitive(".onnx")) {
     RaiseOptions raise;
     raise.weightsOut = path("constants");
     buildRaisePipeline(pm, raise);
@@ -251,7 +275,7 @@ static llvm::Error run(const char *program) {
   registerAllDialects(registry);
   MLIRContext context(registry);
   FirstError diagnostics(&context, input);
-  llvm::Expected<OwningOpRef<ModuleOp>> module = readModel(input, &context);
+  llvm::Expected<OwningOpRef<ModuleOp>> module = readInput(&context);
   if (!module)
     return diagnostics.explain(module.takeError());
   if (llvm::Error error = quantize(**module, scratch->path()))

@@ -4,7 +4,10 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Error.h"
+#include <string>
+#include <vector>
 
 namespace quantmlir {
 
@@ -30,6 +33,18 @@ importGGUF(llvm::StringRef path, mlir::MLIRContext *context);
 /// or of one of the decoders, as `importGGUF`.
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 importHF(llvm::StringRef folder, mlir::MLIRContext *context);
+
+/// Reads an ONNX file (docs/onnx.md says which operators) as a module whose
+/// function @forward has the graph's inputs, by their names as `lm.name`, and
+/// its outputs in their order. A dimension without a size has the one that
+/// `sizes` gives to its name, or is dynamic. Weights stay in the file.
+llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
+importONNX(llvm::StringRef path, mlir::MLIRContext *context,
+           const llvm::StringMap<int64_t> &sizes = {});
+
+/// The operators that `importONNX` knows, sorted; those of a domain that is not
+/// ONNX's own as "DOMAIN.NAME".
+std::vector<std::string> listONNXOperators();
 
 } // namespace quantmlir
 

@@ -77,14 +77,18 @@ llvm::Error fileError(llvm::StringRef path, const llvm::Twine &message);
 llvm::Error tensorError(llvm::StringRef path, llvm::StringRef name,
                         const llvm::Twine &message);
 
+/// Maps a file for reading. Fails if it is not a regular file, or is empty.
+llvm::Expected<llvm::sys::fs::mapped_file_region> mapFile(llvm::StringRef path);
+
 /// See the top of this file. Immutable after opening, so that threads may share
 /// it. References to tensors and data live as long as the object.
 class WeightFile {
 public:
-  enum class Kind { GGUF, Safetensors };
+  enum class Kind { GGUF, Safetensors, ONNX };
 
-  /// Opens a GGUF or safetensors file, told apart by its first bytes. Fails if
-  /// it is not a regular file, is empty, or breaks a rule of its format.
+  /// Opens a file of one of these kinds. GGUF and safetensors are told apart by
+  /// their first bytes, ONNX, which has no mark, by the name. Fails if it is
+  /// not a regular file, is empty, or breaks a rule of its format.
   static llvm::Expected<std::shared_ptr<WeightFile>> open(llvm::StringRef path);
 
   virtual ~WeightFile();
@@ -102,7 +106,7 @@ public:
   llvm::Expected<const TensorInfo *> require(llvm::StringRef name) const;
   /// The stored bytes of one of `tensors()`. Not necessarily aligned to the
   /// element type.
-  llvm::ArrayRef<uint8_t> data(const TensorInfo &tensor) const {
+  virtual llvm::ArrayRef<uint8_t> data(const TensorInfo &tensor) const {
     return bytes.slice(tensor.offset, tensor.size);
   }
   /// Size of the whole file.
