@@ -3,21 +3,24 @@
 thread after the other, against numpy; products of integers bit by bit where that is due."""
 
 import dataclasses
+import importlib.util
 import json
 import os
 import pathlib
 import platform
+import re
 import shutil
 import subprocess
 
 import numpy as np
 import pytest
 import quant_mlir
-from cases import ROUNDED, modules
+from cases import modules
+from quant_mlir import tools
 from schemes import Codebook, Float, store_floats
 from test_matmul import UNIT, activations, integer_product, quantize, write_module
 
-# Rows of a call: dot products for 1, for up to 4; tensor cores for more, 32 at a time.
+# Rows of a call: dot products for 1, for up to 4; tensor cores for more, 16 at a time.
 TOKENS = (1, 3, 17, 33)
 DOT_TOKENS = 4
 
@@ -104,8 +107,17 @@ def test_kernels(compiled, module):
 
 
 def run_quantc(*arguments):
-    quantc = pathlib.Path(os.environ["QUANT_MLIR_TOOLS"]) / "quantc"
-    return subprocess.run([quantc, *map(str, arguments)], text=True, capture_output=True)
+    """With ptxas, if it is installed as a package (requirements-tools.txt) or on the PATH."""
+    folders = [os.environ.get("PATH", "")]
+    package = importlib.util.find_spec("nvidia")
+    for folder in package.submodule_search_locations if package else ():
+        folders += map(str, pathlib.Path(folder).glob("cu*/bin"))
+    return subprocess.run(
+        [tools.find("quantc"), *map(str, arguments)],
+        env={**os.environ, "PATH": os.pathsep.join(folders)},
+        text=True,
+        capture_output=True,
+    )
 
 
 def write_list(path):
@@ -139,7 +151,7 @@ def test_code(tmp_path, target):
     made = json.loads((tmp_path / "out" / "kernels.json").read_text())
     assert len(made["kernels"]) == count
     if "functions" not in made:
-        pytest.skip("no ptxas on the PATH or in CUDA_HOME: PTX is not assembled")
+        pytest.skip("no ptxas (requirements-tools.txt): PTX is not assembled")
     launched = {
         form["function"]
         for kernel in made["kernels"].values()
@@ -149,8 +161,6 @@ def test_code(tmp_path, target):
     assert launched == set(made["functions"])
     for name, used in made["functions"].items():
         assert used["spill_bytes"] == 0, name
-        # Two blocks of 128 threads on a multiprocessor, at least.
-        assert used["registers"] <= 224, name
     if shutil.which("cuobjdump"):
         dump = subprocess.run(
             ["cuobjdump", "-sass", tmp_path / "out" / "kernels.cubin"],
@@ -191,4 +201,15 @@ def test_every_scheme_is_here():
     """All that the matrix has; what is left out is left out by activation, not by scheme."""
     everything = {type(case.scheme) for cases in modules().values() for case in cases}
     assert everything == {type(case.scheme) for name in modules() for case in gpu_cases(name)}
-    assert ROUNDED
+
+
+def test_generator_names_no_format():
+    """A new format has kernels for GPUs without a line there."""
+    root = pathlib.Path(__file__).resolve().parents[3]
+    definitions = root / "lib/Dialect/QT/Schemes"
+    names = [path.stem for path in definitions.iterdir() if path.is_dir()]
+    assert "Int" in names and "Codebook" in names
+    for path in (root / "lib/CodeGen/GPU").rglob("*.*"):
+        text = path.read_text()
+        assert "Schemes/" not in text, path
+        assert not re.search(rf"\b({'|'.join(names)})Attr\b", text), path
