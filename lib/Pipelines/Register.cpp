@@ -8,6 +8,7 @@
 #include "quant-mlir/Calibrate/ModelCalibration.h"
 #include "quant-mlir/Calibrate/Passes.h"
 #include "quant-mlir/CodeGen/CPU/Passes.h"
+#include "quant-mlir/CodeGen/GPU/Passes.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
 #include "quant-mlir/Dialect/LM/Transforms/Passes.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
@@ -25,6 +26,7 @@ void quantmlir::registerAllPasses() {
   qt::registerQTPasses();
   lm::registerLMPasses();
   cpu::registerCPUPasses();
+  cuda::registerGPUPasses();
   registerCalibratePasses();
   mlir::PassPipelineRegistration<RaiseOptions>(
       "raise", "Stage: linalg written by others becomes lm",
@@ -44,4 +46,7 @@ void quantmlir::registerAllPasses() {
   mlir::PassPipelineRegistration<CodegenCPUOptions>(
       "codegen-cpu", "Stage: from packed lm and qt to the LLVM dialect",
       buildCodegenCPUPipeline);
+  mlir::PassPipelineRegistration<CodegenGPUOptions>(
+      "codegen-gpu", "Stage: from packed qt to GPU functions",
+      buildCodegenGPUPipeline);
 }

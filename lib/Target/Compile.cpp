@@ -81,6 +81,15 @@ llvm::Error quantmlir::writeLibrary(const CompileOptions &options,
   return linkLibraries(options);
 }
 
+llvm::Expected<cpu::CPUTargets> quantmlir::parseHostTargets(StringRef spec) {
+  if (!cuda::isGPUTarget(spec))
+    return cpu::parseCPUTargets(spec);
+  llvm::Expected<cuda::GPUTarget> gpu = cuda::parseGPUTarget(spec);
+  if (!gpu)
+    return gpu.takeError();
+  return cpu::parseCPUTargets("cpu:native");
+}
+
 bool quantmlir::isIdentifier(StringRef text) {
   return !text.empty() && !llvm::isDigit(text.front()) &&
          llvm::all_of(text,
@@ -90,10 +99,15 @@ bool quantmlir::isIdentifier(StringRef text) {
 llvm::Error quantmlir::compileModel(ModuleOp module,
                                     const CompileOptions &given) {
   CompileOptions options = given;
-  llvm::Expected<cpu::CPUTargets> targets =
-      cpu::parseCPUTargets(options.target);
+  llvm::Expected<cpu::CPUTargets> targets = parseHostTargets(options.target);
   if (!targets)
     return targets.takeError();
+  bool isGPU = cuda::isGPUTarget(options.target);
+  if (isGPU && !cuda::isEmulated(options.target))
+    return llvm::createStringError(
+        "target " + options.target +
+        ": whole models have no GPU code yet, only single matmuls "
+        "(quantc --kernels)");
   if (std::error_code code = llvm::sys::fs::create_directories(options.folder))
     return fileError(options.folder, "cannot be made: " + code.message());
   auto path = [&](const llvm::Twine &name) {
@@ -105,6 +119,8 @@ llvm::Error quantmlir::compileModel(ModuleOp module,
   options.batch = chooseBatch(module, options);
   ModelInfo model = describeModel(module, options);
   model.targets = *targets;
+  if (isGPU)
+    model.emulated = options.target;
   PackOptions pack;
   pack.target = options.target;
   PassManager pm(module.getContext());

@@ -14,9 +14,7 @@
 using namespace mlir;
 using namespace quantmlir;
 
-/// The weight that each function reads. It is all that the function is given,
-/// so it lies at the front.
-static llvm::StringMap<Type> placeWeights(ModuleOp module) {
+llvm::StringMap<Type> quantmlir::placeWeights(ModuleOp module) {
   llvm::StringMap<Type> weights;
   Builder builder(module.getContext());
   for (auto weight : module.getOps<qt::WeightOp>())
@@ -39,10 +37,12 @@ static void dropUnusedWeights(ModelInfo &library,
 
 llvm::Error quantmlir::compileKernels(ModuleOp module,
                                       const CompileOptions &options) {
-  llvm::Expected<cpu::CPUTargets> targets =
-      cpu::parseCPUTargets(options.target);
+  llvm::Expected<cpu::CPUTargets> targets = parseHostTargets(options.target);
   if (!targets)
     return targets.takeError();
+  bool isGPU = cuda::isGPUTarget(options.target);
+  if (isGPU && !cuda::isEmulated(options.target))
+    return compileGPUKernels(module, options);
   if (std::error_code code = llvm::sys::fs::create_directories(options.folder))
     return fileError(options.folder, "cannot be made: " + code.message());
   PassManager pm(module.getContext());
@@ -60,6 +60,8 @@ llvm::Error quantmlir::compileKernels(ModuleOp module,
   ModelInfo library;
   library.name = options.name;
   library.targets = *targets;
+  if (isGPU)
+    library.emulated = options.target;
   llvm::LLVMContext context;
   auto lowered = lowerToLLVM(module, library, codegen, context, options.tune);
   if (!lowered)

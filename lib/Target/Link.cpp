@@ -18,8 +18,9 @@ static std::string join(StringRef folder, const llvm::Twine &name) {
   return path.str().str();
 }
 
-/// The object and the members of the runtime's archive in one archive.
-static llvm::Error writeArchive(StringRef object, StringRef runtime,
+/// The object and the members of archives in one archive.
+static llvm::Error writeArchive(StringRef object,
+                                llvm::ArrayRef<std::string> libraries,
                                 StringRef path) {
   std::vector<llvm::NewArchiveMember> members;
   auto own = llvm::NewArchiveMember::getFile(object, /*Deterministic=*/true);
@@ -27,22 +28,29 @@ static llvm::Error writeArchive(StringRef object, StringRef runtime,
     return own.takeError();
   own->MemberName = llvm::sys::path::filename(own->MemberName);
   members.push_back(std::move(*own));
-  auto buffer = llvm::MemoryBuffer::getFile(runtime);
-  if (!buffer)
-    return fileError(runtime, buffer.getError().message());
-  auto archive = llvm::object::Archive::create((*buffer)->getMemBufferRef());
-  if (!archive)
-    return archive.takeError();
-  llvm::Error failure = llvm::Error::success();
-  for (auto &child : (*archive)->children(failure)) {
-    auto member =
-        llvm::NewArchiveMember::getOldMember(child, /*Deterministic=*/true);
-    if (!member)
-      return member.takeError();
-    members.push_back(std::move(*member));
+  // They hold what `members` refer to.
+  std::vector<std::unique_ptr<llvm::MemoryBuffer>> buffers;
+  std::vector<std::unique_ptr<llvm::object::Archive>> archives;
+  for (const std::string &library : libraries) {
+    auto buffer = llvm::MemoryBuffer::getFile(library);
+    if (!buffer)
+      return fileError(library, buffer.getError().message());
+    auto archive = llvm::object::Archive::create((*buffer)->getMemBufferRef());
+    if (!archive)
+      return archive.takeError();
+    llvm::Error failure = llvm::Error::success();
+    for (auto &child : (*archive)->children(failure)) {
+      auto member =
+          llvm::NewArchiveMember::getOldMember(child, /*Deterministic=*/true);
+      if (!member)
+        return member.takeError();
+      members.push_back(std::move(*member));
+    }
+    if (failure)
+      return failure;
+    buffers.push_back(std::move(*buffer));
+    archives.push_back(std::move(*archive));
   }
-  if (failure)
-    return failure;
   return llvm::writeArchive(path, members,
                             llvm::SymtabWritingMode::NormalSymtab,
                             llvm::object::Archive::K_GNU,
@@ -50,7 +58,8 @@ static llvm::Error writeArchive(StringRef object, StringRef runtime,
 }
 
 /// Links with the system's C compiler, which knows where its libraries are.
-static llvm::Error linkShared(StringRef object, StringRef runtime,
+static llvm::Error linkShared(StringRef object,
+                              llvm::ArrayRef<std::string> libraries,
                               StringRef path) {
   llvm::ErrorOr<std::string> compiler =
       std::make_error_code(std::errc::no_such_file_or_directory);
@@ -65,11 +74,11 @@ static llvm::Error linkShared(StringRef object, StringRef runtime,
   // What it has to say, in many lines, becomes part of our one.
   std::string log = (path + ".log").str();
   llvm::FileRemover remover(log);
-  std::vector<StringRef> arguments = {*compiler,  "-shared",
-                                      "-o",       temporary,
-                                      object,     "-Wl,--whole-archive",
-                                      runtime,    "-Wl,--no-whole-archive",
-                                      "-lpthread"};
+  std::vector<StringRef> arguments = {
+      *compiler, "-shared", "-o", temporary, object, "-Wl,--whole-archive"};
+  arguments.insert(arguments.end(), libraries.begin(), libraries.end());
+  arguments.insert(arguments.end(),
+                   {"-Wl,--no-whole-archive", "-lpthread", "-lm"});
   std::string message;
   int status = llvm::sys::ExecuteAndWait(
       *compiler, arguments, std::nullopt,
@@ -87,11 +96,14 @@ static llvm::Error linkShared(StringRef object, StringRef runtime,
 }
 
 llvm::Error quantmlir::linkLibraries(const CompileOptions &options) {
-  std::string runtime = join(options.runtimeFolder, "libquant_runtime.a");
+  std::vector<std::string> libraries = {
+      join(options.runtimeFolder, "libquant_runtime.a")};
+  if (cuda::isGPUTarget(options.target))
+    libraries.push_back(join(options.runtimeFolder, "libquant_gpu_emulator.a"));
   std::string object = join(options.folder, options.name + ".o");
   if (llvm::Error error = writeArchive(
-          object, runtime, join(options.folder, options.name + ".a")))
+          object, libraries, join(options.folder, options.name + ".a")))
     return error;
-  return linkShared(object, runtime,
+  return linkShared(object, libraries,
                     join(options.folder, options.name + ".so"));
 }

@@ -27,7 +27,8 @@ makeTargetMachine(const cpu::CPUTarget &target) {
       llvm::Reloc::PIC_, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 
-static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+void quantmlir::optimizeModule(llvm::Module &module,
+                               llvm::TargetMachine &machine) {
   llvm::PipelineTuningOptions tuning;
   // Kernels are vectors and tiles already.
   tuning.LoopVectorization = false;
@@ -62,7 +63,7 @@ quantmlir::emitObject(llvm::Module &module, const cpu::CPUTargets &targets) {
     function.addFnAttr("prefer-vector-width", "512");
     function.addFnAttr("min-legal-vector-width", "512");
   }
-  optimize(module, **machine);
+  optimizeModule(module, **machine);
 
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);

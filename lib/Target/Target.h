@@ -4,8 +4,10 @@
 
 // The steps of compileModel.
 
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "quant-mlir/CodeGen/CPU/Target.h"
+#include "quant-mlir/CodeGen/GPU/Target.h"
 #include "quant-mlir/Runtime/quant_runtime.h"
 #include "quant-mlir/Target/Compile.h"
 #include "llvm/Support/JSON.h"
@@ -17,6 +19,7 @@ class Function;
 class GlobalVariable;
 class LLVMContext;
 class Module;
+class TargetMachine;
 namespace orc {
 class LLJIT;
 } // namespace orc
@@ -51,6 +54,8 @@ struct ModelInfo {
   llvm::SmallVector<FunctionInfo> functions;
   /// Whose code the object has, the best first.
   cpu::CPUTargets targets;
+  /// The GPU whose code that of `targets` emulates; "" if it is their own.
+  std::string emulated;
 
   /// What follows the names of a version's functions where there are several.
   std::string suffix(unsigned version) const {
@@ -114,6 +119,32 @@ private:
 llvm::Expected<std::string> emitObject(llvm::Module &module,
                                        const cpu::CPUTargets &targets);
 
+/// LLVM's passes, for code that is vectors and tiles already.
+void optimizeModule(llvm::Module &module, llvm::TargetMachine &machine);
+
+/// The PTX of a `gpu.module` in the LLVM dialect.
+llvm::Expected<std::string> emitPTX(mlir::gpu::GPUModuleOp functions,
+                                    const cuda::GPUTarget &target);
+
+/// Assembles it with ptxas, if there is one: machine code, and what ptxas says
+/// of registers. Empty without ptxas.
+struct Cubin {
+  std::string code, log;
+
+  bool empty() const { return code.empty(); }
+};
+llvm::Expected<Cubin> assemblePTX(llvm::StringRef ptx,
+                                  const cuda::GPUTarget &target);
+
+/// The weight that each function of a library of kernels reads; it is all that
+/// the function is given, so it lies at the front.
+llvm::StringMap<mlir::Type> placeWeights(mlir::ModuleOp module);
+
+/// `compileKernels` for a GPU: NAME.ptx, NAME.cubin if there is a ptxas, and
+/// NAME.json.
+llvm::Error compileGPUKernels(mlir::ModuleOp module,
+                              const CompileOptions &options);
+
 /// Adds for each function what C calls: NAME_function with a pointer for each
 /// buffer, numbers by value, and a qm_team. Nothing else stays visible.
 void emitKernelEntries(llvm::Module &module, const ModelInfo &library);
@@ -126,10 +157,10 @@ lowerToLLVM(mlir::ModuleOp module, ModelInfo &model,
             const CodegenCPUOptions &codegen, llvm::LLVMContext &context,
             const TuneProgress &tune = nullptr);
 
-/// The second half for one target.
+/// The second half for one target, `cpu:NAME` or `cuda-emulated:NAME`.
 llvm::Expected<std::unique_ptr<llvm::Module>>
 lowerVersion(mlir::ModuleOp module, llvm::StringRef name,
-             const cpu::CPUTarget &target, llvm::StringRef choices,
+             llvm::StringRef target, llvm::StringRef choices,
              llvm::LLVMContext &context);
 
 /// Stage "codegen-cpu" and everything after it, up to the bytes of an object

@@ -181,8 +181,8 @@ compile(func::FuncOp function, const cpu::CPUTarget &target, int64_t count) {
   info.targets = {target};
   info.functions = describeFunctions(*module);
   llvm::LLVMContext context;
-  auto lowered =
-      lowerVersion(*module, info.name, target, /*choices=*/"", context);
+  auto lowered = lowerVersion(*module, info.name, "cpu:" + target.name,
+                              /*choices=*/"", context);
   if (!lowered)
     return lowered.takeError();
   emitDescriptor(**lowered, info);

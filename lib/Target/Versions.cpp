@@ -43,11 +43,10 @@ static void dropOwnAttributes(ModuleOp module) {
 }
 
 llvm::Expected<std::unique_ptr<llvm::Module>>
-quantmlir::lowerVersion(ModuleOp module, StringRef name,
-                        const cpu::CPUTarget &target, StringRef choices,
-                        llvm::LLVMContext &context) {
+quantmlir::lowerVersion(ModuleOp module, StringRef name, StringRef target,
+                        StringRef choices, llvm::LLVMContext &context) {
   CodegenCPUOptions codegen;
-  codegen.target = "cpu:" + target.name;
+  codegen.target = target.str();
   codegen.choices = choices.str();
   if (llvm::Error error = runPipeline(module, [&](PassManager &pm) {
         buildExpansionPipeline(pm, codegen);
@@ -86,13 +85,16 @@ quantmlir::lowerToLLVM(ModuleOp module, ModelInfo &model,
                                       codegen.batch, tune))
       return std::move(error);
   if (model.targets.size() == 1)
-    return lowerVersion(module, model.name, model.targets.front(),
+    return lowerVersion(module, model.name,
+                        model.emulated.empty()
+                            ? "cpu:" + model.targets.front().name
+                            : model.emulated,
                         codegen.choices, context);
   auto together = std::make_unique<llvm::Module>(model.name, context);
   for (auto [version, target] : llvm::enumerate(model.targets)) {
     OwningOpRef<ModuleOp> copy = module.clone();
-    auto lowered =
-        lowerVersion(*copy, model.name, target, codegen.choices, context);
+    auto lowered = lowerVersion(*copy, model.name, "cpu:" + target.name,
+                                codegen.choices, context);
     if (!lowered)
       return lowered.takeError();
     markVersion(**lowered, target, model.suffix(version));

@@ -8,6 +8,7 @@
 #include "quant-mlir/Calibrate/Calibrate.h"
 #include "quant-mlir/Calibrate/ModelCalibration.h"
 #include "quant-mlir/CodeGen/CPU/TileChoices.h"
+#include "quant-mlir/CodeGen/GPU/Target.h"
 #include "quant-mlir/Dialect/LM/Transforms/Passes.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Export/ExportHF.h"
@@ -65,7 +66,7 @@ static cl::opt<int64_t> windowLength("window-length", cl::init(512),
                                      cl::desc("most tokens of a text"),
                                      cl::cat(category));
 static cl::opt<std::string> target("target", cl::init("cpu:native"),
-                                   cl::value_desc("cpu:NAME,..."),
+                                   cl::value_desc("cpu:NAME,...|cuda:NAME"),
                                    cl::desc("what to compile for; of several, "
                                             "the best that its CPU runs is "
                                             "chosen by the program"),
@@ -124,9 +125,12 @@ static std::string findRuntime(const char *program) {
 static bool tunes() { return tune.getNumOccurrences(); }
 
 static llvm::Error checkTargets() {
-  llvm::Expected<cpu::CPUTargets> targets = cpu::parseCPUTargets(target);
+  llvm::Expected<cpu::CPUTargets> targets = parseHostTargets(target);
   if (!targets)
     return targets.takeError();
+  if (cuda::isGPUTarget(target) && (tunes() || !choices.empty()))
+    return llvm::createStringError("target " + target +
+                                   ": nothing can be tuned for GPUs yet");
   if (tunes())
     for (const cpu::CPUTarget &each : *targets)
       if (llvm::Error error = cpu::checkRunsHere(each))

@@ -108,6 +108,21 @@ void buildKernelPipeline(mlir::OpPassManager &pm,
 void buildExpansionPipeline(mlir::OpPassManager &pm,
                             const CodegenCPUOptions &options);
 
+/// Stage "codegen-gpu": from packed qt to GPU functions.
+struct CodegenGPUOptions : mlir::PassPipelineOptions<CodegenGPUOptions> {
+  Option<std::string> target{*this, "target",
+                             llvm::cl::desc("Target such as cuda:sm_90a"),
+                             llvm::cl::init("cuda:sm_80")};
+  Option<int64_t> batch{*this, "batch",
+                        llvm::cl::desc("Bound of dynamic dimensions"),
+                        llvm::cl::init(128)};
+};
+void buildCodegenGPUPipeline(mlir::OpPassManager &pm,
+                             const CodegenGPUOptions &options);
+/// Its second half: launches on the host, functions in the LLVM dialect in
+/// gpu.module. The first is that of a CPU.
+void buildGPUExpansionPipeline(mlir::OpPassManager &pm, llvm::StringRef target);
+
 /// Registers all dialects, passes, pipelines and interface models that the
 /// tools use.
 void registerAllDialects(mlir::DialectRegistry &registry);

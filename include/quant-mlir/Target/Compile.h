@@ -3,6 +3,7 @@
 #define QUANT_MLIR_TARGET_COMPILE_H
 
 #include "mlir/IR/BuiltinOps.h"
+#include "quant-mlir/CodeGen/CPU/Target.h"
 #include "llvm/Support/Error.h"
 #include <functional>
 #include <string>
@@ -40,6 +41,10 @@ struct CompileOptions {
 /// Errors are one line. What passes have to say goes to the context's
 /// diagnostics.
 llvm::Error compileModel(mlir::ModuleOp module, const CompileOptions &options);
+
+/// The CPUs that run what is compiled for `spec`: those of `cpu:...`, or this
+/// machine's, which is the host of a GPU.
+llvm::Expected<cpu::CPUTargets> parseHostTargets(llvm::StringRef spec);
 
 /// Whether C functions can begin with it.
 bool isIdentifier(llvm::StringRef text);

@@ -6,6 +6,7 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
+#include "quant-mlir/CodeGen/CPU/PackModule.h"
 #include "quant-mlir/CodeGen/CPU/PanelLayout.h"
 #include "quant-mlir/CodeGen/CPU/Passes.h"
 #include "quant-mlir/CodeGen/CPU/Target.h"
@@ -30,17 +31,39 @@ static constexpr int64_t rowAlignment = 64;
 
 namespace {
 
-struct PackPass : cpu::impl::CPUPackPassBase<PackPass> {
-  using CPUPackPassBase::CPUPackPassBase;
+class Packer {
+public:
+  Packer(ModuleOp module, const PanelShape &shape)
+      : module(module), shape(shape) {}
 
-  void runOnOperation() override;
+  /// Returns the bytes of all weights.
+  FailureOr<int64_t> run();
 
 private:
-  LogicalResult packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
-                           const CPUTarget &cpu);
+  MLIRContext *context() { return module.getContext(); }
+  LogicalResult packWeight(WeightOp weight, ArrayRef<LoadOp> loads);
   FailureOr<int64_t> choosePanelGroup(LoadOp load, QuantTensorType type);
   LogicalResult layOutActivations();
   void layOutPairs(QuantizeOp op, ArrayRef<OpOperand *> uses);
+
+  ModuleOp module;
+  PanelShape shape;
+};
+
+struct PackPass : cpu::impl::CPUPackPassBase<PackPass> {
+  using CPUPackPassBase::CPUPackPassBase;
+
+  void runOnOperation() override {
+    llvm::Expected<CPUTargets> targets = parseCPUTargets(target);
+    if (!targets) {
+      getOperation().emitError(llvm::toString(targets.takeError()));
+      return signalPassFailure();
+    }
+    CPUTarget cpu = chooseForPanels(*targets);
+    PanelShape shape = {cpu.lanes, cpu.vectors, /*floatDepth=*/1, cpu.dotsBF16};
+    if (failed(packModule(getOperation(), shape, target)))
+      signalPassFailure();
+  }
 };
 
 } // namespace
@@ -144,12 +167,16 @@ static std::optional<int64_t> pairGroup(ArrayRef<LoadOp> loads,
   return chosen;
 }
 
-FailureOr<int64_t> PackPass::choosePanelGroup(LoadOp load,
-                                              QuantTensorType type) {
+FailureOr<int64_t> Packer::choosePanelGroup(LoadOp load, QuantTensorType type) {
   int64_t k = type.getRowLength();
   LaneForm form = type.getScheme().getLaneForm(k);
-  if (form.kind == LaneForm::Kind::Float)
-    return form.group;
+  if (form.kind == LaneForm::Kind::Float) {
+    if (form.group != k && form.group % shape.floatDepth != 0)
+      return load.emitOpError("has groups of ")
+             << form.group << " floats; these kernels need a multiple of "
+             << shape.floatDepth;
+    return form.group == k ? llvm::alignTo(k, shape.floatDepth) : form.group;
+  }
   std::optional<int64_t> chosen;
   for (Operation *user : load->getUsers()) {
     auto matmul = dyn_cast<MatmulOp>(user);
@@ -176,15 +203,14 @@ FailureOr<int64_t> PackPass::choosePanelGroup(LoadOp load,
   return form.group == k ? llvm::alignTo(k, wholeRowStep) : form.group;
 }
 
-LogicalResult PackPass::packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
-                                   const CPUTarget &cpu) {
+LogicalResult Packer::packWeight(WeightOp weight, ArrayRef<LoadOp> loads) {
   auto type = dyn_cast<QuantTensorType>(weight.getType());
   if (!type)
     return success();
   if (type.getRank() != 2)
     return weight.emitOpError("is ") << type << "; only matrices can be packed";
   std::optional<int64_t> group;
-  if (cpu.dotsBF16)
+  if (shape.pairs)
     group = pairGroup(loads, type);
   bool pairs = group.has_value(), multiplied = false;
   for (LoadOp load : pairs ? ArrayRef<LoadOp>() : loads) {
@@ -218,17 +244,16 @@ LogicalResult PackPass::packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
       if (auto matmul = dyn_cast<MatmulOp>(user);
           matmul && matmul.getExperts()) {
         rows = type.getShape()[0] / matmul.getNumExperts();
-        if (rows % cpu.lanes != 0)
+        if (rows % shape.lanes != 0)
           return matmul.emitOpError("has experts of ")
-                 << rows << " rows; CPU kernels need a multiple of "
-                 << cpu.lanes;
+                 << rows << " rows; kernels need a multiple of " << shape.lanes;
       }
-  int64_t vectors = cpu.vectors;
-  while (vectors > 1 && rows % (cpu.lanes * vectors) != 0)
+  int64_t vectors = shape.vectors;
+  while (vectors > 1 && rows % (shape.lanes * vectors) != 0)
     vectors /= 2;
-  int64_t depth = pairs ? 2 : isFloat ? 1 : 4;
+  int64_t depth = pairs ? 2 : isFloat ? shape.floatDepth : 4;
   auto packed = type.withLayout(
-      PanelsAttr::get(&getContext(), cpu.lanes, vectors, depth, *group));
+      PanelsAttr::get(context(), shape.lanes, vectors, depth, *group));
   weight.setType(packed);
   for (LoadOp load : loads)
     load.getResult().setType(packed);
@@ -236,7 +261,7 @@ LogicalResult PackPass::packWeight(WeightOp weight, ArrayRef<LoadOp> loads,
 }
 
 /// A copy of the activation for its readers of pairs.
-void PackPass::layOutPairs(QuantizeOp op, ArrayRef<OpOperand *> uses) {
+void Packer::layOutPairs(QuantizeOp op, ArrayRef<OpOperand *> uses) {
   QuantTensorType type = op.getType();
   int64_t k = type.getRowLength();
   // Whole groups of all weights.
@@ -251,15 +276,15 @@ void PackPass::layOutPairs(QuantizeOp op, ArrayRef<OpOperand *> uses) {
   OpBuilder builder(op);
   Value copy = QuantizeOp::create(
       builder, op.getLoc(),
-      type.withLayout(PairsAttr::get(&getContext(), stride, group)),
-      op.getInput(), op.getMultiplier(), op.getScale());
+      type.withLayout(PairsAttr::get(context(), stride, group)), op.getInput(),
+      op.getMultiplier(), op.getScale());
   for (OpOperand *use : uses)
     use->set(copy);
 }
 
-LogicalResult PackPass::layOutActivations() {
+LogicalResult Packer::layOutActivations() {
   SmallVector<QuantizeOp> quantizes;
-  getOperation()->walk([&](QuantizeOp op) { quantizes.push_back(op); });
+  module.walk([&](QuantizeOp op) { quantizes.push_back(op); });
   for (QuantizeOp op : quantizes) {
     QuantTensorType type = op.getType();
     if (!isRuntimeScheme(type))
@@ -304,7 +329,7 @@ LogicalResult PackPass::layOutActivations() {
         stride = rowStride(llvm::alignTo(k, std::max(group, sums)));
       }
       auto packed =
-          type.withLayout(RowsAttr::get(&getContext(), stride, group, sums));
+          type.withLayout(RowsAttr::get(context(), stride, group, sums));
       Value copy =
           QuantizeOp::create(builder, op.getLoc(), packed, op.getInput(),
                              op.getMultiplier(), op.getScale());
@@ -316,14 +341,7 @@ LogicalResult PackPass::layOutActivations() {
   return success();
 }
 
-void PackPass::runOnOperation() {
-  ModuleOp module = getOperation();
-  llvm::Expected<CPUTargets> targets = parseCPUTargets(target);
-  if (!targets) {
-    module.emitError(llvm::toString(targets.takeError()));
-    return signalPassFailure();
-  }
-  CPUTarget cpu = chooseForPanels(*targets);
+FailureOr<int64_t> Packer::run() {
   llvm::DenseMap<StringRef, SmallVector<LoadOp>> loads;
   WalkResult walked = module.walk([&](Operation *op) {
     if (auto load = dyn_cast<LoadOp>(op))
@@ -339,10 +357,10 @@ void PackPass::runOnOperation() {
     return WalkResult::advance();
   });
   if (walked.wasInterrupted())
-    return signalPassFailure();
+    return failure();
 
   int64_t offset = 0;
-  Builder builder(&getContext());
+  Builder builder(context());
   for (WeightOp weight :
        llvm::make_early_inc_range(module.getOps<WeightOp>())) {
     ArrayRef<LoadOp> users = loads[weight.getSymName()];
@@ -350,8 +368,8 @@ void PackPass::runOnOperation() {
       weight.erase();
       continue;
     }
-    if (failed(packWeight(weight, users, cpu)))
-      return signalPassFailure();
+    if (failed(packWeight(weight, users)))
+      return failure();
     int64_t bytes;
     if (auto type = dyn_cast<QuantTensorType>(weight.getType())) {
       bytes = PanelLayout(type).totalBytes;
@@ -361,7 +379,7 @@ void PackPass::runOnOperation() {
         weight.emitOpError("is ") << tensor
                                   << "; CPU kernels read unquantized "
                                      "weights as f32";
-        return signalPassFailure();
+        return failure();
       }
       bytes = tensor.getNumElements() * 4;
     }
@@ -369,7 +387,18 @@ void PackPass::runOnOperation() {
     offset += llvm::alignTo(bytes, 64);
   }
   if (failed(layOutActivations()))
-    return signalPassFailure();
+    return failure();
+  return offset;
+}
+
+LogicalResult quantmlir::cpu::packModule(ModuleOp module,
+                                         const PanelShape &shape,
+                                         StringRef target) {
+  FailureOr<int64_t> bytes = Packer(module, shape).run();
+  if (failed(bytes))
+    return failure();
+  Builder builder(module.getContext());
   module->setAttr("kernel.target", builder.getStringAttr(target));
-  module->setAttr("kernel.weights_bytes", builder.getI64IntegerAttr(offset));
+  module->setAttr("kernel.weights_bytes", builder.getI64IntegerAttr(*bytes));
+  return success();
 }

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_CODEGEN_CPU_PACKMODULE_H
+#define QUANT_MLIR_CODEGEN_CPU_PACKMODULE_H
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace quantmlir::cpu {
+
+/// What packing has to know of a target: which panels its kernels read.
+struct PanelShape {
+  int64_t lanes;      ///< rows whose words lie side by side
+  int64_t vectors;    ///< most of those in a panel
+  int64_t floatDepth; ///< numbers of a row that lie side by side
+  bool pairs;         ///< floats that meet bf16 lie in pairs
+};
+
+/// What `--cpu-pack` does, for panels of any shape. `target` is written down.
+llvm::LogicalResult packModule(mlir::ModuleOp module, const PanelShape &shape,
+                               llvm::StringRef target);
+
+} // namespace quantmlir::cpu
+
+#endif // QUANT_MLIR_CODEGEN_CPU_PACKMODULE_H

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_CODEGEN_GPU_PASSES_TD
+#define QUANT_MLIR_CODEGEN_GPU_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def GPUPackPass : Pass<"gpu-pack", "::mlir::ModuleOp"> {
+  let summary = "Choose how weights and activations lie in a GPU's memory";
+  let description = [{
+    What `--cpu-pack` does, for panels of 16 rows: a word of four values is what
+    a thread's dot product takes, and what it holds of a tensor core's operand.
+    Floats lie in words, too.
+
+    Before:   every weight of a `qt.matmul` is a `qt.load`.
+    After:    every `!qt.tensor` has a layout, every `qt.weight` an offset.
+    Numerics: unchanged.
+    Example:  test/CodeGen/GPU/pack.mlir
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"cuda:sm_80\"",
+           "Target to choose for, such as cuda:sm_90a">,
+  ];
+}
+
+def GPUChooseKernelsPass : Pass<"gpu-choose-kernels", "::mlir::ModuleOp"> {
+  let summary = "Choose which forms a kernel has, and the sizes of their blocks";
+  let description = [{
+    Writes `gpu.forms` on every kernel that has none: a list of
+    `{form, tokens, warps}`, of which a call takes the first whose `tokens`
+    are as many as its rows, or else the last.
+
+    | form | |
+    |---|---|
+    | `dot` | each lane multiplies words of four values of four rows by vector instructions; lanes share K |
+    | `mma` | a warp multiplies 16 rows by `tokens` activations on tensor cores |
+    | `rows` | a block has a row of the activation |
+
+    Before:   each kernel is alone in a function (`--kernel-distribute`).
+    After:    every kernel that the GPU has says in which forms.
+    Numerics: unchanged; see `--gpu-expand` for those of the forms.
+    Example:  test/CodeGen/GPU/choose-kernels.mlir
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"cuda:sm_80\"",
+           "Target to choose for">,
+  ];
+}
+
+def GPUExpandPass : Pass<"gpu-expand", "::mlir::ModuleOp"> {
+  let summary = "Expand kernels into GPU functions and launches of them";
+  let description = [{
+    For each form of a kernel, a function in `gpu.module @kernels`; the kernel
+    itself becomes a launch of the form that fits its rows. Schemes say how
+    codes become lanes (`QuantSchemeInterface`); nothing here knows one.
+
+    Before:   kernels have forms (`--gpu-choose-kernels`).
+    After:    no kernel op but `kernel.barrier`.
+    Numerics: `dot` sums a group of K over lanes of a warp. A product of
+              integers is exact up to its scales; with one scale a row it is the
+              CPU's, bit by bit. `mma` with float activations rounds these to f16
+              (saturating; to bf16 for weights of bf16), and codebooks of
+              fractions too; sums are f32.
+    Example:  test/CodeGen/GPU/expand.mlir
+  }];
+  let options = [
+    Option<"target", "target", "std::string", "\"cuda:sm_80\"",
+           "Target to generate for">,
+  ];
+  let dependentDialects = [
+    "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"
+  ];
+  let statistics = [
+    Statistic<"numFunctions", "functions", "GPU functions emitted">,
+  ];
+}
+
+def GPUEmulatePass : Pass<"gpu-emulate", "::mlir::ModuleOp"> {
+  let summary = "Let the CPU run GPU functions, a thread after the other";
+  let description = [{
+    For tests without a GPU: functions of `gpu.module` move to the host, what
+    they ask of a GPU (`llvm.nvvm` intrinsics) becomes calls of an emulator, and
+    a launch a call that runs all threads of all blocks.
+
+    Before:   GPU functions are in the LLVM dialect.
+    After:    no gpu op; calls of `qm_emulate_launch` and `qm_emulate_OP`.
+    Numerics: those of the GPU, but for the order of sums inside an `mma`.
+    Example:  test/CodeGen/GPU/emulate.mlir
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect"];
+}
+
+#endif // QUANT_MLIR_CODEGEN_GPU_PASSES_TD

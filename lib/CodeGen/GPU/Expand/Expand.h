@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_LIB_CODEGEN_GPU_EXPAND_H
+#define QUANT_MLIR_LIB_CODEGEN_GPU_EXPAND_H
+
+// What the emitters of GPU functions share. A function gets a pointer for each
+// buffer of its kernel and the number of rows; an emitter writes what one
+// thread does.
+
+#include "../Forms.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
+#include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
+
+namespace quantmlir::cuda {
+
+/// A matrix or vector in the GPU's memory.
+struct Buffer {
+  mlir::Value pointer; ///< null if the kernel has no such buffer
+  mlir::Type element;
+  int64_t stride = 0;  ///< elements from a row to the next
+  int64_t columns = 0; ///< of a row
+
+  explicit operator bool() const { return bool(pointer); }
+};
+
+/// A builder that speaks of indices, threads and memory.
+class GPUBuilder : public mlir::ImplicitLocOpBuilder {
+public:
+  using Value = mlir::Value;
+  using Values = llvm::SmallVector<Value>;
+  using Body = llvm::function_ref<void(Value)>;
+  using CarryBody = llvm::function_ref<Values(Value, mlir::ValueRange)>;
+
+  using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
+
+  static constexpr int64_t warpSize = 32;
+
+  //===--- Indices (never negative, never overflowing) --------------------===//
+  Value index(int64_t value);
+  Value add(Value a, Value b);
+  Value add(Value a, int64_t b) { return add(a, index(b)); }
+  Value mul(Value a, int64_t b);
+  Value div(Value a, int64_t b);
+  Value rem(Value a, int64_t b);
+  Value min(Value a, Value b);
+  Value less(Value a, Value b);
+  Value less(Value a, int64_t b) { return less(a, index(b)); }
+
+  //===--- Threads --------------------------------------------------------===//
+  Value thread();
+  Value block(char dim);
+  /// The value of the lane whose number differs in the bits `mask`.
+  Value exchange(Value value, int64_t mask);
+  enum class Reduction { Sum, Max };
+  /// Over the lanes that differ in bits from `lowest` on; all of them get it.
+  Value reduce(Value value, Reduction kind, int64_t lowest = 1);
+
+  //===--- Control flow ---------------------------------------------------===//
+  void loop(Value lower, Value upper, int64_t step, Body body);
+  Values loop(Value lower, Value upper, int64_t step, mlir::ValueRange initial,
+              CarryBody body);
+  void onlyIf(Value condition, llvm::function_ref<void()> body);
+
+  //===--- Numbers --------------------------------------------------------===//
+  Value i32(int64_t value);
+  Value f32(double value);
+  Value select(Value condition, Value a, Value b);
+  Value addF(Value a, Value b);
+  Value mulF(Value a, Value b);
+  Value fma(Value a, Value b, Value c);
+  Value addI(Value a, Value b);
+  Value mulI(Value a, Value b);
+  Value andI(Value a, int64_t mask);
+  Value orI(Value a, Value b);
+  Value shiftLeft(Value a, Value count);
+  Value shiftRight(Value a, Value count);
+  Value bitcast(mlir::Type type, Value value);
+  /// Of i32, f16 and bf16.
+  Value toF32(Value value);
+  /// Byte `i` of a word, as a number.
+  Value byte(Value word, int64_t i);
+  Value extract(Value vector, int64_t i);
+  /// Bytes of `a` (0 to 3) and `b` (4 to 7) by the nibbles of `selector`.
+  Value permute(Value a, Value b, Value selector);
+  Value intrinsic(llvm::StringRef name, mlir::Type result,
+                  mlir::ValueRange operands);
+  /// The results of one that returns several.
+  Values intrinsics(llvm::StringRef name, llvm::ArrayRef<mlir::Type> results,
+                    mlir::ValueRange operands);
+
+  //===--- Memory ---------------------------------------------------------===//
+  mlir::VectorType vec(int64_t lanes, mlir::Type element);
+  mlir::LLVM::LLVMPointerType pointerType();
+  Value at(Value pointer, Value byte);
+  Value load(mlir::Type type, Value pointer, Value byte, int64_t alignment);
+  void store(Value value, Value pointer, Value byte, int64_t alignment);
+  Value load(const Buffer &buffer, Value row, Value column);
+  void store(Value value, const Buffer &buffer, Value row, Value column);
+  /// Where an element is, in bytes.
+  Value byteOf(const Buffer &buffer, Value row, Value column);
+  /// A table in the GPU's memory, of f32 or i16; where it starts.
+  Value table(llvm::ArrayRef<mlir::Attribute> values);
+};
+
+/// Runs a scheme's decode on the four bytes of a word.
+class WordEvaluator final : public qt::LaneEvaluator {
+public:
+  explicit WordEvaluator(GPUBuilder &b) : b(b) {}
+
+  qt::Lane constant(int64_t value) override;
+  qt::Lane add(qt::Lane a, qt::Lane c) override;
+  qt::Lane subtract(qt::Lane a, qt::Lane c) override;
+  qt::Lane lookup(llvm::ArrayRef<uint8_t> table, qt::Lane code) override;
+
+private:
+  GPUBuilder &b;
+};
+
+/// What a thread reads from panels. Bytes are counted from the weight's start.
+class PanelReader {
+public:
+  using Value = mlir::Value;
+  using Values = GPUBuilder::Values;
+  enum class Numbers { Scales, Minimums };
+
+  PanelReader(GPUBuilder &b, const cpu::PanelLayout &layout, Value weights)
+      : b(b), layout(layout), weights(weights) {}
+
+  Value groupAt(Value panel, Value group);
+  /// Those of `count` rows of a panel from `row` on, as f32; several rows start
+  /// at a multiple of their number.
+  Values numbers(Numbers which, Value panel, Value group, Value row,
+                 int64_t count);
+
+  /// Words that the stored registers of every plane are made of.
+  int64_t wordsPerStep() const;
+  /// Codes of the words of a step, each of four rows from `row` on.
+  llvm::SmallVector<Values> steps(Value group, Value step, Value row);
+  /// Words 2 * pair and 2 * pair + 1 of a row.
+  std::array<Value, 2> pair(Value group, Value pair, Value row);
+  /// What the scheme makes of four codes: integer lanes.
+  Value decode(Value codes);
+  /// Floats of a word of a row, as they are stored: i32, i64 or four f32.
+  Value floatWord(Value group, Value word, Value row);
+
+private:
+  Values floats(Value base, int64_t start, mlir::FloatType type, Value row,
+                int64_t count);
+  /// The bits of a plane as part of a code: `raw` shifted by `shift`.
+  Value plane(Value code, unsigned index, Value raw, Value shift);
+
+  GPUBuilder &b;
+  const cpu::PanelLayout &layout;
+  Value weights;
+};
+
+/// The operands of a matmul, on the GPU.
+struct Matmul {
+  using Value = mlir::Value;
+  using Values = GPUBuilder::Values;
+
+  cpu::PanelLayout layout;
+  Value weights; ///< where this weight starts
+  Buffer x;      ///< f32, or words of codes
+  Buffer scales, sums;
+  int64_t xGroup = 0; ///< values per activation scale; 0 for floats
+  Buffer bias, residual, out;
+  Value rows; ///< of the activation
+
+  bool isInteger() const { return xGroup != 0; }
+  /// One activation scale for all of a row.
+  bool rowScale() const { return xGroup >= layout.paddedK; }
+  /// Rows of activations that do not exist are read as the last one.
+  Value clampToken(GPUBuilder &b, Value token) const;
+  /// Four activations of a float row: word `word` of group `group`. Zeros where
+  /// the row has ended, or the group of `words` words.
+  Values activations(GPUBuilder &b, Value token, Value group, Value word) const;
+  /// The sum of a group's codes.
+  Value codeSum(GPUBuilder &b, Value token, Value group) const;
+  /// The scale of a group's codes; null if it waits for `finish`.
+  Value codeScale(GPUBuilder &b, Value token, Value group) const;
+  /// sum += what the integer product of a group stands for.
+  Value addGroup(GPUBuilder &b, Value sum, Value product, Value scale,
+                 Value minimum, Value codeSum, Value codeScale) const;
+  /// Scale of the row, bias, residual; stores if there is such an element.
+  void finish(GPUBuilder &b, Value sum, Value token, Value n) const;
+};
+
+/// Four f32 of what `PanelReader::floatWord` has read, or as f16 pairs: 8-bit
+/// floats are then 1 / PanelLayout::scaleFactor of what they should be.
+GPUBuilder::Values floatsOf(GPUBuilder &b, mlir::Value word,
+                            mlir::FloatType type);
+std::array<mlir::Value, 2> halvesOf(GPUBuilder &b, mlir::Value word,
+                                    mlir::FloatType type);
+/// Four numbers of a codebook of fractions, by the bytes of a word.
+GPUBuilder::Values lookUp(GPUBuilder &b, mlir::Value table, mlir::Value codes,
+                          mlir::Type element);
+
+/// A kernel on the GPU: blocks along x, and `tokens` rows for each along y.
+struct LaunchShape {
+  int64_t blocks;
+  int64_t tokens;
+  int64_t threads;
+};
+
+LaunchShape emitMatmulDot(GPUBuilder &b, const Matmul &matmul,
+                          const Form &form);
+LaunchShape emitMatmulMMA(GPUBuilder &b, const Matmul &matmul,
+                          const Form &form);
+
+/// Rows of floats to int8.
+struct Quantize {
+  Buffer x, multiplier, scale, codes, scales, sums;
+  int64_t group, sumGroup;
+};
+LaunchShape emitQuantize(GPUBuilder &b, const Quantize &quantize,
+                         const Form &form);
+
+} // namespace quantmlir::cuda
+
+#endif // QUANT_MLIR_LIB_CODEGEN_GPU_EXPAND_H

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A kernel becomes, for each of its forms, a function of pointers and the
+// number of rows, and in its place a launch of the form that fits.
+
+#include "Expand.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "quant-mlir/CodeGen/GPU/Passes.h"
+#include "quant-mlir/CodeGen/GPU/Target.h"
+
+namespace quantmlir::cuda {
+#define GEN_PASS_DEF_GPUEXPANDPASS
+#include "quant-mlir/CodeGen/GPU/Passes.h.inc"
+} // namespace quantmlir::cuda
+
+using namespace mlir;
+using namespace quantmlir;
+using namespace quantmlir::cuda;
+
+namespace {
+
+class KernelExpander {
+public:
+  KernelExpander(mlir::gpu::GPUModuleOp functions, Operation *op)
+      : functions(functions), op(op), host(op->getLoc(), op) {}
+
+  LogicalResult expand();
+  int64_t numFunctions() const { return count; }
+
+private:
+  using Emit = llvm::function_ref<LaunchShape(
+      GPUBuilder &b, ValueRange arguments, const Form &form)>;
+
+  LogicalResult checkBuffers(ValueRange buffers);
+  LogicalResult expandMatmul(kernel::MatmulOpInterface matmul);
+  LogicalResult expandQuantize(kernel::QuantizeOp quantize);
+  LogicalResult emitForms(ValueRange buffers, Value rows, Emit emit);
+  Value pointerTo(Value buffer);
+  void launch(mlir::gpu::GPUFuncOp function, const LaunchShape &shape,
+              ValueRange pointers, Value rows);
+
+  mlir::gpu::GPUModuleOp functions;
+  Operation *op;
+  GPUBuilder host;
+  int64_t count = 0;
+};
+
+} // namespace
+
+/// The strides of a buffer of rows, or of a vector.
+static Buffer describe(Value buffer, Value pointer) {
+  auto type = cast<MemRefType>(buffer.getType());
+  auto [strides, offset] = type.getStridesAndOffset();
+  Buffer result = {pointer, type.getElementType()};
+  result.stride = type.getRank() == 2 ? strides[0] : 0;
+  result.columns = type.getShape().back();
+  return result;
+}
+
+LogicalResult KernelExpander::checkBuffers(ValueRange buffers) {
+  for (Value buffer : buffers) {
+    auto type = cast<MemRefType>(buffer.getType());
+    SmallVector<int64_t> strides;
+    int64_t offset;
+    bool isWhole = succeeded(type.getStridesAndOffset(strides, offset)) &&
+                   strides.back() == 1 && type.getRank() <= 2 &&
+                   (type.getRank() == 1 || !ShapedType::isDynamic(strides[0]));
+    if (!isWhole)
+      return op->emitOpError("has a buffer ")
+             << type << "; GPU kernels read rows at a known distance";
+  }
+  return success();
+}
+
+/// Where the GPU finds what the host calls `buffer`.
+Value KernelExpander::pointerTo(Value buffer) {
+  auto type = cast<MemRefType>(buffer.getType());
+  Value start = memref::ExtractAlignedPointerAsIndexOp::create(host, buffer);
+  auto [strides, offset] = type.getStridesAndOffset();
+  if (offset != 0) {
+    auto parts = memref::ExtractStridedMetadataOp::create(host, buffer);
+    start = host.add(
+        start, host.mul(parts.getOffset(), type.getElementTypeBitWidth() / 8));
+  }
+  start = arith::IndexCastUIOp::create(host, host.getI64Type(), start);
+  return LLVM::IntToPtrOp::create(host, host.pointerType(), start);
+}
+
+void KernelExpander::launch(mlir::gpu::GPUFuncOp function,
+                            const LaunchShape &shape, ValueRange pointers,
+                            Value rows) {
+  Value one = host.index(1);
+  Value y = rows;
+  if (shape.tokens > 1)
+    y = host.div(host.add(rows, shape.tokens - 1), shape.tokens);
+  SmallVector<Value> arguments(pointers);
+  arguments.push_back(rows);
+  auto launched = mlir::gpu::LaunchFuncOp::create(
+      host, function, mlir::gpu::KernelDim3{host.index(shape.blocks), y, one},
+      mlir::gpu::KernelDim3{host.index(shape.threads), one, one},
+      /*dynamicSharedMemorySize=*/Value(), arguments);
+  launched->setAttr("kernel.rows_per_block",
+                    host.getI64IntegerAttr(shape.tokens));
+}
+
+LogicalResult KernelExpander::emitForms(ValueRange buffers, Value rows,
+                                        Emit emit) {
+  FailureOr<SmallVector<Form>> forms = getForms(op);
+  if (failed(forms) || failed(checkBuffers(buffers)))
+    return failure();
+  auto function = op->getParentOfType<func::FuncOp>();
+  // Of all threads of the host, one launches.
+  unsigned arguments = function.getNumArguments();
+  if (arguments < 2 || !function.getArgument(arguments - 2).getType().isIndex())
+    return op->emitOpError("is not alone in a function (--kernel-distribute)");
+  Value thread = function.getArgument(arguments - 2);
+  auto first = scf::IfOp::create(host, host.less(thread, 1));
+  host.setInsertionPointToStart(first.thenBlock());
+  SmallVector<Value> pointers;
+  for (Value buffer : buffers)
+    pointers.push_back(pointerTo(buffer));
+
+  SmallVector<Type> types(pointers.size(), host.pointerType());
+  types.push_back(host.getIndexType());
+  for (auto [index, form] : llvm::enumerate(*forms)) {
+    std::string name = (function.getSymName() + "_" + form.name).str();
+    if (form.tokens > 1)
+      name += std::to_string(form.tokens);
+    GPUBuilder b(op->getLoc(), op->getContext());
+    b.setInsertionPointToEnd(functions.getBody());
+    auto emitted = mlir::gpu::GPUFuncOp::create(
+        b, name, FunctionType::get(op->getContext(), types, {}));
+    emitted->setAttr(mlir::gpu::GPUDialect::getKernelFuncAttrName(),
+                     b.getUnitAttr());
+    b.setInsertionPointToStart(&emitted.getBody().front());
+    LaunchShape shape = emit(b, emitted.getArguments(), form);
+    mlir::gpu::ReturnOp::create(b);
+    emitted.setKnownBlockSizeAttr(
+        b.getDenseI32ArrayAttr({int32_t(shape.threads), 1, 1}));
+    // Registers for one block more than fit are no reason to spill.
+    emitted->setAttr("nvvm.minctasm", b.getI32IntegerAttr(1));
+    ++count;
+    if (index + 1 == forms->size()) {
+      launch(emitted, shape, pointers, rows);
+      break;
+    }
+    auto choice =
+        scf::IfOp::create(host, host.less(rows, host.index(form.tokens + 1)),
+                          /*withElseRegion=*/true);
+    host.setInsertionPointToStart(choice.thenBlock());
+    launch(emitted, shape, pointers, rows);
+    host.setInsertionPointToStart(choice.elseBlock());
+  }
+  return success();
+}
+
+LogicalResult
+KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
+  Matmul matmul = {cpu::PanelLayout(interface.getType())};
+  Value weights, offset, bias, residual;
+  SmallVector<Value> buffers;
+  auto common = [&](auto op) {
+    weights = op.getWeights();
+    offset = op.getOffset();
+    bias = op.getBias();
+    residual = op.getResidual();
+  };
+  if (auto integer = dyn_cast<kernel::MatmulIntOp>(op)) {
+    common(integer);
+    buffers = {integer.getCodes(), integer.getScales(), integer.getSums()};
+    matmul.xGroup = integer.getGroup();
+  } else {
+    auto floats = cast<kernel::MatmulFloatOp>(op);
+    common(floats);
+    if (floats.getColumns())
+      return op->emitOpError("skips columns, which no GPU kernel does yet");
+    buffers = {floats.getX()};
+  }
+  if (matmul.layout.panelRows != 16)
+    return op->emitOpError("has a weight packed for panels of ")
+           << matmul.layout.panelRows << " rows, not 16 (--gpu-pack)";
+  bool isFloat = matmul.layout.form.kind == qt::LaneForm::Kind::Float;
+  if (isFloat && matmul.layout.depth != 4)
+    return op->emitOpError("has floats that do not lie in words (--gpu-pack)");
+  int64_t xCount = buffers.size();
+  for (Value more : {bias, residual})
+    if (more)
+      buffers.push_back(more);
+  Value out = interface.getOut();
+  buffers.push_back(out);
+  // This weight, and not all, is what the GPU is given.
+  Value start = memref::SubViewOp::create(
+      host, weights, ArrayRef<OpFoldResult>{offset},
+      ArrayRef<OpFoldResult>{host.getIndexAttr(matmul.layout.totalBytes)},
+      ArrayRef<OpFoldResult>{host.getIndexAttr(1)});
+  buffers.push_back(start);
+  Value rows = memref::DimOp::create(host, out, 0);
+  return emitForms(buffers, rows,
+                   [&](GPUBuilder &b, ValueRange arguments, const Form &form) {
+                     auto next = [&, place = int64_t(0)]() mutable {
+                       Buffer buffer =
+                           describe(buffers[place], arguments[place]);
+                       ++place;
+                       return buffer;
+                     };
+                     matmul.x = next();
+                     if (xCount > 1) {
+                       matmul.scales = next();
+                       matmul.sums = next();
+                     }
+                     if (bias)
+                       matmul.bias = next();
+                     if (residual)
+                       matmul.residual = next();
+                     matmul.out = next();
+                     matmul.weights = next().pointer;
+                     matmul.rows = arguments.back();
+                     return form.name == "mma" ? emitMatmulMMA(b, matmul, form)
+                                               : emitMatmulDot(b, matmul, form);
+                   });
+}
+
+LogicalResult KernelExpander::expandQuantize(kernel::QuantizeOp quantize) {
+  if (quantize.getPerTensor())
+    return op->emitOpError("finds one scale for all rows, which no GPU kernel "
+                           "does yet");
+  Quantize parts = {};
+  parts.group = quantize.getGroup();
+  parts.sumGroup = quantize.getSumGroup();
+  int64_t k = cast<MemRefType>(quantize.getX().getType()).getDimSize(1);
+  int64_t larger = std::max(parts.group, parts.sumGroup);
+  int64_t smaller = std::min(parts.group, parts.sumGroup);
+  if (k % 4 != 0 || smaller % 4 != 0 || larger % smaller != 0)
+    return op->emitOpError("has rows of ")
+           << k << " values in groups of " << parts.group << " and sums of "
+           << parts.sumGroup << "; GPU kernels need multiples of 4";
+  SmallVector<Value> buffers = {quantize.getX()};
+  bool multiplies = bool(quantize.getMultiplier());
+  bool isGiven = bool(quantize.getScale());
+  if (multiplies)
+    buffers.push_back(quantize.getMultiplier());
+  if (isGiven)
+    buffers.push_back(quantize.getScale());
+  llvm::append_range(buffers,
+                     ValueRange{quantize.getCodes(), quantize.getScales(),
+                                quantize.getSums()});
+  Value rows = memref::DimOp::create(host, quantize.getX(), 0);
+  return emitForms(buffers, rows,
+                   [&](GPUBuilder &b, ValueRange arguments, const Form &form) {
+                     auto next = [&, place = int64_t(0)]() mutable {
+                       Buffer buffer =
+                           describe(buffers[place], arguments[place]);
+                       ++place;
+                       return buffer;
+                     };
+                     parts.x = next();
+                     if (multiplies)
+                       parts.multiplier = next();
+                     if (isGiven)
+                       parts.scale = next();
+                     parts.codes = next();
+                     parts.scales = next();
+                     parts.sums = next();
+                     return emitQuantize(b, parts, form);
+                   });
+}
+
+LogicalResult KernelExpander::expand() {
+  if (isa<kernel::MatmulIntOp, kernel::MatmulFloatOp>(op))
+    return expandMatmul(cast<kernel::MatmulOpInterface>(op));
+  if (auto quantize = dyn_cast<kernel::QuantizeOp>(op))
+    return expandQuantize(quantize);
+  return op->emitOpError("has no GPU kernel yet");
+}
+
+namespace {
+
+struct ExpandKernels : cuda::impl::GPUExpandPassBase<ExpandKernels> {
+  using GPUExpandPassBase::GPUExpandPassBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    llvm::Expected<GPUTarget> gpu = parseGPUTarget(target);
+    if (!gpu) {
+      module.emitError(llvm::toString(gpu.takeError()));
+      return signalPassFailure();
+    }
+    SmallVector<Operation *> kernels;
+    module.walk([&](Operation *op) {
+      if (isa<kernel::KernelOpInterface, linalg::LinalgOp>(op))
+        kernels.push_back(op);
+    });
+    OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+    auto functions =
+        mlir::gpu::GPUModuleOp::create(builder, module.getLoc(), "kernels");
+    module->setAttr(mlir::gpu::GPUDialect::getContainerModuleAttrName(),
+                    builder.getUnitAttr());
+    for (Operation *op : kernels) {
+      KernelExpander expander(functions, op);
+      if (failed(expander.expand()))
+        return signalPassFailure();
+      numFunctions += expander.numFunctions();
+      op->erase();
+    }
+  }
+};
+
+} // namespace

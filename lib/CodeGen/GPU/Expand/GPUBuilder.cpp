@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "Expand.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace quantmlir::cuda;
+
+static constexpr auto noWrap =
+    arith::IntegerOverflowFlags::nsw | arith::IntegerOverflowFlags::nuw;
+/// Of memory that all blocks see.
+static constexpr unsigned globalSpace = 1;
+
+//===----------------------------------------------------------------------===//
+// Indices and threads
+//===----------------------------------------------------------------------===//
+
+Value GPUBuilder::index(int64_t value) {
+  return arith::ConstantIndexOp::create(*this, value);
+}
+Value GPUBuilder::add(Value a, Value b) {
+  return createOrFold<arith::AddIOp>(a, b, noWrap);
+}
+Value GPUBuilder::mul(Value a, int64_t b) {
+  return createOrFold<arith::MulIOp>(a, index(b), noWrap);
+}
+Value GPUBuilder::div(Value a, int64_t b) {
+  return createOrFold<arith::DivUIOp>(a, index(b));
+}
+Value GPUBuilder::rem(Value a, int64_t b) {
+  return createOrFold<arith::RemUIOp>(a, index(b));
+}
+Value GPUBuilder::min(Value a, Value b) {
+  return createOrFold<arith::MinUIOp>(a, b);
+}
+Value GPUBuilder::less(Value a, Value b) {
+  return createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ult, a, b);
+}
+
+/// A special register as an index.
+static Value readRegister(GPUBuilder &b, const Twine &name) {
+  Value number = b.intrinsic(("llvm.nvvm.read.ptx.sreg." + name).str(),
+                             b.getI32Type(), {});
+  return arith::IndexCastUIOp::create(b, b.getIndexType(), number);
+}
+
+Value GPUBuilder::thread() { return readRegister(*this, "tid.x"); }
+Value GPUBuilder::block(char dim) {
+  return readRegister(*this, Twine("ctaid.") + Twine(dim));
+}
+
+Value GPUBuilder::exchange(Value value, int64_t mask) {
+  Type type = value.getType();
+  Value bits = bitcast(getI32Type(), value);
+  bits = intrinsic("llvm.nvvm.shfl.sync.bfly.i32", getI32Type(),
+                   {i32(-1), bits, i32(mask), i32(warpSize - 1)});
+  return bitcast(type, bits);
+}
+
+Value GPUBuilder::reduce(Value value, Reduction kind, int64_t lowest) {
+  for (int64_t mask = warpSize / 2; mask >= lowest; mask /= 2) {
+    Value other = exchange(value, mask);
+    if (value.getType().isInteger())
+      value = addI(value, other);
+    else if (kind == Reduction::Sum)
+      value = addF(value, other);
+    else
+      value = arith::MaximumFOp::create(*this, value, other);
+  }
+  return value;
+}
+
+//===----------------------------------------------------------------------===//
+// Control flow
+//===----------------------------------------------------------------------===//
+
+void GPUBuilder::loop(Value lower, Value upper, int64_t step, Body body) {
+  auto loop = scf::ForOp::create(*this, lower, upper, index(step));
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(loop.getBody());
+  body(loop.getInductionVar());
+}
+
+GPUBuilder::Values GPUBuilder::loop(Value lower, Value upper, int64_t step,
+                                    ValueRange initial, CarryBody body) {
+  auto loop = scf::ForOp::create(*this, lower, upper, index(step), initial);
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(loop.getBody());
+  scf::YieldOp::create(*this,
+                       body(loop.getInductionVar(), loop.getRegionIterArgs()));
+  return llvm::to_vector_of<Value>(loop.getResults());
+}
+
+void GPUBuilder::onlyIf(Value condition, llvm::function_ref<void()> body) {
+  auto branch = scf::IfOp::create(*this, condition);
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(branch.thenBlock());
+  body();
+}
+
+//===----------------------------------------------------------------------===//
+// Numbers
+//===----------------------------------------------------------------------===//
+
+Value GPUBuilder::i32(int64_t value) {
+  return arith::ConstantOp::create(*this, getI32IntegerAttr(int32_t(value)));
+}
+Value GPUBuilder::f32(double value) {
+  return arith::ConstantOp::create(*this, getF32FloatAttr(value));
+}
+Value GPUBuilder::select(Value condition, Value a, Value b) {
+  return createOrFold<arith::SelectOp>(condition, a, b);
+}
+Value GPUBuilder::addF(Value a, Value b) {
+  return arith::AddFOp::create(*this, a, b);
+}
+Value GPUBuilder::mulF(Value a, Value b) {
+  return arith::MulFOp::create(*this, a, b);
+}
+/// An op of math would become a call of a library of the CUDA toolkit.
+Value GPUBuilder::fma(Value a, Value b, Value c) {
+  return intrinsic("llvm.fma.f32", getF32Type(), {a, b, c});
+}
+Value GPUBuilder::addI(Value a, Value b) {
+  return createOrFold<arith::AddIOp>(a, b);
+}
+Value GPUBuilder::mulI(Value a, Value b) {
+  return createOrFold<arith::MulIOp>(a, b);
+}
+Value GPUBuilder::andI(Value a, int64_t mask) {
+  return createOrFold<arith::AndIOp>(a, i32(mask));
+}
+Value GPUBuilder::orI(Value a, Value b) {
+  return createOrFold<arith::OrIOp>(a, b);
+}
+Value GPUBuilder::shiftLeft(Value a, Value count) {
+  return createOrFold<arith::ShLIOp>(a, count);
+}
+Value GPUBuilder::shiftRight(Value a, Value count) {
+  return createOrFold<arith::ShRUIOp>(a, count);
+}
+Value GPUBuilder::bitcast(Type type, Value value) {
+  if (value.getType() == type)
+    return value;
+  return LLVM::BitcastOp::create(*this, type, value);
+}
+
+Value GPUBuilder::toF32(Value value) {
+  Type type = value.getType();
+  if (type.isF32())
+    return value;
+  if (type.isInteger(32))
+    return arith::SIToFPOp::create(*this, getF32Type(), value);
+  if (!type.isBF16())
+    return arith::ExtFOp::create(*this, getF32Type(), value);
+  Value bits = bitcast(getI16Type(), value);
+  bits = arith::ExtUIOp::create(*this, getI32Type(), bits);
+  return bitcast(getF32Type(), shiftLeft(bits, i32(16)));
+}
+
+Value GPUBuilder::byte(Value word, int64_t i) {
+  return andI(shiftRight(word, i32(8 * i)), 255);
+}
+Value GPUBuilder::extract(Value vector, int64_t i) {
+  return vector::ExtractOp::create(*this, vector, i);
+}
+Value GPUBuilder::permute(Value a, Value b, Value selector) {
+  return intrinsic("llvm.nvvm.prmt", getI32Type(), {a, b, selector});
+}
+
+Value GPUBuilder::intrinsic(StringRef name, Type result, ValueRange operands) {
+  return LLVM::CallIntrinsicOp::create(*this, result, getStringAttr(name),
+                                       operands)
+      .getResults();
+}
+
+GPUBuilder::Values GPUBuilder::intrinsics(StringRef name,
+                                          ArrayRef<Type> results,
+                                          ValueRange operands) {
+  Value all = intrinsic(
+      name, LLVM::LLVMStructType::getLiteral(getContext(), results), operands);
+  Values values;
+  for (size_t i = 0; i < results.size(); ++i)
+    values.push_back(LLVM::ExtractValueOp::create(*this, all, int64_t(i)));
+  return values;
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+VectorType GPUBuilder::vec(int64_t lanes, Type element) {
+  return VectorType::get({lanes}, element);
+}
+LLVM::LLVMPointerType GPUBuilder::pointerType() {
+  return LLVM::LLVMPointerType::get(getContext(), globalSpace);
+}
+
+Value GPUBuilder::at(Value pointer, Value byte) {
+  Value offset = arith::IndexCastUIOp::create(*this, getI64Type(), byte);
+  return LLVM::GEPOp::create(*this, pointer.getType(), getI8Type(), pointer,
+                             ValueRange{offset});
+}
+Value GPUBuilder::load(Type type, Value pointer, Value byte,
+                       int64_t alignment) {
+  return LLVM::LoadOp::create(*this, type, at(pointer, byte), alignment);
+}
+void GPUBuilder::store(Value value, Value pointer, Value byte,
+                       int64_t alignment) {
+  LLVM::StoreOp::create(*this, value, at(pointer, byte), alignment);
+}
+
+Value GPUBuilder::byteOf(const Buffer &buffer, Value row, Value column) {
+  int64_t width = buffer.element.getIntOrFloatBitWidth() / 8;
+  return mul(add(mul(row, buffer.stride), column), width);
+}
+Value GPUBuilder::load(const Buffer &buffer, Value row, Value column) {
+  return load(buffer.element, buffer.pointer, byteOf(buffer, row, column),
+              buffer.element.getIntOrFloatBitWidth() / 8);
+}
+void GPUBuilder::store(Value value, const Buffer &buffer, Value row,
+                       Value column) {
+  store(value, buffer.pointer, byteOf(buffer, row, column),
+        buffer.element.getIntOrFloatBitWidth() / 8);
+}
+
+Value GPUBuilder::table(ArrayRef<Attribute> values) {
+  Type element = cast<TypedAttr>(values.front()).getType();
+  auto content = DenseElementsAttr::get(
+      RankedTensorType::get({int64_t(values.size())}, element), values);
+  auto module = getInsertionBlock()
+                    ->getParentOp()
+                    ->getParentOfType<mlir::gpu::GPUModuleOp>();
+  LLVM::GlobalOp found;
+  for (auto global : module.getOps<LLVM::GlobalOp>())
+    if (global.getValueOrNull() == content)
+      found = global;
+  if (!found) {
+    OpBuilder::InsertionGuard guard(*this);
+    setInsertionPointToStart(module.getBody());
+    auto count = llvm::range_size(module.getOps<LLVM::GlobalOp>());
+    found = LLVM::GlobalOp::create(
+        *this, LLVM::LLVMArrayType::get(element, values.size()),
+        /*isConstant=*/true, LLVM::Linkage::Internal,
+        "table_" + std::to_string(count), content, /*alignment=*/16,
+        globalSpace);
+  }
+  return LLVM::AddressOfOp::create(*this, found);
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "quant-mlir/CodeGen/GPU/Target.h"
+#include "llvm/Support/Errc.h"
+#include <string>
+
+using namespace quantmlir::cuda;
+
+/// PTX versions: the oldest that has what is emitted, so that old drivers can
+/// compile it; LLVM ends the process if one is too old. Tile sizes have not
+/// been measured; with 32 tokens a kernel spills on sm_89.
+static constexpr GPUTarget targets[] = {
+    {"sm_80", "+ptx70", 4, 16, 4, false},
+    {"sm_89", "+ptx78", 4, 16, 4, false},
+    {"sm_90a", "+ptx80", 4, 32, 4, true},
+};
+
+static constexpr llvm::StringLiteral real = "cuda:", onCPU = "cuda-emulated:";
+
+bool quantmlir::cuda::isGPUTarget(llvm::StringRef spec) {
+  return spec.starts_with("cuda");
+}
+
+bool quantmlir::cuda::isEmulated(llvm::StringRef spec) {
+  return spec.starts_with(onCPU);
+}
+
+llvm::Expected<GPUTarget>
+quantmlir::cuda::parseGPUTarget(llvm::StringRef spec) {
+  llvm::StringRef chip = spec;
+  if (chip.consume_front(real) || chip.consume_front(onCPU))
+    for (const GPUTarget &target : targets)
+      if (target.chip == chip)
+        return target;
+  std::string known;
+  for (const GPUTarget &target : targets)
+    known += (known.empty() ? "" : ", ") + (real + target.chip).str();
+  return llvm::createStringError(llvm::errc::invalid_argument,
+                                 "unknown target '" + spec +
+                                     "'; the GPUs are " + known);
+}

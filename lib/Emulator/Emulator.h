@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+#ifndef QUANT_MLIR_LIB_EMULATOR_H
+#define QUANT_MLIR_LIB_EMULATOR_H
+
+/* A GPU on the CPU, for tests: the threads of a block take turns on stacks of
+ * their own. A thread runs until it meets others: what a warp does together,
+ * such as a shuffle, is done once all 32 lanes have come to it. */
+
+#include <stdint.h>
+
+enum { WARP = 32 };
+
+typedef struct {
+  uint32_t thread, block_x, block_y;
+} qm_place;
+
+/* Where the calling thread is. */
+const qm_place *qm_emulated_place(void);
+
+/* What all lanes of a warp do together: gets the operands and results of every
+ * lane. */
+typedef void (*qm_collective)(void *const *const operands[WARP],
+                              void *const results[WARP]);
+
+/* The calling lane comes to `operation`, and goes on when it is done. */
+void qm_emulate_together(qm_collective operation, void *const *operands,
+                         void *result);
+
+#endif

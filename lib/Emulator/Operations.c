@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+
+/* The intrinsics that kernels use, llvm.nvvm.NAME as qm_emulate_NAME. Operands
+ * and results are in memory, as the pass gpu-emulate puts them there. What each
+ * lane holds of a matrix is what the PTX manual draws for mma.sync. */
+
+#include "Emulator.h"
+
+#include <math.h>
+#include <string.h>
+
+#define OPERATION(name) void qm_emulate_##name(void *const *in, void *out)
+
+static uint32_t u32(void *const *in, int i) {
+  uint32_t value;
+  memcpy(&value, in[i], 4);
+  return value;
+}
+static void put(void *out, uint32_t value) { memcpy(out, &value, 4); }
+
+OPERATION(read_ptx_sreg_tid_x) {
+  (void)in;
+  put(out, qm_emulated_place()->thread);
+}
+OPERATION(read_ptx_sreg_ctaid_x) {
+  (void)in;
+  put(out, qm_emulated_place()->block_x);
+}
+OPERATION(read_ptx_sreg_ctaid_y) {
+  (void)in;
+  put(out, qm_emulated_place()->block_y);
+}
+
+OPERATION(idp4a_u_s) {
+  uint32_t a = u32(in, 0), b = u32(in, 1), sum = u32(in, 2);
+  for (int i = 0; i < 32; i += 8)
+    sum += (uint32_t)((int32_t)(a >> i & 255) * (int8_t)(b >> i & 255));
+  put(out, sum);
+}
+
+OPERATION(prmt) {
+  uint64_t bytes = (uint64_t)u32(in, 1) << 32 | u32(in, 0);
+  uint32_t selector = u32(in, 2), result = 0;
+  for (int i = 0; i < 4; ++i) {
+    uint32_t nibble = selector >> 4 * i & 15;
+    uint32_t byte = (uint32_t)(bytes >> 8 * (nibble & 7)) & 255;
+    if (nibble & 8) /* the sign, everywhere */
+      byte = byte & 128 ? 255 : 0;
+    result |= byte << 8 * i;
+  }
+  put(out, result);
+}
+
+/*===--- 16-bit floats ---------------------------------------------------===*/
+
+static float from_bits(uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, 4);
+  return value;
+}
+
+static float from_f16(uint32_t half) {
+  uint32_t sign = (half & 0x8000) << 16, rest = half & 0x7fff;
+  if (rest >= 0x7c00)
+    return from_bits(sign | 0x7f800000 | (rest & 0x3ff) << 13);
+  float magnitude = rest < 0x400
+                        ? ldexpf((float)rest, -24)
+                        : from_bits((rest << 13) + ((127u - 15) << 23));
+  return sign ? -magnitude : magnitude;
+}
+
+/* To nearest, ties to even. */
+static uint32_t to_f16(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, 4);
+  uint32_t sign = bits >> 16 & 0x8000, rest = bits & 0x7fffffff;
+  if (rest > 0x7f800000)
+    return 0x7fff;
+  if (rest >= 0x477ff000) /* what would round to 2^16 */
+    return sign | 0x7c00;
+  if (rest < 0x38800000) /* subnormal: in units of 2^-24 */
+    return sign | (uint32_t)rintf(ldexpf(from_bits(rest), 24));
+  rest += 0xfff + (rest >> 13 & 1);
+  return sign | ((rest - ((127u - 15) << 23)) >> 13);
+}
+
+static uint32_t to_bf16(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, 4);
+  if ((bits & 0x7fffffff) > 0x7f800000)
+    return 0x7fff;
+  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+/* The first operand becomes the upper half. */
+OPERATION(ff2f16x2_rn) {
+  put(out, to_f16(from_bits(u32(in, 0))) << 16 | to_f16(from_bits(u32(in, 1))));
+}
+OPERATION(ff2bf16x2_rn) {
+  put(out,
+      to_bf16(from_bits(u32(in, 0))) << 16 | to_bf16(from_bits(u32(in, 1))));
+}
+
+/*===--- Warps -----------------------------------------------------------===*/
+
+static void shuffle(void *const *const in[WARP], void *const out[WARP]) {
+  for (uint32_t lane = 0; lane < WARP; ++lane) {
+    uint32_t other = lane ^ u32(in[lane], 2);
+    put(out[lane], u32(in[other & (WARP - 1)], 1));
+  }
+}
+OPERATION(shfl_sync_bfly_i32) { qm_emulate_together(shuffle, in, out); }
+
+/* Operands 0 to 3 are the first matrix, 16 rows; 4 and 5 the second, 8 columns;
+ * 6 to 9 what is added. In each, lane 4 g + t holds rows g and g + 8 (columns
+ * g), and of K what stands at t. */
+static void mma_integers(void *const *const in[WARP], void *const out[WARP]) {
+  for (int row = 0; row < 16; ++row)
+    for (int column = 0; column < 8; ++column) {
+      int lane = row % 8 * 4 + column / 2, place = row / 8 * 2 + column % 2;
+      uint32_t sum = u32(in[lane], 6 + place);
+      for (int k = 0; k < 32; ++k) {
+        int t = k % 16 / 4, half = k / 16, shift = k % 4 * 8;
+        uint32_t a = u32(in[row % 8 * 4 + t], 2 * half + row / 8);
+        uint32_t b = u32(in[column * 4 + t], 4 + half);
+        sum += (uint32_t)((int32_t)(a >> shift & 255) *
+                          (int8_t)(b >> shift & 255));
+      }
+      memcpy((char *)out[lane] + 4 * place, &sum, 4);
+    }
+}
+OPERATION(mma_m16n8k32_row_col_u8_s8) {
+  qm_emulate_together(mma_integers, in, out);
+}
+
+static float from_bf16(uint32_t half) { return from_bits(half << 16); }
+
+static void mma_floats(void *const *const in[WARP], void *const out[WARP],
+                       float (*number)(uint32_t)) {
+  for (int row = 0; row < 16; ++row)
+    for (int column = 0; column < 8; ++column) {
+      int lane = row % 8 * 4 + column / 2, place = row / 8 * 2 + column % 2;
+      double sum = from_bits(u32(in[lane], 6 + place));
+      for (int k = 0; k < 16; ++k) {
+        int t = k % 8 / 2, half = k / 8, shift = k % 2 * 16;
+        uint32_t a = u32(in[row % 8 * 4 + t], 2 * half + row / 8);
+        uint32_t b = u32(in[column * 4 + t], 4 + half);
+        sum += (double)number(a >> shift & 0xffff) *
+               (double)number(b >> shift & 0xffff);
+      }
+      float rounded = (float)sum;
+      memcpy((char *)out[lane] + 4 * place, &rounded, 4);
+    }
+}
+static void mma_f16(void *const *const in[WARP], void *const out[WARP]) {
+  mma_floats(in, out, from_f16);
+}
+static void mma_bf16(void *const *const in[WARP], void *const out[WARP]) {
+  mma_floats(in, out, from_bf16);
+}
+OPERATION(mma_m16n8k16_row_col_f32_f32) {
+  qm_emulate_together(mma_f16, in, out);
+}
+OPERATION(mma_m16n8k16_row_col_bf16) { qm_emulate_together(mma_bf16, in, out); }

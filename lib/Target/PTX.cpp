@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// GPU functions as PTX, by LLVM and in this process; machine code by ptxas,
+// where there is one.
+
+#include "Target.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
+#include "llvm/Support/Program.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Triple.h"
+
+using namespace mlir;
+using namespace quantmlir;
+
+llvm::Expected<std::string> quantmlir::emitPTX(mlir::gpu::GPUModuleOp functions,
+                                               const cuda::GPUTarget &target) {
+  llvm::InitializeAllTargetInfos();
+  llvm::InitializeAllTargets();
+  llvm::InitializeAllTargetMCs();
+  llvm::InitializeAllAsmPrinters();
+  llvm::Triple triple("nvptx64-nvidia-cuda");
+  std::string error;
+  const llvm::Target *found = llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!found)
+    return llvm::createStringError("target cuda:" + target.chip + ": " + error);
+  std::unique_ptr<llvm::TargetMachine> machine(found->createTargetMachine(
+      triple, target.chip, target.features, llvm::TargetOptions(), std::nullopt,
+      std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> module =
+      translateModuleToLLVMIR(functions, context, functions.getName());
+  if (!module)
+    return llvm::createStringError("translation to LLVM IR failed");
+  module->setTargetTriple(triple);
+  module->setDataLayout(machine->createDataLayout());
+  optimizeModule(*module, *machine);
+
+  llvm::SmallVector<char, 0> text;
+  llvm::raw_svector_ostream stream(text);
+  llvm::legacy::PassManager passes;
+  if (machine->addPassesToEmitFile(passes, stream, nullptr,
+                                   llvm::CodeGenFileType::AssemblyFile))
+    return llvm::createStringError("target cuda:" + target.chip +
+                                   " cannot write PTX");
+  passes.run(*module);
+  return std::string(text.begin(), text.end());
+}
+
+/// On the PATH, or in the toolkit that CUDA_HOME or CUDA_PATH names.
+static std::optional<std::string> findAssembler() {
+  if (auto program = llvm::sys::findProgramByName("ptxas"))
+    return *program;
+  for (StringRef variable : {"CUDA_HOME", "CUDA_PATH"})
+    if (std::optional<std::string> folder =
+            llvm::sys::Process::GetEnv(variable)) {
+      llvm::SmallString<256> path(*folder);
+      llvm::sys::path::append(path, "bin");
+      if (auto program = llvm::sys::findProgramByName("ptxas", {path.str()}))
+        return *program;
+    }
+  return std::nullopt;
+}
+
+/// A file's content; "" if there is none.
+static std::string contentOf(StringRef path) {
+  auto buffer = llvm::MemoryBuffer::getFile(path);
+  return buffer ? (*buffer)->getBuffer().str() : "";
+}
+
+llvm::Expected<Cubin> quantmlir::assemblePTX(StringRef ptx,
+                                             const cuda::GPUTarget &target) {
+  std::optional<std::string> program = findAssembler();
+  if (!program)
+    return Cubin();
+  llvm::SmallString<128> input, output, log;
+  std::pair<llvm::SmallString<128> *, StringRef> files[] = {
+      {&input, "ptx"}, {&output, "cubin"}, {&log, "log"}};
+  for (auto [path, suffix] : files)
+    if (std::error_code code =
+            llvm::sys::fs::createTemporaryFile("kernels", suffix, *path))
+      return llvm::createStringError(code, "no temporary file for ptxas: " +
+                                               code.message());
+  llvm::FileRemover removers[] = {llvm::FileRemover(input),
+                                  llvm::FileRemover(output),
+                                  llvm::FileRemover(log)};
+  if (llvm::Error error = writeFile(input, ptx))
+    return std::move(error);
+  std::string chip = ("-arch=" + target.chip).str();
+  std::string message;
+  int status = llvm::sys::ExecuteAndWait(
+      *program, {*program, chip, "-v", "-o", output, input}, std::nullopt,
+      {std::nullopt, StringRef(log), StringRef(log)}, 0, 0, &message);
+  std::string said = contentOf(log);
+  if (status != 0)
+    return llvm::createStringError(
+        "ptxas does not take the kernels: " +
+        (message.empty() ? StringRef(said).split('\n').first.str() : message));
+  return Cubin{contentOf(output), said};
+}

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The kernel matrix on an emulated GPU: the very kernels that become PTX, run by the CPU with a
+thread after the other, against numpy; products of integers bit by bit where that is due."""
+
+import dataclasses
+import importlib.util
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import quant_mlir
+from cases import modules
+from quant_mlir import tools
+from schemes import Codebook, Float, store_floats
+from test_matmul import UNIT, activations, integer_product, quantize, write_module
+
+# Rows of a call: dot products for 1, for up to 4; tensor cores for more, 16 at a time.
+TOKENS = (1, 3, 17, 33)
+DOT_TOKENS = 4
+
+
+def missing(case):
+    """What the kernels do not do yet."""
+    return case.activation.startswith("#qt.float") or "group = 7" in case.scheme.text
+
+
+def gpu_cases(module):
+    cases = [case for case in modules()[module] if not missing(case)]
+    return [dataclasses.replace(case, gathers=False) for case in cases]
+
+
+def parts_bound(case, x):
+    """Lanes of a warp share a group: what each of them has is scaled and added by itself, so that
+    the bound is relative to the terms, not to their sum."""
+    weight = case.weight
+    codes, scales = quantize(x.copy(), case.xgroup)
+    codes = np.abs(codes)
+    group = min(case.xgroup, weight.group)
+    magnitude = np.zeros((len(x), case.n))
+    for start in range(0, case.k, group):
+        part = slice(start, min(start + group, case.k))
+        products = codes[:, part] @ np.abs(weight.codes[:, part]).T.astype(np.float64)
+        sums = codes[:, part].sum(axis=1, keepdims=True)
+        scale = np.abs(weight.scales[:, start // weight.group])
+        minimum = np.abs(weight.minimums[:, start // weight.group])
+        magnitude += scales[:, [start // case.xgroup]] * (scale * products + minimum * sums)
+    # Two roundings of each term and two additions for each group, three in the end over lanes.
+    return (2 * -(-case.k // group) + 5) * UNIT * magnitude
+
+
+def float_product(case, x, tokens):
+    """With many activations both sides are rounded to what tensor cores multiply."""
+    values = case.weight.values()
+    on_tensor_cores = tokens > DOT_TOKENS and case.scheme != Float("f32")
+    if on_tensor_cores:
+        kind = "bf16" if case.scheme == Float("bf16") else "f16"
+        x = store_floats(np.clip(x, -65504, 65504) if kind == "f16" else x, kind)[1]
+        if isinstance(case.scheme, Codebook):
+            numbers = case.weight.floats.astype(np.float16).astype(np.float64)
+            values = numbers * case.weight.spread(case.weight.float_scales)
+    x = x.astype(np.float64)
+    # Sums of K terms in float32, and at most four more roundings of each number.
+    bound = (case.k + 6) * UNIT * (np.abs(x) @ case.weight.magnitude().T)
+    return x @ values.T, bound
+
+
+def check(case, model):
+    x = activations(case)
+    residual = np.random.default_rng(9).integers(-100, 100, (len(x), case.n)).astype(np.float32)
+    for tokens in TOKENS:
+        exact = None
+        if case.is_integer:
+            expected, bound, exact = (a[-tokens:] for a in integer_product(case, x))
+            bound = bound + parts_bound(case, x)[-tokens:]
+        else:
+            expected, bound = float_product(case, x[-tokens:], tokens)
+        inputs = [x[-tokens:]]
+        if case.residual:
+            inputs.append(residual[-tokens:])
+        for present, addend in ((case.bias, case.bias_values), (case.residual, residual[-tokens:])):
+            if present:
+                expected = expected + addend
+                bound = bound + 3 * UNIT * (np.abs(addend) + np.abs(expected))
+        result = model.run(*inputs, function=case.name)
+        where = f"{case}, {tokens} tokens"
+        error = np.abs(result - expected)
+        assert (error <= bound).all(), f"{where}: {(error - bound).max()} beyond the bound"
+        if exact is not None:
+            assert (error[exact] == 0).all(), f"{where}: not the exact sum"
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the emulator runs on x86-64")
+@pytest.mark.parametrize("module", [name for name in modules() if gpu_cases(name)])
+def test_kernels(compiled, module):
+    cases = gpu_cases(module)
+    path = write_module(compiled.cache / "gpu", module, cases)
+    folder = compiled(path, None, "--target", "cuda-emulated:sm_80")
+    with quant_mlir.load(folder, 1) as model:
+        for case in cases:
+            check(case, model)
+
+
+def run_quantc(*arguments):
+    """With ptxas, if it is installed as a package (requirements-tools.txt) or on the PATH."""
+    folders = [os.environ.get("PATH", "")]
+    package = importlib.util.find_spec("nvidia")
+    for folder in package.submodule_search_locations if package else ():
+        folders += map(str, pathlib.Path(folder).glob("cu*/bin"))
+    return subprocess.run(
+        [tools.find("quantc"), *map(str, arguments)],
+        env={**os.environ, "PATH": os.pathsep.join(folders)},
+        text=True,
+        capture_output=True,
+    )
+
+
+def write_list(path):
+    """A matmul with floats and one with int8 for every number format, of a few groups."""
+    lines, seen = ["kernels:"], set()
+    for cases in modules().values():
+        for case in cases:
+            kind = (type(case.scheme), getattr(case.scheme, "kind", case.scheme.text[:10]))
+            both = (kind, case.is_integer)
+            if both in seen or missing(case):
+                continue
+            seen.add(both)
+            activations = case.activation or "float"
+            lines.append(
+                f"  k{len(seen)}: {{op: matmul, n: 4096, k: 1024, bias: true, "
+                f'weights: "{case.scheme.text}", activations: "{activations}"}}'
+            )
+    path.write_text("\n".join(lines))
+    return len(seen)
+
+
+@pytest.mark.parametrize("target", ["sm_80", "sm_89", "sm_90a"])
+def test_code(tmp_path, target):
+    """PTX always; what ptxas says of it, where there is one."""
+    count = write_list(tmp_path / "list.yaml")
+    done = run_quantc(
+        "--kernels", tmp_path / "list.yaml", "--target", f"cuda:{target}", "-o", tmp_path / "out"
+    )
+    assert done.returncode == 0, done.stderr
+    assert f".target {target}" in (tmp_path / "out" / "kernels.ptx").read_text()
+    made = json.loads((tmp_path / "out" / "kernels.json").read_text())
+    assert len(made["kernels"]) == count
+    if "functions" not in made:
+        pytest.skip("no ptxas (requirements-tools.txt): PTX is not assembled")
+    launched = {
+        form["function"]
+        for kernel in made["kernels"].values()
+        for step in kernel["steps"]
+        for form in step
+    }
+    assert launched == set(made["functions"])
+    for name, used in made["functions"].items():
+        assert used["spill_bytes"] == 0, name
+    if shutil.which("cuobjdump"):
+        dump = subprocess.run(
+            ["cuobjdump", "-sass", tmp_path / "out" / "kernels.cubin"],
+            text=True,
+            capture_output=True,
+        ).stdout
+        for instruction in ("IMMA.16832.U8.S8", "HMMA.16816.F32", "IDP.4A"):
+            assert instruction in dump
+
+
+def test_errors(tmp_path):
+    kernels = tmp_path / "list.yaml"
+    for text, target, said in (
+        ("", "cuda:sm_75", "unknown target 'cuda:sm_75'; the GPUs are cuda:sm_80,"),
+        (
+            "kernels: {a: {op: attention, heads: 4, head_size: 16}}",
+            "cuda:sm_80",
+            "has no GPU kernel yet",
+        ),
+    ):
+        kernels.write_text(text)
+        done = run_quantc("--kernels", kernels, "--target", target, "-o", tmp_path / "out")
+        assert done.returncode == 1 and said in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_models_are_refused(tmp_path):
+    model = tmp_path / "m.mlir"
+    model.write_text(
+        "func.func @f(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {\n  return %x : tensor<?x4xf32>\n}\n"
+    )
+    done = run_quantc(model, "--target", "cuda:sm_80", "-o", tmp_path / "out")
+    assert done.returncode == 1
+    assert "whole models have no GPU code yet" in done.stderr
+
+
+def test_every_scheme_is_here():
+    """All that the matrix has; what is left out is left out by activation, not by scheme."""
+    everything = {type(case.scheme) for cases in modules().values() for case in cases}
+    assert everything == {type(case.scheme) for name in modules() for case in gpu_cases(name)}
+
+
+def test_generator_names_no_format():
+    """A new format has kernels for GPUs without a line there."""
+    root = pathlib.Path(__file__).resolve().parents[3]
+    definitions = root / "lib/Dialect/QT/Schemes"
+    names = [path.stem for path in definitions.iterdir() if path.is_dir()]
+    assert "Int" in names and "Codebook" in names
+    for path in (root / "lib/CodeGen/GPU").rglob("*.*"):
+        text = path.read_text()
+        assert "Schemes/" not in text, path
+        assert not re.search(rf"\b({'|'.join(names)})Attr\b", text), path
