@@ -238,7 +238,7 @@ func.func @cross_gram(%x: tensor<?x70xf32>, %y: tensor<?x8xf32>) -> tensor<70x8x
 
 // Codes are as long as the program's own dimension says; kernels see rows. Each of 2
 // experts has 16 of the weight's rows.
-qt.weight @experts : !qt.tensor<32x32xf32, #qt.q8_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>> in "m.gguf" at 0
+qt.weight @of_experts : !qt.tensor<32x32xf32, #qt.q8_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>> in "m.gguf" at 0
 // CHECK-LABEL: func.func @experts(
 //  CHECK-SAME: %[[X:.+]]: memref<?x4x32xf32>, %[[EXPERTS:.+]]: memref<3xi32>,
 //       CHECK: %[[CODES:.+]] = memref.alloc(%{{.*}}) : memref<?x4x16xi32>
@@ -248,7 +248,7 @@ qt.weight @experts : !qt.tensor<32x32xf32, #qt.q8_0, #qt.panels<lanes = 16, vect
 //       CHECK: kernel.matmul_int {{.*}} experts %[[EXPERTS]] into %{{.*}} {group = 32 : i64, type = !qt.tensor<16x32xf32, #qt.q8_0,
 func.func @experts(%x: tensor<?x4x32xf32>, %experts: tensor<3xi32>) -> tensor<?x4x16xf32> {
   %q = qt.quantize %x : tensor<?x4x32xf32> -> !qt.tensor<?x4x32xf32, #qt.int<8, token>, #qt.rows<stride = 64, group = 32, sums = 32>>
-  %w = qt.load @experts : !qt.tensor<32x32xf32, #qt.q8_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>
+  %w = qt.load @of_experts : !qt.tensor<32x32xf32, #qt.q8_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>
   %y = qt.matmul %q, %w experts %experts : !qt.tensor<?x4x32xf32, #qt.int<8, token>, #qt.rows<stride = 64, group = 32, sums = 32>>, !qt.tensor<32x32xf32, #qt.q8_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>> experts tensor<3xi32> -> tensor<?x4x16xf32>
   return %y : tensor<?x4x16xf32>
 }
