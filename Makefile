@@ -16,7 +16,7 @@ export PYTHONPATH := $(CURDIR)/python
 export QUANT_MLIR_TOOLS := $(abspath $(BUILD))/bin
 
 .DEFAULT_GOAL := build
-.PHONY: build help setup demo test fuzz bench bench-accuracy format lint docs clean
+.PHONY: build help setup demo test fuzz bench bench-accuracy gpu-bundle format lint docs clean
 
 build: configure ## the tools, libraries and tests into build/ (default)
 	@$(NINJA) all
@@ -55,6 +55,10 @@ bench-accuracy: configure ## what each recipe loses beside the peers; DATA=FOLDE
 	@$(NINJA) quantc
 	@$(PYTHON) bench/accuracy.py --work $(BUILD)/bench/accuracy $(if $(DATA),--data $(DATA)) \
 	  $(foreach pattern,$(ONLY),--only '$(pattern)')
+
+gpu-bundle: configure ## build/gpu-bundle: GPU kernels, to check and time on a machine that has one
+	@$(NINJA) quantc quant_gpu_emulator
+	@$(PYTHON) bench/gpu/bundle.py -o $(BUILD)/gpu-bundle
 
 docs: configure ## build/docs: written and generated pages, links checked
 	@$(NINJA) quant-docs

@@ -52,15 +52,25 @@ void qm_emulate_together(qm_collective operation, void *const *operands,
   swapcontext(&self->context, &running->scheduler);
 }
 
+/* Stands for what a whole block meets at. */
+static void at_barrier(void *const *const operands[WARP],
+                       void *const results[WARP]) {
+  (void)operands;
+  (void)results;
+}
+
+void qm_emulate_barrier(void) { qm_emulate_together(at_barrier, NULL, NULL); }
+
 static void run_fiber(void) {
   running->code(running->arguments);
   running->fibers[running->current].state = DONE;
   swapcontext(&running->fibers[running->current].context, &running->scheduler);
 }
 
-/* Runs every lane of a warp that can go on, then what they have met for. True
- * if the warp is not done. */
-static int advance_warp(launch *all, uint32_t first) {
+typedef enum { GOES_ON, AT_BARRIER, ENDED } progress;
+
+/* Runs every lane of a warp that can go on, then what they have met for. */
+static progress advance_warp(launch *all, uint32_t first) {
   uint32_t done = 0;
   void *const *operands[WARP];
   void *results[WARP];
@@ -76,16 +86,36 @@ static int advance_warp(launch *all, uint32_t first) {
     results[lane] = self->result;
   }
   if (done == WARP)
-    return 0;
+    return ENDED;
   if (done)
     stop("a warp has ended in part, and the rest waits for it");
   for (uint32_t lane = 1; lane < WARP; ++lane)
     if (all->fibers[first + lane].operation != all->fibers[first].operation)
       stop("lanes of a warp have met at different operations");
+  if (all->fibers[first].operation == at_barrier)
+    return AT_BARRIER;
   all->fibers[first].operation(operands, results);
   for (uint32_t lane = 0; lane < WARP; ++lane)
     all->fibers[first + lane].state = READY;
-  return 1;
+  return GOES_ON;
+}
+
+/* Runs all warps to the next barrier, or to the end. True if it is a barrier.
+ */
+static int advance_block(launch *all) {
+  uint32_t waiting = 0;
+  for (uint32_t first = 0; first < all->count; first += WARP) {
+    progress now;
+    do
+      now = advance_warp(all, first);
+    while (now == GOES_ON);
+    waiting += now == AT_BARRIER;
+  }
+  if (waiting && waiting < all->count / WARP)
+    stop("a block has ended in part, and the rest waits for it");
+  for (uint32_t i = 0; waiting && i < all->count; ++i)
+    all->fibers[i].state = READY;
+  return waiting != 0;
 }
 
 static void run_block(launch *all, char *stacks) {
@@ -98,9 +128,8 @@ static void run_block(launch *all, char *stacks) {
     self->context.uc_link = NULL;
     makecontext(&self->context, run_fiber, 0);
   }
-  for (uint32_t first = 0; first < all->count; first += WARP)
-    while (advance_warp(all, first))
-      ;
+  while (advance_block(all))
+    ;
 }
 
 void qm_emulate_launch(void (*code)(void **), void **arguments,

@@ -26,4 +26,7 @@ typedef void (*qm_collective)(void *const *const operands[WARP],
 void qm_emulate_together(qm_collective operation, void *const *operands,
                          void *result);
 
+/* The calling thread waits until all of its block have come here. */
+void qm_emulate_barrier(void);
+
 #endif

@@ -31,6 +31,12 @@ OPERATION(read_ptx_sreg_ctaid_y) {
   put(out, qm_emulated_place()->block_y);
 }
 
+OPERATION(barrier_cta_sync_aligned_all) {
+  (void)in;
+  (void)out;
+  qm_emulate_barrier();
+}
+
 OPERATION(idp4a_u_s) {
   uint32_t a = u32(in, 0), b = u32(in, 1), sum = u32(in, 2);
   for (int i = 0; i < 32; i += 8)

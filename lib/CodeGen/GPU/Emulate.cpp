@@ -57,6 +57,7 @@ static const llvm::StringSet<> &knownIntrinsics() {
       "read.ptx.sreg.ctaid.x",
       "read.ptx.sreg.ctaid.y",
       "shfl.sync.bfly.i32",
+      "barrier.cta.sync.aligned.all",
       "idp4a.u.s",
       "prmt",
       "ff2f16x2.rn",

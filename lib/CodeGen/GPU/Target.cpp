@@ -10,9 +10,9 @@ using namespace quantmlir::cuda;
 /// compile it; LLVM ends the process if one is too old. Tile sizes have not
 /// been measured; with 32 tokens a kernel spills on sm_89.
 static constexpr GPUTarget targets[] = {
-    {"sm_80", "+ptx70", 4, 16, 4, false},
-    {"sm_89", "+ptx78", 4, 16, 4, false},
-    {"sm_90a", "+ptx80", 4, 32, 4, true},
+    {"sm_80", "+ptx70", 4, 16, 8, false},
+    {"sm_89", "+ptx78", 4, 16, 8, false},
+    {"sm_90a", "+ptx80", 4, 32, 8, true},
 };
 
 static constexpr llvm::StringLiteral real = "cuda:", onCPU = "cuda-emulated:";

@@ -2,7 +2,7 @@
 
 // One row, up to four, and more.
 // CHECK-LABEL: func.func @integers
-//       CHECK: gpu.forms = [{form = "dot", tokens = 1 : i64, warps = 4 : i64}, {form = "dot", tokens = 4 : i64, warps = 4 : i64}, {form = "mma", tokens = 32 : i64, warps = 4 : i64}]
+//       CHECK: gpu.forms = [{form = "dot", tokens = 1 : i64, warps = 8 : i64}, {form = "dot", tokens = 4 : i64, warps = 8 : i64}, {form = "mma", tokens = 32 : i64, warps = 8 : i64}]
 func.func @integers(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
   kernel.matmul_float %x, %weights[%offset] into %out {type = !qt.tensor<16x32xf32, #qt.q4_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x32xf32>, memref<?xi8>, index, memref<?x16xf32>
   return

@@ -37,3 +37,11 @@ func.func @one_scale(%x: memref<?x32xf32>, %codes: memref<?x16xi32>, %scales: me
   kernel.quantize %x into %codes, %scales, %sums {group = 32, sumGroup = 32, perTensor} : memref<?x32xf32>, memref<?x16xi32>, memref<?x1xf32>, memref<?x1xi32>
   return
 }
+
+// -----
+
+func.func @experts(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index, %experts: memref<3xi32>, %out: memref<?x16xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{has experts, which no GPU kernel has yet}}
+  kernel.matmul_float %x, %weights[%offset] experts %experts into %out {gpu.forms = [{form = "dot", tokens = 1, warps = 4}], type = !qt.tensor<16x32xf32, #qt.q4_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x32xf32>, memref<?xi8>, index, memref<3xi32>, memref<?x16xf32>
+  return
+}

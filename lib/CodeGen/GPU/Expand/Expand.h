@@ -58,6 +58,12 @@ public:
   /// Over the lanes that differ in bits from `lowest` on; all of them get it.
   Value reduce(Value value, Reduction kind, int64_t lowest = 1);
 
+  /// Until all threads of the block have come here, and see what others wrote.
+  void waitForBlock();
+  /// The sums over the block's warps, in their order, of what lanes of the same
+  /// number have. All threads must come here.
+  Values addOverWarps(mlir::ValueRange values, Value thread, int64_t warps);
+
   //===--- Control flow ---------------------------------------------------===//
   void loop(Value lower, Value upper, int64_t step, Body body);
   Values loop(Value lower, Value upper, int64_t step, mlir::ValueRange initial,
@@ -101,6 +107,8 @@ public:
   void store(Value value, const Buffer &buffer, Value row, Value column);
   /// Where an element is, in bytes.
   Value byteOf(const Buffer &buffer, Value row, Value column);
+  /// Memory that the threads of a block share; where it starts.
+  Value shared(mlir::Type element, int64_t count);
   /// A table in the GPU's memory, of f32 or i16; where it starts.
   Value table(llvm::ArrayRef<mlir::Attribute> values);
 };

@@ -180,6 +180,8 @@ KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
       return op->emitOpError("skips columns, which no GPU kernel does yet");
     buffers = {floats.getX()};
   }
+  if (cast<kernel::MatmulOpInterface>(op).getExperts())
+    return op->emitOpError("has experts, which no GPU kernel has yet");
   if (matmul.layout.panelRows != 16)
     return op->emitOpError("has a weight packed for panels of ")
            << matmul.layout.panelRows << " rows, not 16 (--gpu-pack)";

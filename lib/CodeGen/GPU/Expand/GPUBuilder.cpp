@@ -11,6 +11,8 @@ static constexpr auto noWrap =
     arith::IntegerOverflowFlags::nsw | arith::IntegerOverflowFlags::nuw;
 /// Of memory that all blocks see.
 static constexpr unsigned globalSpace = 1;
+/// Of a block's own.
+static constexpr unsigned sharedSpace = 3;
 
 //===----------------------------------------------------------------------===//
 // Indices and threads
@@ -223,6 +225,59 @@ void GPUBuilder::store(Value value, const Buffer &buffer, Value row,
                        Value column) {
   store(value, buffer.pointer, byteOf(buffer, row, column),
         buffer.element.getIntOrFloatBitWidth() / 8);
+}
+
+Value GPUBuilder::shared(Type element, int64_t count) {
+  auto module = getInsertionBlock()
+                    ->getParentOp()
+                    ->getParentOfType<mlir::gpu::GPUModuleOp>();
+  auto type = LLVM::LLVMArrayType::get(element, count);
+  LLVM::GlobalOp global;
+  {
+    OpBuilder::InsertionGuard guard(*this);
+    setInsertionPointToStart(module.getBody());
+    auto number = llvm::range_size(module.getOps<LLVM::GlobalOp>());
+    global = LLVM::GlobalOp::create(*this, type, /*isConstant=*/false,
+                                    LLVM::Linkage::Internal,
+                                    "shared_" + std::to_string(number),
+                                    Attribute(), /*alignment=*/16, sharedSpace);
+    // It starts without values.
+    createBlock(&global.getInitializerRegion());
+    Value none = LLVM::UndefOp::create(*this, type);
+    LLVM::ReturnOp::create(*this, none);
+  }
+  return LLVM::AddressOfOp::create(*this, global);
+}
+
+void GPUBuilder::waitForBlock() {
+  LLVM::CallIntrinsicOp::create(
+      *this, getStringAttr("llvm.nvvm.barrier.cta.sync.aligned.all"),
+      ValueRange(i32(0)));
+}
+
+GPUBuilder::Values GPUBuilder::addOverWarps(ValueRange values, Value thread,
+                                            int64_t warps) {
+  if (warps == 1)
+    return Values(values);
+  Type type = values.front().getType();
+  // [value][warp][lane]
+  int64_t threads = warps * warpSize;
+  Value memory = shared(type, values.size() * threads);
+  for (auto [i, value] : llvm::enumerate(values))
+    store(value, memory, mul(add(thread, i * threads), 4), /*alignment=*/4);
+  waitForBlock();
+  Values sums;
+  Value lane = rem(thread, warpSize);
+  for (size_t i = 0; i < values.size(); ++i) {
+    Value sum;
+    for (int64_t warp = 0; warp < warps; ++warp) {
+      Value place = mul(add(lane, i * threads + warp * warpSize), 4);
+      Value part = load(type, memory, place, /*alignment=*/4);
+      sum = !sum ? part : type.isInteger() ? addI(sum, part) : addF(sum, part);
+    }
+    sums.push_back(sum);
+  }
+  return sums;
 }
 
 Value GPUBuilder::table(ArrayRef<Attribute> values) {

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Few activations: memory is all that counts. A warp has the 16 rows of a
-// panel. A lane takes words of four of them, 16 bytes of a stored register:
+// Few activations: memory is all that counts, and that as many bytes as can be
+// are on their way. A block has the 16 rows of a panel, and its warps share K.
+// A lane takes words of four rows, 16 bytes of a stored register:
 //
 //   lane = slot * 4 + quarter     rows 4 * quarter ..., steps slot, slot + 8
 //   ...
 //
 // so that a warp reads 512 bytes in a row. Slots share the steps of a group, or
-// each takes groups of its own where these are short; the warp adds up in the
-// end. A product of integers with one scale a row is added up before it is
-// scaled: that sum is exact. Parts of a group are scaled before they are added,
-// so each lane subtracts the offset from its own: the sum of what cancels would
-// lose the bits that count.
+// each takes groups of its own where these are short; a warp adds up in the
+// end, and then the block, in the order of its warps. A product of integers
+// with one scale a row is added up before it is scaled: that sum is exact.
+// Parts of a group are scaled before they are added, so each lane subtracts the
+// offset from its own: the sum of what cancels would lose the bits that count.
 
 #include "Expand.h"
 
@@ -26,7 +27,7 @@ public:
   DotEmitter(GPUBuilder &b, const Matmul &matmul, const Form &form)
       : b(b), matmul(matmul), layout(matmul.layout), lane(layout.form),
         reader(b, layout, matmul.weights), tokens(form.tokens),
-        isFloat(lane.kind == qt::LaneForm::Kind::Float),
+        warps(form.warps), isFloat(lane.kind == qt::LaneForm::Kind::Float),
         single(layout.numGroups == 1),
         sumsCodes(matmul.isInteger() && !single &&
                   (lane.offset || lane.hasMinimum)) {
@@ -35,6 +36,11 @@ public:
     sharing = slots;
     while (!single && sharing > steps)
       sharing /= 2;
+    // No more warps than have something to do.
+    int64_t parts = single
+                        ? llvm::divideCeil(steps, slots)
+                        : llvm::divideCeil(layout.numGroups * sharing, slots);
+    warps = std::min(warps, parts);
     if (!lane.numbers.empty() && !matmul.isInteger()) {
       SmallVector<Attribute> entries;
       for (float number : lane.numbers)
@@ -43,7 +49,8 @@ public:
     }
   }
 
-  void emit(Value thread, Value panel);
+  void emit();
+  int64_t getWarps() const { return warps; }
 
 private:
   using Values = GPUBuilder::Values;
@@ -56,21 +63,22 @@ private:
   SmallVector<Values> floatWords(Value start, Value step, int64_t word,
                                  ArrayRef<Values> codes);
   Values addGroup(Value group, ValueRange sums);
+  Values addSlots(ValueRange parts);
 
   GPUBuilder &b;
   const Matmul &matmul;
   const cpu::PanelLayout &layout;
   const qt::LaneForm &lane;
   PanelReader reader;
-  int64_t tokens;
+  int64_t tokens, warps;
   bool isFloat, single;
   bool sumsCodes;           ///< of the activation, in every lane
   int64_t stepWords, steps; ///< words of a step, steps of a group
   int64_t sharing;          ///< slots that share a group
   Value table;
 
-  Value panel, row, slot; ///< of this lane
-  Values rows;            ///< the activations
+  Value panel, thread, warp, row, slot; ///< of this lane
+  Values rows;                          ///< the activations
 };
 
 } // namespace
@@ -162,6 +170,14 @@ DotEmitter::Values DotEmitter::multiplyFloats(Value group, Value start,
   return results;
 }
 
+/// Over the slots of all warps.
+DotEmitter::Values DotEmitter::addSlots(ValueRange parts) {
+  Values sums;
+  for (Value part : parts)
+    sums.push_back(b.reduce(part, GPUBuilder::Reduction::Sum, quarter));
+  return b.addOverWarps(sums, thread, warps);
+}
+
 /// sums[token * 4 + i] += what this lane has of a group.
 DotEmitter::Values DotEmitter::addGroup(Value group, ValueRange sums) {
   bool isInteger = matmul.isInteger();
@@ -173,8 +189,10 @@ DotEmitter::Values DotEmitter::addGroup(Value group, ValueRange sums) {
     zeros.append(tokens, b.f32(0));
   Value start = reader.groupAt(panel, group);
   Value share = sharing == 1 ? b.index(0) : b.rem(slot, sharing);
+  if (single)
+    share = b.add(share, b.mul(warp, slots));
   Values parts =
-      b.loop(share, b.index(steps), sharing, zeros,
+      b.loop(share, b.index(steps), single ? slots * warps : sharing, zeros,
              [&](Value step, ValueRange carried) {
                return isInteger ? multiplyIntegers(group, start, step, carried)
                                 : multiplyFloats(group, start, step, carried);
@@ -188,8 +206,7 @@ DotEmitter::Values DotEmitter::addGroup(Value group, ValueRange sums) {
     for (Value &scale : scales)
       scale = b.mulF(scale, b.f32(1.0 / lane.laneFactor));
   if (single && isInteger)
-    for (Value &part : parts)
-      part = b.reduce(part, GPUBuilder::Reduction::Sum, quarter);
+    parts = addSlots(parts);
 
   Values results(sums);
   for (int64_t t = 0; t < tokens; ++t) {
@@ -219,9 +236,11 @@ DotEmitter::Values DotEmitter::addGroup(Value group, ValueRange sums) {
   return results;
 }
 
-void DotEmitter::emit(Value thread, Value itsPanel) {
-  panel = itsPanel;
+void DotEmitter::emit() {
+  panel = b.block('x');
+  thread = b.thread();
   Value inWarp = b.rem(thread, GPUBuilder::warpSize);
+  warp = b.div(thread, GPUBuilder::warpSize);
   row = b.mul(b.rem(inWarp, quarter), quarter);
   slot = b.div(inWarp, quarter);
   Value first = b.mul(b.block('y'), tokens);
@@ -230,35 +249,34 @@ void DotEmitter::emit(Value thread, Value itsPanel) {
 
   Values zeros(tokens * quarter, b.f32(0));
   Values sums;
-  if (single)
+  if (single) {
     sums = addGroup(b.index(0), zeros);
-  else
-    sums = b.loop(b.div(slot, sharing), b.index(layout.numGroups),
-                  slots / sharing, zeros, [&](Value group, ValueRange carried) {
+  } else {
+    // Groups that are taken at once, by a warp.
+    int64_t atOnce = slots / sharing;
+    Value start = b.add(b.div(slot, sharing), b.mul(warp, atOnce));
+    sums = b.loop(start, b.index(layout.numGroups), atOnce * warps, zeros,
+                  [&](Value group, ValueRange carried) {
                     return addGroup(group, carried);
                   });
+  }
   if (!single || !matmul.isInteger())
-    for (Value &sum : sums)
-      sum = b.reduce(sum, GPUBuilder::Reduction::Sum, quarter);
-  b.onlyIf(b.less(slot, 1), [&] {
-    for (int64_t t = 0; t < tokens; ++t)
-      for (int64_t i = 0; i < quarter; ++i) {
-        Value n = b.add(b.mul(panel, layout.panelRows), b.add(row, i));
-        matmul.finish(b, sums[t * quarter + i], b.add(first, t), n);
-      }
+    sums = addSlots(sums);
+  b.onlyIf(b.less(thread, GPUBuilder::warpSize), [&] {
+    b.onlyIf(b.less(slot, 1), [&] {
+      for (int64_t t = 0; t < tokens; ++t)
+        for (int64_t i = 0; i < quarter; ++i) {
+          Value n = b.add(b.mul(panel, layout.panelRows), b.add(row, i));
+          matmul.finish(b, sums[t * quarter + i], b.add(first, t), n);
+        }
+    });
   });
 }
 
 LaunchShape quantmlir::cuda::emitMatmulDot(GPUBuilder &b, const Matmul &matmul,
                                            const Form &form) {
-  int64_t panels = matmul.layout.numPanels;
-  int64_t warps = std::min(form.warps, panels);
-  Value thread = b.thread();
-  Value panel =
-      b.add(b.mul(b.block('x'), warps), b.div(thread, GPUBuilder::warpSize));
   DotEmitter emitter(b, matmul, form);
-  // Whole warps: their lanes meet.
-  b.onlyIf(b.less(panel, panels), [&] { emitter.emit(thread, panel); });
-  return {int64_t(llvm::divideCeil(panels, warps)), form.tokens,
-          warps * GPUBuilder::warpSize};
+  emitter.emit();
+  return {matmul.layout.numPanels, form.tokens,
+          emitter.getWarps() * GPUBuilder::warpSize};
 }

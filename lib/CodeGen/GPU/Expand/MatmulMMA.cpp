@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Many activations: tensor cores. A warp multiplies the 16 rows of a panel, as
+// Many activations: tensor cores. A block multiplies the 16 rows of a panel, as
 // the first operand, by `tokens` activations, as the second, so that any number
 // of these fits and weights are decoded where they are multiplied, in
-// registers.
+// registers. Its warps share K.
 //
 // Lane 4 * g + t of an operand of 16 rows has rows g and g + 8, and of K what a
 // panel's word is: four bytes of m16n8k32, or two pairs of m16n8k16. Which
@@ -25,7 +25,10 @@ public:
       : b(b), matmul(matmul), layout(matmul.layout), lane(layout.form),
         reader(b, layout, matmul.weights), tiles(form.tokens / 8),
         isFloat(lane.kind == qt::LaneForm::Kind::Float),
-        isBF16(isFloat && lane.floatType.isBF16()) {
+        isBF16(isFloat && lane.floatType.isBF16()),
+        steps(llvm::divideCeil(layout.wordsPerGroup(), words)),
+        single(layout.numGroups == 1),
+        warps(std::min(form.warps, single ? steps : layout.numGroups)) {
     if (!lane.numbers.empty() && !matmul.isInteger()) {
       SmallVector<Attribute> entries;
       for (float number : lane.numbers)
@@ -35,7 +38,8 @@ public:
     }
   }
 
-  void emit(Value thread, Value panel);
+  void emit();
+  int64_t getWarps() const { return warps; }
 
 private:
   using Values = GPUBuilder::Values;
@@ -59,11 +63,15 @@ private:
   PanelReader reader;
   int64_t tiles; ///< of eight activations
   bool isFloat, isBF16;
+  int64_t steps; ///< of a group
+  bool single;   ///< one group
+  int64_t warps; ///< no more than have something to do
   Value table;
 
-  Value panel, row, place; ///< g and t of this lane
-  Values rows;             ///< the activations that this lane holds words of
-  Values columns;          ///< those that it holds sums of, two for each tile
+  Value thread, warp, panel;
+  Value row, place; ///< g and t of this lane
+  Values rows;      ///< the activations that this lane holds words of
+  Values columns;   ///< those that it holds sums of, two for each tile
 };
 
 } // namespace
@@ -219,14 +227,16 @@ MMAEmitter::Values MMAEmitter::addGroup(Value group, ValueRange sums) {
   bool sumsX = !isInteger && lane.hasMinimum;
   Values zeros(sumsX ? 2 * count : count, isInteger ? b.i32(0) : b.f32(0));
   Value start = reader.groupAt(panel, group);
-  int64_t steps = llvm::divideCeil(layout.wordsPerGroup(), words);
   auto addStep = [&](Value step, ValueRange carried) {
     return isInteger ? integerStep(group, start, step, carried)
                      : floatStep(group, start, step, carried);
   };
-  Values parts = steps == 1
-                     ? addStep(b.index(0), zeros)
-                     : b.loop(b.index(0), b.index(steps), 1, zeros, addStep);
+  Values parts = steps == 1 ? addStep(b.index(0), zeros)
+                            : b.loop(single ? warp : b.index(0), b.index(steps),
+                                     single ? warps : 1, zeros, addStep);
+  // One sum is exact; it is scaled once.
+  if (single && isInteger)
+    parts = b.addOverWarps(parts, thread, warps);
 
   std::array<Value, 2> scales, minimums;
   for (int64_t half = 0; half < 2; ++half) {
@@ -264,8 +274,10 @@ MMAEmitter::Values MMAEmitter::addGroup(Value group, ValueRange sums) {
   return results;
 }
 
-void MMAEmitter::emit(Value thread, Value itsPanel) {
-  panel = itsPanel;
+void MMAEmitter::emit() {
+  panel = b.block('x');
+  thread = b.thread();
+  warp = b.div(thread, GPUBuilder::warpSize);
   Value inWarp = b.rem(thread, GPUBuilder::warpSize);
   row = b.div(inWarp, 4);
   place = b.rem(inWarp, 4);
@@ -280,28 +292,26 @@ void MMAEmitter::emit(Value thread, Value itsPanel) {
     }
   }
   Values zeros(4 * tiles, b.f32(0));
-  Values sums = layout.numGroups == 1
-                    ? addGroup(b.index(0), zeros)
-                    : b.loop(b.index(0), b.index(layout.numGroups), 1, zeros,
-                             [&](Value group, ValueRange carried) {
-                               return addGroup(group, carried);
-                             });
-  for (auto [i, sum] : llvm::enumerate(sums)) {
-    int64_t column = i / 4 * 2 + i % 2, half = i / 2 % 2;
-    Value n = b.add(b.mul(panel, layout.panelRows), b.add(row, 8 * half));
-    matmul.finish(b, sum, tokens[column], n);
-  }
+  Values sums = single ? addGroup(b.index(0), zeros)
+                       : b.loop(warp, b.index(layout.numGroups), warps, zeros,
+                                [&](Value group, ValueRange carried) {
+                                  return addGroup(group, carried);
+                                });
+  if (!single || !matmul.isInteger())
+    sums = b.addOverWarps(sums, thread, warps);
+  b.onlyIf(b.less(thread, GPUBuilder::warpSize), [&] {
+    for (auto [i, sum] : llvm::enumerate(sums)) {
+      int64_t column = i / 4 * 2 + i % 2, half = i / 2 % 2;
+      Value n = b.add(b.mul(panel, layout.panelRows), b.add(row, 8 * half));
+      matmul.finish(b, sum, tokens[column], n);
+    }
+  });
 }
 
 LaunchShape quantmlir::cuda::emitMatmulMMA(GPUBuilder &b, const Matmul &matmul,
                                            const Form &form) {
-  int64_t panels = matmul.layout.numPanels;
-  int64_t warps = std::min(form.warps, panels);
-  Value thread = b.thread();
-  Value panel =
-      b.add(b.mul(b.block('x'), warps), b.div(thread, GPUBuilder::warpSize));
   MMAEmitter emitter(b, matmul, form);
-  b.onlyIf(b.less(panel, panels), [&] { emitter.emit(thread, panel); });
-  return {int64_t(llvm::divideCeil(panels, warps)), form.tokens,
-          warps * GPUBuilder::warpSize};
+  emitter.emit();
+  return {matmul.layout.numPanels, form.tokens,
+          emitter.getWarps() * GPUBuilder::warpSize};
 }

@@ -37,8 +37,7 @@ LogicalResult LinearOp::verify() {
   int64_t n = w.getDimSize(0);
   if (getExperts()) {
     RankedTensorType experts = getExperts().getType();
-    int64_t count =
-        experts.getRank() == 1 ? experts.getDimSize(0) - 1 : 0;
+    int64_t count = experts.getRank() == 1 ? experts.getDimSize(0) - 1 : 0;
     if (count < 1 || n % count != 0)
       return emitOpError("C3: experts must be [E + 1] and the weight's ")
              << n << " rows a multiple of E, got " << experts;

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Makes a folder with all that is needed to check and time our GPU kernels elsewhere.
+
+    python bench/gpu/bundle.py -o FOLDER [--targets sm_90a,sm_80]
+
+The machine with the GPU needs neither quant-mlir nor a CUDA toolkit, only the driver, torch and
+numpy: python FOLDER/run.py FOLDER. Needs ptxas here (requirements-tools.txt).
+"""
+
+import argparse
+import dataclasses
+import importlib.util
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / part) for part in ("python", "test/python", "test/e2e/kernels")]
+
+import numpy as np  # noqa: E402
+import quant_mlir  # noqa: E402
+from cases import modules  # noqa: E402
+from quant_mlir import InputError, safetensors, tools  # noqa: E402
+from test_gpu import TOKENS, missing  # noqa: E402
+from test_matmul import activations, write_module  # noqa: E402
+
+CASES_OF_A_MODULE = 4
+TOKEN, FLOAT = "#qt.int<8, token>", "float"
+GROUP = "#qt.int<8, group = 32>"
+# (weights, activations): timed in all shapes.
+TIMED = {
+    "int4g128_a16": ("#qt.int<4, group = 128, scale = f16>", FLOAT),
+    "int4g128_a8": ("#qt.int<4, group = 128, scale = f16>", TOKEN),
+    "q4_0_a8": ("#qt.q4_0", GROUP),
+    "q4_K_a8": ("#qt.q4_K", GROUP),
+    "nf4_a16": ("#qt.codebook<nf4, group = 64>", FLOAT),
+    "int8_a8": ("#qt.int<8, channel>", TOKEN),
+    "int8_a16": ("#qt.int<8, channel>", FLOAT),
+    "fp8_a16": ("#qt.float<f8E4M3FN, channel>", FLOAT),
+    "bf16_a16": ("#qt.float<bf16>", FLOAT),
+}
+SHAPES = ((4096, 4096), (8192, 8192))
+ROWS = (1, 4, 16, 128)
+
+
+def quantc(*arguments):
+    folders = [os.environ.get("PATH", "")]
+    package = importlib.util.find_spec("nvidia")
+    for folder in package.submodule_search_locations if package else ():
+        folders += map(str, pathlib.Path(folder).glob("cu*/bin"))
+    done = subprocess.run(
+        [tools.find("quantc"), *map(str, arguments)],
+        env={**os.environ, "PATH": os.pathsep.join(folders)},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise InputError(done.stderr.strip())
+
+
+def chosen() -> list:
+    cases = []
+    for module in modules().values():
+        usable = [case for case in module if not missing(case)]
+        step = max(1, len(usable) // CASES_OF_A_MODULE)
+        cases += [dataclasses.replace(case, gathers=False) for case in usable[::step]]
+    return cases
+
+
+def workspace(k) -> list:
+    """Words for each row of codes, scales and sums; more than any layout takes."""
+    return [k // 4 + 512, k, k]
+
+
+def write_checks(folder, work, cases) -> tuple:
+    """Inputs, packed weights and what the emulator makes of them; entries of list and bundle."""
+    module = write_module(work, "checks", cases)
+    quantc(module, "--target", "cuda-emulated:sm_80", "--name", "model", "-o", work / "out")
+    packed, _ = safetensors.read(work / "out" / "model.weights.safetensors")
+    lines, sizes = [], {}
+    with quant_mlir.load(work / "out", 1) as model:
+        for case in cases:
+            x = activations(case)
+            data = {"x": x, "weights": np.array(packed[f"{case.name}.w"])}
+            if case.bias:
+                data["bias"] = case.bias_values
+            if case.residual:
+                random = np.random.default_rng(9).integers(-100, 100, (len(x), case.n))
+                data["residual"] = random.astype(np.float32)
+            for rows in TOKENS:
+                inputs = [x[-rows:], *([data["residual"][-rows:]] if case.residual else [])]
+                data[f"expected{rows}"] = model.run(*inputs, function=case.name)
+            np.savez_compressed(folder / f"{case.name}.npz", **data)
+            sizes[case.name] = {
+                "what": f"{case.scheme.text} x {case.activation or FLOAT}",
+                "weights": True,
+                "rows": list(TOKENS),
+                "buffers": workspace(case.k),
+                # Integers add up exactly; floats in another order.
+                "close": 1e-6 if case.is_integer else 2e-3,
+            }
+            lines.append(
+                f"  {case.name}: {{op: matmul, n: {case.n}, k: {case.k}, "
+                f"bias: {str(case.bias).lower()}, residual: {str(case.residual).lower()}, "
+                f'weights: "{case.scheme.text}", activations: "{case.activation or FLOAT}"}}'
+            )
+    return lines, sizes
+
+
+def timed() -> tuple:
+    lines, sizes = [], {}
+    for n, k in SHAPES:
+        for name, (weights, inputs) in TIMED.items():
+            lines.append(
+                f'  {name}_{n}: {{op: matmul, n: {n}, k: {k}, weights: "{weights}", '
+                f'activations: "{inputs}"}}'
+            )
+            sizes[f"{name}_{n}"] = {
+                "what": f"{weights} x {inputs}",
+                "n": n,
+                "k": k,
+                "rows": list(ROWS),
+                "buffers": workspace(k),
+            }
+    return lines, sizes
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-o", dest="output", required=True, type=pathlib.Path, metavar="FOLDER")
+    parser.add_argument("--targets", default="sm_90a")
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory() as work:
+            work = pathlib.Path(work)
+            lines, sizes = write_checks(options.output, work, chosen())
+            more, timed_sizes = timed()
+            (work / "list.yaml").write_text("\n".join(["kernels:", *lines, *more]) + "\n")
+            for target in options.targets.split(","):
+                flags = ("--target", f"cuda:{target}", "--name", target, "-o", options.output)
+                quantc("--kernels", work / "list.yaml", *flags)
+                if not (options.output / f"{target}.cubin").exists():
+                    raise InputError("there is no ptxas (requirements-tools.txt)")
+                made = json.loads((options.output / f"{target}.json").read_text())["kernels"]
+            for name, size in timed_sizes.items():
+                size["bytes"] = made[name]["weight"]["bytes"]
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    (options.output / "bundle.json").write_text(json.dumps({**sizes, **timed_sizes}, indent=1))
+    shutil.copy(pathlib.Path(__file__).with_name("run.py"), options.output)
+    total = sum(path.stat().st_size for path in options.output.iterdir())
+    print(f"{options.output}: {len(sizes)} kernels to check, {total >> 20} MiB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

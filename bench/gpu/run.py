@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Runs a bundle of GPU kernels: are they right, and how fast are they beside PyTorch's?
+
+    python run.py [FOLDER] [--target cuda:sm_90a] [--out results.json]
+
+FOLDER is what bundle.py made: needs the CUDA driver, torch and numpy, nothing of quant-mlir. The
+numbers that kernels must give are those of the emulator, which ran the very same functions.
+
+Times are those of a captured graph of calls, each with weights of its own that are not in the
+cache; medians of replays, ours and the peer's in turns.
+"""
+
+import argparse
+import ctypes
+import functools
+import json
+import pathlib
+import statistics
+import sys
+
+import numpy as np
+import torch
+
+REPLAYS = 20
+# More than the level-2 caches of today, four times.
+COLD_BYTES = 256 << 20
+
+
+class Driver:
+    """The calls of the CUDA driver that are needed."""
+
+    def __init__(self):
+        self.lib = ctypes.CDLL("libcuda.so.1")
+
+    def check(self, status, what):
+        if status:
+            text = ctypes.c_char_p()
+            self.lib.cuGetErrorString(status, ctypes.byref(text))
+            raise RuntimeError(f"{what}: {(text.value or b'error').decode()} ({status})")
+
+    def load(self, code: bytes):
+        module = ctypes.c_void_p()
+        self.check(self.lib.cuModuleLoadData(ctypes.byref(module), code), "cuModuleLoadData")
+        return module
+
+    def function(self, module, name):
+        function = ctypes.c_void_p()
+        found = self.lib.cuModuleGetFunction(ctypes.byref(function), module, name.encode())
+        self.check(found, f"cuModuleGetFunction of {name}")
+        return function
+
+    def launch(self, function, grid, threads, pointers, rows):
+        values = [ctypes.c_uint64(pointer) for pointer in pointers] + [ctypes.c_uint64(rows)]
+        arguments = (ctypes.c_void_p * len(values))(*(ctypes.addressof(v) for v in values))
+        stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
+        done = self.lib.cuLaunchKernel(
+            function, *grid, 1, threads, 1, 1, 0, stream, arguments, None
+        )
+        self.check(done, "cuLaunchKernel")
+
+
+class Kernel:
+    """A matmul of the bundle: quantizes rows if it multiplies int8, then multiplies."""
+
+    def __init__(self, driver, module, description):
+        self.driver, self.steps = driver, description["steps"]
+        self.functions = {
+            form["function"]: driver.function(module, form["function"])
+            for step in self.steps
+            for form in step
+        }
+        self.n = description["weight"]["n"]
+        self.buffers = description["buffers"]
+
+    def step(self, number, pointers, rows):
+        """The form for so many rows: the last whose block is not larger, as the host's code has."""
+        forms = self.steps[number]
+        form = forms[0]
+        for other in forms[1:]:
+            if rows > form["rows_per_block"]:
+                form = other
+        blocks = -(-rows // form["rows_per_block"])
+        grid = (form["blocks"], blocks)
+        function = self.functions[form["function"]]
+        self.driver.launch(function, grid, form["threads"], pointers, rows)
+
+    def workspace(self, rows):
+        """The quantized activation: codes, scales, sums."""
+        return [torch.zeros(rows * size, dtype=torch.int32, device="cuda") for size in self.buffers]
+
+    def run(self, x, weights, bias, residual, out, workspace):
+        rows = x.shape[0]
+        inputs = [x]
+        if len(self.steps) > 1:
+            self.step(0, [x.data_ptr(), *(b.data_ptr() for b in workspace)], rows)
+            inputs = workspace
+        more = [t for t in (bias, residual) if t is not None]
+        buffers = [*inputs, *more, out, weights]
+        self.step(len(self.steps) - 1, [b.data_ptr() for b in buffers], rows)
+
+
+def load(folder, target):
+    description = json.loads((folder / f"{target.removeprefix('cuda:')}.json").read_text())
+    code = (folder / f"{target.removeprefix('cuda:')}.cubin").read_bytes()
+    driver = Driver()
+    torch.cuda.init()
+    torch.zeros(1, device="cuda")  # makes the context
+    module = driver.load(code)
+    sizes = json.loads((folder / "bundle.json").read_text())
+    kernels = {}
+    for name, kernel in description["kernels"].items():
+        kernels[name] = Kernel(driver, module, {**kernel, **sizes[name]})
+    return kernels, sizes
+
+
+def to_gpu(array):
+    return torch.from_numpy(np.ascontiguousarray(array)).cuda()
+
+
+def check(kernels, sizes, folder) -> list:
+    """[{case, rows, worst error as a share of the range, exact share, passed}]"""
+    results = []
+    for name, size in sizes.items():
+        if "weights" not in size:
+            continue
+        kernel = kernels[name]
+        data = np.load(folder / f"{name}.npz")
+        weights = to_gpu(data["weights"])
+        bias = to_gpu(data["bias"]) if "bias" in data else None
+        for rows in size["rows"]:
+            x, expected = to_gpu(data["x"][-rows:]), data[f"expected{rows}"]
+            residual = to_gpu(data["residual"][-rows:]) if "residual" in data else None
+            out = torch.full((rows, kernel.n), float("nan"), device="cuda")
+            result = {"case": name, "what": size["what"], "rows": rows}
+            try:
+                kernel.run(x, weights, bias, residual, out, kernel.workspace(rows))
+                torch.cuda.synchronize()
+            except RuntimeError as error:
+                results.append({**result, "passed": False, "error": str(error)})
+                continue
+            got = out.cpu().numpy()
+            error = np.abs(got - expected).max() / max(np.ptp(expected), 1e-30)
+            wrong = ~(np.abs(got - expected) <= size["close"] * np.ptp(expected))
+            result.update(
+                error=float(error),
+                equal=float((got == expected).mean()),
+                passed=not wrong.any(),
+            )
+            if wrong.any():
+                place = np.argwhere(wrong)[0]
+                result["first_wrong"] = [*map(int, place), float(got[tuple(place)])]
+                result["expected"] = float(expected[tuple(place)])
+            results.append(result)
+    return results
+
+
+def graph_of(calls):
+    """A graph of all calls, warm."""
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        for call in calls[:2]:
+            call()
+        stream.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream):
+            for call in calls:
+                call()
+    return graph
+
+
+def time_of(graph, calls) -> float:
+    """Microseconds of a call."""
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    graph.replay()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) * 1000 / calls
+
+
+def compare(kernel, rows, weights, half) -> tuple:
+    """Microseconds of our product and of PyTorch's in f16."""
+    k = half[0].shape[1]
+    x = torch.randn(rows, k, device="cuda")
+    in_half = x.half()
+    out = torch.empty(rows, kernel.n, device="cuda")
+    workspace = kernel.workspace(rows)
+    ours = [functools.partial(kernel.run, x, w, None, None, out, workspace) for w in weights]
+    peer = [functools.partial(torch.mm, in_half, w.t()) for w in half]
+    graphs = [(graph_of(calls), len(calls)) for calls in (ours, peer)]
+    times = [[], []]
+    for _ in range(REPLAYS):
+        for (graph, calls), into in zip(graphs, times):
+            into.append(time_of(graph, calls))
+    return tuple(map(statistics.median, times))
+
+
+def measure(kernels, sizes) -> list:
+    results = []
+    for name, size in sizes.items():
+        if "weights" in size:
+            continue
+        n, k, stored = size["n"], size["k"], size["bytes"]
+        weights = [
+            torch.randint(0, 100, (stored,), dtype=torch.uint8, device="cuda")
+            for _ in range(max(2, -(-COLD_BYTES // stored)))
+        ]
+        half = [
+            torch.randn(n, k, device="cuda", dtype=torch.float16)
+            for _ in range(max(2, -(-COLD_BYTES // (2 * n * k))))
+        ]
+        for rows in size["rows"]:
+            mine, theirs = compare(kernels[name], rows, weights, half)
+            results.append(
+                {
+                    **{"case": name, "what": size["what"], "n": n, "k": k, "rows": rows},
+                    **{"us": mine, "fp16_us": theirs, "ratio": theirs / mine},
+                    "weight_gb_per_s": stored / mine / 1000,
+                    "tera_per_s": 2 * rows * n * k / mine / 1e6,
+                }
+            )
+    return results
+
+
+def measure_copy() -> float:
+    """GB/s, read and written."""
+    source = torch.empty(1 << 30, dtype=torch.uint8, device="cuda")
+    target = torch.empty_like(source)
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    rates = []
+    for _ in range(5):
+        start.record()
+        target.copy_(source)
+        end.record()
+        end.synchronize()
+        rates.append(2 * source.numel() / start.elapsed_time(end) / 1e6)
+    return statistics.median(rates)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=pathlib.Path, default=pathlib.Path())
+    parser.add_argument("--target", default="cuda:sm_90a")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results.json"))
+    parser.add_argument("--check-only", action="store_true")
+    options = parser.parse_args()
+    kernels, sizes = load(options.folder, options.target)
+    checked = check(kernels, sizes, options.folder)
+    for result in checked:
+        if not result["passed"]:
+            print("FAILED", json.dumps(result))
+    passed = sum(result["passed"] for result in checked)
+    print(f"{passed} of {len(checked)} checks passed on {torch.cuda.get_device_name()}")
+    timed, copy = [], None
+    if not options.check_only:
+        timed, copy = measure(kernels, sizes), measure_copy()
+    for result in timed:
+        print(
+            f"{result['what']:45} {result['n']}x{result['k']} M={result['rows']:<4}"
+            f"{result['us']:9.1f} us  fp16 {result['fp16_us']:9.1f} us  "
+            f"{result['ratio']:5.2f}x {result['weight_gb_per_s']:7.0f} GB/s "
+            f"{result['tera_per_s']:7.2f} T/s"
+        )
+    content = {
+        "device": torch.cuda.get_device_name(),
+        "torch": torch.__version__,
+        "target": options.target,
+        "checks": checked,
+        "times": timed,
+        "copy_gb_per_s": copy,
+    }
+    options.out.write_text(json.dumps(content, indent=1) + "\n")
+    return int(passed != len(checked))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
