@@ -9,12 +9,9 @@ numpy: python FOLDER/run.py FOLDER. Needs ptxas here (requirements-tools.txt).
 
 import argparse
 import dataclasses
-import importlib.util
 import json
-import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 
@@ -24,8 +21,8 @@ sys.path[:0] = [str(ROOT / part) for part in ("python", "test/python", "test/e2e
 import numpy as np  # noqa: E402
 import quant_mlir  # noqa: E402
 from cases import modules  # noqa: E402
-from quant_mlir import InputError, safetensors, tools  # noqa: E402
-from test_gpu import TOKENS, missing  # noqa: E402
+from quant_mlir import InputError, safetensors  # noqa: E402
+from test_gpu import TOKENS, missing, run_quantc  # noqa: E402
 from test_matmul import activations, write_module  # noqa: E402
 
 CASES_OF_A_MODULE = 4
@@ -48,16 +45,7 @@ ROWS = (1, 4, 16, 128)
 
 
 def quantc(*arguments):
-    folders = [os.environ.get("PATH", "")]
-    package = importlib.util.find_spec("nvidia")
-    for folder in package.submodule_search_locations if package else ():
-        folders += map(str, pathlib.Path(folder).glob("cu*/bin"))
-    done = subprocess.run(
-        [tools.find("quantc"), *map(str, arguments)],
-        env={**os.environ, "PATH": os.pathsep.join(folders)},
-        capture_output=True,
-        text=True,
-    )
+    done = run_quantc(*arguments)
     if done.returncode:
         raise InputError(done.stderr.strip())
 
@@ -69,11 +57,6 @@ def chosen() -> list:
         step = max(1, len(usable) // CASES_OF_A_MODULE)
         cases += [dataclasses.replace(case, gathers=False) for case in usable[::step]]
     return cases
-
-
-def workspace(k) -> list:
-    """Words for each row of codes, scales and sums; more than any layout takes."""
-    return [k // 4 + 512, k, k]
 
 
 def write_checks(folder, work, cases) -> tuple:
@@ -99,7 +82,6 @@ def write_checks(folder, work, cases) -> tuple:
                 "what": f"{case.scheme.text} x {case.activation or FLOAT}",
                 "weights": True,
                 "rows": list(TOKENS),
-                "buffers": workspace(case.k),
                 # Integers add up exactly; floats in another order.
                 "close": 1e-6 if case.is_integer else 2e-3,
             }
@@ -124,7 +106,6 @@ def timed() -> tuple:
                 "n": n,
                 "k": k,
                 "rows": list(ROWS),
-                "buffers": workspace(k),
             }
     return lines, sizes
 

@@ -70,33 +70,34 @@ class Kernel:
             for form in step
         }
         self.n = description["weight"]["n"]
-        self.buffers = description["buffers"]
 
-    def step(self, number, pointers, rows):
-        """The form for so many rows: the last whose block is not larger, as the host's code has."""
-        forms = self.steps[number]
-        form = forms[0]
-        for other in forms[1:]:
-            if rows > form["rows_per_block"]:
-                form = other
-        blocks = -(-rows // form["rows_per_block"])
-        grid = (form["blocks"], blocks)
+    def launch(self, forms, tensors, rows):
+        """The form for so many rows: the first whose block holds them, else the last."""
+        form = next((form for form in forms if rows <= form["rows_per_block"]), forms[-1])
+        pointers = [tensors[argument["name"]].data_ptr() for argument in form["arguments"]]
+        grid = (form["blocks"], -(-rows // form["rows_per_block"]))
         function = self.functions[form["function"]]
         self.driver.launch(function, grid, form["threads"], pointers, rows)
 
-    def workspace(self, rows):
-        """The quantized activation: codes, scales, sums."""
-        return [torch.zeros(rows * size, dtype=torch.int32, device="cuda") for size in self.buffers]
+    def workspace(self, rows) -> dict:
+        """What the first of two steps makes for the second."""
+        if len(self.steps) == 1:
+            return {}
+        return {
+            argument["name"]: torch.empty(
+                rows * argument["row_bytes"], dtype=torch.uint8, device="cuda"
+            )
+            for argument in self.steps[0][0]["arguments"]
+            if argument["name"] != "x"
+        }
 
-    def run(self, x, weights, bias, residual, out, workspace):
-        rows = x.shape[0]
-        inputs = [x]
-        if len(self.steps) > 1:
-            self.step(0, [x.data_ptr(), *(b.data_ptr() for b in workspace)], rows)
-            inputs = workspace
-        more = [t for t in (bias, residual) if t is not None]
-        buffers = [*inputs, *more, out, weights]
-        self.step(len(self.steps) - 1, [b.data_ptr() for b in buffers], rows)
+    def quantize(self, tensors):
+        self.launch(self.steps[0], tensors, tensors["x"].shape[0])
+
+    def run(self, tensors):
+        """`tensors` by the names of arguments, those of the workspace among them."""
+        for forms in self.steps:
+            self.launch(forms, tensors, tensors["x"].shape[0])
 
 
 def load(folder, target):
@@ -109,7 +110,7 @@ def load(folder, target):
     sizes = json.loads((folder / "bundle.json").read_text())
     kernels = {}
     for name, kernel in description["kernels"].items():
-        kernels[name] = Kernel(driver, module, {**kernel, **sizes[name]})
+        kernels[name] = Kernel(driver, module, kernel)
     return kernels, sizes
 
 
@@ -125,15 +126,17 @@ def check(kernels, sizes, folder) -> list:
             continue
         kernel = kernels[name]
         data = np.load(folder / f"{name}.npz")
-        weights = to_gpu(data["weights"])
-        bias = to_gpu(data["bias"]) if "bias" in data else None
+        whole = {part: to_gpu(data[part]) for part in ("weights", "bias") if part in data}
         for rows in size["rows"]:
-            x, expected = to_gpu(data["x"][-rows:]), data[f"expected{rows}"]
-            residual = to_gpu(data["residual"][-rows:]) if "residual" in data else None
+            expected = data[f"expected{rows}"]
             out = torch.full((rows, kernel.n), float("nan"), device="cuda")
+            tensors = {**whole, **kernel.workspace(rows), "out": out}
+            for part in ("x", "residual"):
+                if part in data:
+                    tensors[part] = to_gpu(data[part][-rows:])
             result = {"case": name, "what": size["what"], "rows": rows}
             try:
-                kernel.run(x, weights, bias, residual, out, kernel.workspace(rows))
+                kernel.run(tensors)
                 torch.cuda.synchronize()
             except RuntimeError as error:
                 results.append({**result, "passed": False, "error": str(error)})
@@ -179,20 +182,23 @@ def time_of(graph, calls) -> float:
 
 
 def compare(kernel, rows, weights, half) -> tuple:
-    """Microseconds of our product and of PyTorch's in f16."""
-    k = half[0].shape[1]
-    x = torch.randn(rows, k, device="cuda")
+    """Microseconds of our product, of PyTorch's in f16, and of what quantizing has of ours."""
+    x = torch.randn(rows, half[0].shape[1], device="cuda")
     in_half = x.half()
     out = torch.empty(rows, kernel.n, device="cuda")
-    workspace = kernel.workspace(rows)
-    ours = [functools.partial(kernel.run, x, w, None, None, out, workspace) for w in weights]
+    tensors = {**kernel.workspace(rows), "x": x, "out": out}
+    ours = [functools.partial(kernel.run, {**tensors, "weights": w}) for w in weights]
     peer = [functools.partial(torch.mm, in_half, w.t()) for w in half]
-    graphs = [(graph_of(calls), len(calls)) for calls in (ours, peer)]
-    times = [[], []]
+    compared = [ours, peer]
+    if len(kernel.steps) > 1:
+        compared.append([functools.partial(kernel.quantize, tensors)] * len(weights))
+    graphs = [(graph_of(calls), len(calls)) for calls in compared]
+    times = [[] for _ in graphs]
     for _ in range(REPLAYS):
         for (graph, calls), into in zip(graphs, times):
             into.append(time_of(graph, calls))
-    return tuple(map(statistics.median, times))
+    mine, theirs, *quantizing = map(statistics.median, times)
+    return mine, theirs, quantizing[0] if quantizing else 0.0
 
 
 def measure(kernels, sizes) -> list:
@@ -210,11 +216,12 @@ def measure(kernels, sizes) -> list:
             for _ in range(max(2, -(-COLD_BYTES // (2 * n * k))))
         ]
         for rows in size["rows"]:
-            mine, theirs = compare(kernels[name], rows, weights, half)
+            mine, theirs, quantizing = compare(kernels[name], rows, weights, half)
             results.append(
                 {
                     **{"case": name, "what": size["what"], "n": n, "k": k, "rows": rows},
                     **{"us": mine, "fp16_us": theirs, "ratio": theirs / mine},
+                    "quantize_us": quantizing,
                     "weight_gb_per_s": stored / mine / 1000,
                     "tera_per_s": 2 * rows * n * k / mine / 1e6,
                 }
@@ -257,7 +264,8 @@ def main() -> int:
     for result in timed:
         print(
             f"{result['what']:45} {result['n']}x{result['k']} M={result['rows']:<4}"
-            f"{result['us']:9.1f} us  fp16 {result['fp16_us']:9.1f} us  "
+            f"{result['us']:9.1f} us ({result['quantize_us']:.1f} quantizing)  "
+            f"fp16 {result['fp16_us']:9.1f} us  "
             f"{result['ratio']:5.2f}x {result['weight_gb_per_s']:7.0f} GB/s "
             f"{result['tera_per_s']:7.2f} T/s"
         )

@@ -345,7 +345,8 @@ Value GraphBuilder::stack(StringRef name, int64_t count, int64_t rows,
       path = llvm::sys::path::parent_path(file);
   }
   std::string symbol = (before + after).str();
-  if (qt::WeightOp weight = declare(symbol, stored, path, name)) {
+  StringRef pattern = quantized ? layerOf(name) : name;
+  if (qt::WeightOp weight = declare(symbol, stored, path, pattern)) {
     weight->setAttr(stackAttrName, b.getI64IntegerAttr(count));
     if (quantized)
       noteInput(weight, first);

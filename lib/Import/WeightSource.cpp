@@ -259,12 +259,7 @@ llvm::Expected<WeightData> WeightSource::readStack(qt::WeightOp weight,
   for (int64_t number = 0; number < count; ++number) {
     std::string name = nameInStack(pattern, number);
     llvm::Expected<WeightData> one =
-        method ? readCheckpoint(folder,
-                                StringRef(name).drop_back(
-                                    StringRef(name).ends_with(".weight")
-                                        ? strlen(".weight")
-                                        : 0),
-                                type, method)
+        method ? readCheckpoint(folder, name, type, method)
                : readOne(folder, name, type, WeightForm::AsUsed);
     if (!one)
       return one.takeError();

@@ -24,11 +24,27 @@ static int64_t constantOf(Value value) {
                                                      : 0;
 }
 
+/// A function's arguments: pointers, of which those to rows say how many bytes
+/// one has. The number of rows, 64 bits, comes last.
+static json::Array describeArguments(mlir::gpu::LaunchFuncOp launch) {
+  json::Array arguments;
+  if (auto list = launch->getAttrOfType<ArrayAttr>("kernel.operands"))
+    for (auto operand : list.getAsRange<DictionaryAttr>()) {
+      json::Object argument{
+          {"name", operand.getAs<StringAttr>("name").getValue()}};
+      if (auto bytes = operand.getAs<IntegerAttr>("row_bytes"))
+        argument["row_bytes"] = bytes.getInt();
+      arguments.push_back(std::move(argument));
+    }
+  return arguments;
+}
+
 /// How a GPU function is launched: as many blocks along x, and along y one for
 /// each `rows_per_block`.
 static json::Object describeLaunch(mlir::gpu::LaunchFuncOp launch) {
   auto rows = launch->getAttrOfType<IntegerAttr>("kernel.rows_per_block");
-  return json::Object{{"function", launch.getKernelName().getValue()},
+  return json::Object{{"arguments", describeArguments(launch)},
+                      {"function", launch.getKernelName().getValue()},
                       {"blocks", constantOf(launch.getGridSizeX())},
                       {"threads", constantOf(launch.getBlockSizeX())},
                       {"rows_per_block", rows ? rows.getInt() : 1}};

@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     p = command(
         "import", run_import, "a model file to MLIR: what is computed, weights left in place"
     )
-    p.add_argument("model", metavar="MODEL", help="a .gguf file or a Hugging Face folder")
+    p.add_argument("model", metavar="MODEL", help="a .gguf or .onnx file or a Hugging Face folder")
     p.add_argument("-o", dest="output", required=True, metavar="FILE.mlir")
 
     add_calibrate(
@@ -136,8 +136,7 @@ def add_threads(p: argparse.ArgumentParser) -> None:
 def run_import(options) -> int:
     from . import tools
 
-    kind = "--import-hf" if pathlib.Path(options.model).is_dir() else "--import-gguf"
-    return tools.run("quant-translate", kind, options.model, "-o", options.output)
+    return tools.import_model(options.model, options.output)
 
 
 def run_quantize(options) -> int:

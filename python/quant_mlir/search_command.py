@@ -72,9 +72,8 @@ def run_search(options) -> int:
             if code != 0:
                 return code
         if model.suffix != ".mlir":
-            kind = "--import-hf" if model.is_dir() else "--import-gguf"
             imported = pathlib.Path(folder) / "model.mlir"
-            code = tools.run("quant-translate", kind, model.resolve(), "-o", imported)
+            code = tools.import_model(model.resolve(), imported)
             if code != 0:
                 return code
             model = imported

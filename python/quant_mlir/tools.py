@@ -43,3 +43,10 @@ def run_opt(*arguments) -> int:
         raise InputError(first.removeprefix("error: "))
     sys.stderr.write(done.stderr)
     return 0
+
+
+def import_model(model, output) -> int:
+    """Runs quant-translate on a .gguf or .onnx file or a Hugging Face folder; its exit code."""
+    path = pathlib.Path(model)
+    kind = "hf" if path.is_dir() else "onnx" if path.suffix.lower() == ".onnx" else "gguf"
+    return run("quant-translate", f"--import-{kind}", model, "-o", output)

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import quant_mlir
+from quant_mlir.__main__ import main
 from quant_mlir.tokenizer import Tokenizer
 
 onnx = pytest.importorskip("onnx")
@@ -79,3 +80,19 @@ def test_external_data(compiled, tmp_path):
             model.run(z=x)
     # Sums of 32 terms of magnitude up to 10: 32 · 10 · 6e-8.
     assert np.abs(y - (x @ matrix + np.arange(48))).max() <= 2e-5
+
+
+def test_import_from_python(tmp_path):
+    """By its ending, as the other kinds of models by what they are."""
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3])],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "m.onnx"
+    )
+    out = tmp_path / "m.mlir"
+    assert main(["import", str(tmp_path / "m.onnx"), "-o", str(out)]) == 0
+    assert "func.func" in out.read_text()

@@ -284,8 +284,7 @@ public:
         bias(op.getBias()), residual(op.getResidual()),
         experts(op.getExperts()) {}
 
-  /// The most rows of which a weight meets at most `rows`, if all meet equally
-  /// many.
+  /// The rows of a call in which each weight meets `rows`, if all meet as many.
   int64_t getRowsOfAll(int64_t rows) const { return rows * numExperts(); }
 
   /// This thread's panels, each with all rows in tiles of at most `tileRows`.

@@ -23,6 +23,12 @@ using namespace quantmlir::cuda;
 
 namespace {
 
+/// A buffer of a kernel, and what a caller of its functions knows it as.
+struct Operand {
+  StringLiteral name;
+  Value buffer;
+};
+
 class KernelExpander {
 public:
   KernelExpander(mlir::gpu::GPUModuleOp functions, Operation *op)
@@ -32,16 +38,20 @@ public:
   int64_t numFunctions() const { return count; }
 
 private:
-  using Emit = llvm::function_ref<LaunchShape(
-      GPUBuilder &b, ValueRange arguments, const Form &form)>;
+  /// Where an operand is on the GPU; nowhere if the kernel does not have it.
+  using Find = llvm::function_ref<Buffer(StringRef name)>;
+  using Emit = llvm::function_ref<LaunchShape(GPUBuilder &b, Find find,
+                                              Value rows, const Form &form)>;
 
-  LogicalResult checkBuffers(ValueRange buffers);
+  LogicalResult checkBuffers(ArrayRef<Operand> operands);
   LogicalResult expandMatmul(kernel::MatmulOpInterface matmul);
   LogicalResult expandQuantize(kernel::QuantizeOp quantize);
-  LogicalResult emitForms(ValueRange buffers, Value rows, Emit emit);
+  /// `operands` without a buffer are left out.
+  LogicalResult emitForms(SmallVector<Operand> operands, Value rows, Emit emit);
   Value pointerTo(Value buffer);
+  ArrayAttr describeOperands(ArrayRef<Operand> operands);
   void launch(mlir::gpu::GPUFuncOp function, const LaunchShape &shape,
-              ValueRange pointers, Value rows);
+              ValueRange pointers, Value rows, ArrayAttr described);
 
   mlir::gpu::GPUModuleOp functions;
   Operation *op;
@@ -61,8 +71,8 @@ static Buffer describe(Value buffer, Value pointer) {
   return result;
 }
 
-LogicalResult KernelExpander::checkBuffers(ValueRange buffers) {
-  for (Value buffer : buffers) {
+LogicalResult KernelExpander::checkBuffers(ArrayRef<Operand> operands) {
+  for (auto [name, buffer] : operands) {
     auto type = cast<MemRefType>(buffer.getType());
     SmallVector<int64_t> strides;
     int64_t offset;
@@ -90,9 +100,28 @@ Value KernelExpander::pointerTo(Value buffer) {
   return LLVM::IntToPtrOp::create(host, host.pointerType(), start);
 }
 
+/// Names in the order of the arguments, and bytes from a row to the next of
+/// those that have rows.
+ArrayAttr KernelExpander::describeOperands(ArrayRef<Operand> operands) {
+  SmallVector<Attribute> list;
+  for (auto [name, buffer] : operands) {
+    SmallVector<NamedAttribute> facts = {
+        host.getNamedAttr("name", host.getStringAttr(name))};
+    auto type = cast<MemRefType>(buffer.getType());
+    if (type.getRank() == 2) {
+      int64_t stride = describe(buffer, Value()).stride;
+      facts.push_back(host.getNamedAttr(
+          "row_bytes",
+          host.getI64IntegerAttr(stride * type.getElementTypeBitWidth() / 8)));
+    }
+    list.push_back(host.getDictionaryAttr(facts));
+  }
+  return host.getArrayAttr(list);
+}
+
 void KernelExpander::launch(mlir::gpu::GPUFuncOp function,
                             const LaunchShape &shape, ValueRange pointers,
-                            Value rows) {
+                            Value rows, ArrayAttr described) {
   Value one = host.index(1);
   Value y = rows;
   if (shape.tokens > 1)
@@ -105,13 +134,16 @@ void KernelExpander::launch(mlir::gpu::GPUFuncOp function,
       /*dynamicSharedMemorySize=*/Value(), arguments);
   launched->setAttr("kernel.rows_per_block",
                     host.getI64IntegerAttr(shape.tokens));
+  launched->setAttr("kernel.operands", described);
 }
 
-LogicalResult KernelExpander::emitForms(ValueRange buffers, Value rows,
-                                        Emit emit) {
+LogicalResult KernelExpander::emitForms(SmallVector<Operand> operands,
+                                        Value rows, Emit emit) {
+  llvm::erase_if(operands, [](const Operand &one) { return !one.buffer; });
   FailureOr<SmallVector<Form>> forms = getForms(op);
-  if (failed(forms) || failed(checkBuffers(buffers)))
+  if (failed(forms) || failed(checkBuffers(operands)))
     return failure();
+  ArrayAttr described = describeOperands(operands);
   auto function = op->getParentOfType<func::FuncOp>();
   // Of all threads of the host, one launches.
   unsigned arguments = function.getNumArguments();
@@ -121,8 +153,8 @@ LogicalResult KernelExpander::emitForms(ValueRange buffers, Value rows,
   auto first = scf::IfOp::create(host, host.less(thread, 1));
   host.setInsertionPointToStart(first.thenBlock());
   SmallVector<Value> pointers;
-  for (Value buffer : buffers)
-    pointers.push_back(pointerTo(buffer));
+  for (const Operand &operand : operands)
+    pointers.push_back(pointerTo(operand.buffer));
 
   SmallVector<Type> types(pointers.size(), host.pointerType());
   types.push_back(host.getIndexType());
@@ -137,7 +169,15 @@ LogicalResult KernelExpander::emitForms(ValueRange buffers, Value rows,
     emitted->setAttr(mlir::gpu::GPUDialect::getKernelFuncAttrName(),
                      b.getUnitAttr());
     b.setInsertionPointToStart(&emitted.getBody().front());
-    LaunchShape shape = emit(b, emitted.getArguments(), form);
+    ValueRange arguments = emitted.getArguments();
+    auto find = [&](StringRef name) {
+      for (auto [operand, argument] :
+           llvm::zip_equal(operands, arguments.drop_back()))
+        if (operand.name == name)
+          return describe(operand.buffer, argument);
+      return Buffer();
+    };
+    LaunchShape shape = emit(b, find, arguments.back(), form);
     mlir::gpu::ReturnOp::create(b);
     emitted.setKnownBlockSizeAttr(
         b.getDenseI32ArrayAttr({int32_t(shape.threads), 1, 1}));
@@ -145,14 +185,14 @@ LogicalResult KernelExpander::emitForms(ValueRange buffers, Value rows,
     emitted->setAttr("nvvm.minctasm", b.getI32IntegerAttr(1));
     ++count;
     if (index + 1 == forms->size()) {
-      launch(emitted, shape, pointers, rows);
+      launch(emitted, shape, pointers, rows, described);
       break;
     }
     auto choice =
         scf::IfOp::create(host, host.less(rows, host.index(form.tokens + 1)),
                           /*withElseRegion=*/true);
     host.setInsertionPointToStart(choice.thenBlock());
-    launch(emitted, shape, pointers, rows);
+    launch(emitted, shape, pointers, rows, described);
     host.setInsertionPointToStart(choice.elseBlock());
   }
   return success();
@@ -162,7 +202,7 @@ LogicalResult
 KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
   Matmul matmul = {cpu::PanelLayout(interface.getType())};
   Value weights, offset, bias, residual;
-  SmallVector<Value> buffers;
+  SmallVector<Operand> operands;
   auto common = [&](auto op) {
     weights = op.getWeights();
     offset = op.getOffset();
@@ -171,14 +211,16 @@ KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
   };
   if (auto integer = dyn_cast<kernel::MatmulIntOp>(op)) {
     common(integer);
-    buffers = {integer.getCodes(), integer.getScales(), integer.getSums()};
+    operands = {{"codes", integer.getCodes()},
+                {"scales", integer.getScales()},
+                {"sums", integer.getSums()}};
     matmul.xGroup = integer.getGroup();
   } else {
     auto floats = cast<kernel::MatmulFloatOp>(op);
     common(floats);
     if (floats.getColumns())
       return op->emitOpError("skips columns, which no GPU kernel does yet");
-    buffers = {floats.getX()};
+    operands = {{"x", floats.getX()}};
   }
   if (cast<kernel::MatmulOpInterface>(op).getExperts())
     return op->emitOpError("has experts, which no GPU kernel has yet");
@@ -188,42 +230,31 @@ KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
   bool isFloat = matmul.layout.form.kind == qt::LaneForm::Kind::Float;
   if (isFloat && matmul.layout.depth != 4)
     return op->emitOpError("has floats that do not lie in words (--gpu-pack)");
-  int64_t xCount = buffers.size();
-  for (Value more : {bias, residual})
-    if (more)
-      buffers.push_back(more);
-  Value out = interface.getOut();
-  buffers.push_back(out);
   // This weight, and not all, is what the GPU is given.
   Value start = memref::SubViewOp::create(
       host, weights, ArrayRef<OpFoldResult>{offset},
       ArrayRef<OpFoldResult>{host.getIndexAttr(matmul.layout.totalBytes)},
       ArrayRef<OpFoldResult>{host.getIndexAttr(1)});
-  buffers.push_back(start);
+  Value out = interface.getOut();
+  operands.append({{"bias", bias},
+                   {"residual", residual},
+                   {"out", out},
+                   {"weights", start}});
   Value rows = memref::DimOp::create(host, out, 0);
-  return emitForms(buffers, rows,
-                   [&](GPUBuilder &b, ValueRange arguments, const Form &form) {
-                     auto next = [&, place = int64_t(0)]() mutable {
-                       Buffer buffer =
-                           describe(buffers[place], arguments[place]);
-                       ++place;
-                       return buffer;
-                     };
-                     matmul.x = next();
-                     if (xCount > 1) {
-                       matmul.scales = next();
-                       matmul.sums = next();
-                     }
-                     if (bias)
-                       matmul.bias = next();
-                     if (residual)
-                       matmul.residual = next();
-                     matmul.out = next();
-                     matmul.weights = next().pointer;
-                     matmul.rows = arguments.back();
-                     return form.name == "mma" ? emitMatmulMMA(b, matmul, form)
-                                               : emitMatmulDot(b, matmul, form);
-                   });
+  return emitForms(
+      std::move(operands), rows,
+      [&](GPUBuilder &b, Find find, Value count, const Form &form) {
+        matmul.x = find(matmul.isInteger() ? "codes" : "x");
+        matmul.scales = find("scales");
+        matmul.sums = find("sums");
+        matmul.bias = find("bias");
+        matmul.residual = find("residual");
+        matmul.out = find("out");
+        matmul.weights = find("weights").pointer;
+        matmul.rows = count;
+        return form.name == "mma" ? emitMatmulMMA(b, matmul, form)
+                                  : emitMatmulDot(b, matmul, form);
+      });
 }
 
 LogicalResult KernelExpander::expandQuantize(kernel::QuantizeOp quantize) {
@@ -240,35 +271,24 @@ LogicalResult KernelExpander::expandQuantize(kernel::QuantizeOp quantize) {
     return op->emitOpError("has rows of ")
            << k << " values in groups of " << parts.group << " and sums of "
            << parts.sumGroup << "; GPU kernels need multiples of 4";
-  SmallVector<Value> buffers = {quantize.getX()};
-  bool multiplies = bool(quantize.getMultiplier());
-  bool isGiven = bool(quantize.getScale());
-  if (multiplies)
-    buffers.push_back(quantize.getMultiplier());
-  if (isGiven)
-    buffers.push_back(quantize.getScale());
-  llvm::append_range(buffers,
-                     ValueRange{quantize.getCodes(), quantize.getScales(),
-                                quantize.getSums()});
+  SmallVector<Operand> operands = {{"x", quantize.getX()},
+                                   {"multiplier", quantize.getMultiplier()},
+                                   {"scale", quantize.getScale()},
+                                   {"codes", quantize.getCodes()},
+                                   {"scales", quantize.getScales()},
+                                   {"sums", quantize.getSums()}};
   Value rows = memref::DimOp::create(host, quantize.getX(), 0);
-  return emitForms(buffers, rows,
-                   [&](GPUBuilder &b, ValueRange arguments, const Form &form) {
-                     auto next = [&, place = int64_t(0)]() mutable {
-                       Buffer buffer =
-                           describe(buffers[place], arguments[place]);
-                       ++place;
-                       return buffer;
-                     };
-                     parts.x = next();
-                     if (multiplies)
-                       parts.multiplier = next();
-                     if (isGiven)
-                       parts.scale = next();
-                     parts.codes = next();
-                     parts.scales = next();
-                     parts.sums = next();
-                     return emitQuantize(b, parts, form);
-                   });
+  return emitForms(
+      std::move(operands), rows,
+      [&](GPUBuilder &b, Find find, Value /*rows*/, const Form &form) {
+        parts.x = find("x");
+        parts.multiplier = find("multiplier");
+        parts.scale = find("scale");
+        parts.codes = find("codes");
+        parts.scales = find("scales");
+        parts.sums = find("sums");
+        return emitQuantize(b, parts, form);
+      });
 }
 
 LogicalResult KernelExpander::expand() {

@@ -2,6 +2,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "quant-mlir/Dialect/LM/IR/LM.h"
+#include "quant-mlir/Dialect/QT/IR/Experts.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -34,17 +35,11 @@ LogicalResult LinearOp::verify() {
   if (x.getRank() < 1 || x.getShape().back() != w.getDimSize(1))
     return emitOpError("C1: x and weight must agree on K: ")
            << x << " and " << w;
-  int64_t n = w.getDimSize(0);
-  if (getExperts()) {
-    RankedTensorType experts = getExperts().getType();
-    int64_t count = experts.getRank() == 1 ? experts.getDimSize(0) - 1 : 0;
-    if (count < 1 || n % count != 0)
-      return emitOpError("C3: experts must be [E + 1] and the weight's ")
-             << n << " rows a multiple of E, got " << experts;
-    if (getBias())
-      return emitOpError("C3: experts have no bias");
-    n /= count;
-  }
+  FailureOr<int64_t> each =
+      qt::verifyExperts(*this, getExperts(), getBias(), w.getDimSize(0));
+  if (failed(each))
+    return failure();
+  int64_t n = *each;
   if (y.getRank() != x.getRank() ||
       y.getShape().drop_back() != x.getShape().drop_back() ||
       y.getShape().back() != n)

@@ -3,6 +3,7 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "quant-mlir/Dialect/QT/IR/Experts.h"
 #include "quant-mlir/Dialect/QT/IR/QT.h"
 #include "quant-mlir/Quantize/Histogram.h"
 
@@ -200,6 +201,20 @@ static ArrayRef<int64_t> shapeOf(Type type) {
   return cast<RankedTensorType>(type).getShape();
 }
 
+FailureOr<int64_t> quantmlir::qt::verifyExperts(Operation *op, Value experts,
+                                                Value bias, int64_t rows) {
+  if (!experts)
+    return rows;
+  auto type = cast<RankedTensorType>(experts.getType());
+  int64_t count = type.getRank() == 1 ? type.getDimSize(0) - 1 : 0;
+  if (count < 1 || rows % count != 0)
+    return op->emitOpError("C3: experts must be [E + 1] and the weight's ")
+           << rows << " rows a multiple of E, got " << type;
+  if (bias)
+    return op->emitOpError("C3: experts have no bias");
+  return rows / count;
+}
+
 LogicalResult MatmulOp::verify() {
   ArrayRef<int64_t> x = shapeOf(getX().getType()),
                     w = getW().getType().getShape();
@@ -210,17 +225,10 @@ LogicalResult MatmulOp::verify() {
   if (x.empty() || x.back() != w[1])
     return emitOpError("C1: x and w must agree on K: ")
            << getX().getType() << " and " << getW().getType();
-  int64_t n = w[0];
-  if (getExperts()) {
-    RankedTensorType experts = getExperts().getType();
-    if (experts.getRank() != 1 || getNumExperts() < 1 ||
-        n % getNumExperts() != 0)
-      return emitOpError("C3: experts must be [E + 1] and the weight's ")
-             << n << " rows a multiple of E, got " << experts;
-    if (getBias())
-      return emitOpError("C3: experts have no bias");
-    n /= getNumExperts();
-  }
+  FailureOr<int64_t> each = verifyExperts(*this, getExperts(), getBias(), w[0]);
+  if (failed(each))
+    return failure();
+  int64_t n = *each;
   if (y.size() != x.size() || y.drop_back() != x.drop_back() || y.back() != n)
     return emitOpError("C1: the result must have x's shape with N = ")
            << n << " last, got " << getType();
