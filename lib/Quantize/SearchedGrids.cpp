@@ -153,6 +153,23 @@ static unsigned signsOf(const int8_t *lanes) {
   return bits;
 }
 
+/// Chooses the block's groups, whose scales are odd, and stores their factor.
+template <int N>
+static bool chooseSigned(const PointGrid<N> &grid, int64_t groups, bool even,
+                         float unit, ArrayRef<float> ends, const float *x,
+                         const float *weights, uint8_t *block, Choice &choice) {
+  int64_t count = 256 / groups;
+  auto round = [&](const float *x, const float *weights, float scale,
+                   Group &group) {
+    roundSigned(grid, count, even, x, weights, scale, group);
+  };
+  LaneFormat format = {groups, count, 1, 31, 2, unit, ends, round};
+  if (!chooseBlock(format, x, weights, choice))
+    return false;
+  putHalf(block, choice.factor * unit);
+  return true;
+}
+
 /// Four times seven signs and the scale, of 32 values.
 static uint32_t signsAndScale(const Group &group, int scale) {
   uint32_t word = uint32_t(scale / 2) << 28;
@@ -167,15 +184,10 @@ static constexpr float iq2Ends[] = {26, 30, 34, 38, 41, 44, 48, 53, 60};
 static bool encodeIQ2_XXS(const float *x, const float *weights,
                           uint8_t *block) {
   static const PointGrid<8> grid(iq2XXSGrid, iq2Levels);
-  auto round = [](const float *x, const float *weights, float scale,
-                  Group &group) {
-    roundSigned(grid, 32, /*even=*/true, x, weights, scale, group);
-  };
-  LaneFormat format = {8, 32, 1, 31, 2, 8, iq2Ends, round};
   Choice choice;
-  if (!chooseBlock(format, x, weights, choice))
+  if (!chooseSigned(grid, /*groups=*/8, /*even=*/true, /*unit=*/8, iq2Ends, x,
+                    weights, block, choice))
     return false;
-  putHalf(block, choice.factor * format.unit);
   for (int64_t g = 0; g < 8; ++g) {
     const Group &group = choice.groups[g];
     for (int64_t i = 0; i < 4; ++i)
@@ -188,15 +200,10 @@ static bool encodeIQ2_XXS(const float *x, const float *weights,
 
 static bool encodeIQ2_XS(const float *x, const float *weights, uint8_t *block) {
   static const PointGrid<8> grid(iq2XSGrid, iq2Levels);
-  auto round = [](const float *x, const float *weights, float scale,
-                  Group &group) {
-    roundSigned(grid, 16, /*even=*/true, x, weights, scale, group);
-  };
-  LaneFormat format = {16, 16, 1, 31, 2, 8, iq2Ends, round};
   Choice choice;
-  if (!chooseBlock(format, x, weights, choice))
+  if (!chooseSigned(grid, /*groups=*/16, /*even=*/true, /*unit=*/8, iq2Ends, x,
+                    weights, block, choice))
     return false;
-  putHalf(block, choice.factor * format.unit);
   for (int64_t g = 0; g < 16; ++g) {
     const Group &group = choice.groups[g];
     for (int64_t i = 0; i < 2; ++i)
@@ -210,15 +217,10 @@ static bool encodeIQ2_XS(const float *x, const float *weights, uint8_t *block) {
 
 static bool encodeIQ2_S(const float *x, const float *weights, uint8_t *block) {
   static const PointGrid<8> grid(iq2SGrid, iq2Levels);
-  auto round = [](const float *x, const float *weights, float scale,
-                  Group &group) {
-    roundSigned(grid, 16, /*even=*/false, x, weights, scale, group);
-  };
-  LaneFormat format = {16, 16, 1, 31, 2, 8, iq2Ends, round};
   Choice choice;
-  if (!chooseBlock(format, x, weights, choice))
+  if (!chooseSigned(grid, /*groups=*/16, /*even=*/false, /*unit=*/8, iq2Ends, x,
+                    weights, block, choice))
     return false;
-  putHalf(block, choice.factor * format.unit);
   for (int64_t i = 0; i < 32; ++i) {
     const Group &group = choice.groups[i / 2];
     uint16_t index = group.codes[i % 2];
@@ -235,15 +237,10 @@ static bool encodeIQ3_XXS(const float *x, const float *weights,
                           uint8_t *block) {
   static const PointGrid<4> grid(iq3XXSGrid, {4, 12, 20, 28, 36, 44, 52, 62});
   static const float ends[] = {36, 40, 44, 48, 52, 56, 60, 64, 68};
-  auto round = [](const float *x, const float *weights, float scale,
-                  Group &group) {
-    roundSigned(grid, 32, /*even=*/true, x, weights, scale, group);
-  };
-  LaneFormat format = {8, 32, 1, 31, 2, 4, ends, round};
   Choice choice;
-  if (!chooseBlock(format, x, weights, choice))
+  if (!chooseSigned(grid, /*groups=*/8, /*even=*/true, /*unit=*/4, ends, x,
+                    weights, block, choice))
     return false;
-  putHalf(block, choice.factor * format.unit);
   for (int64_t g = 0; g < 8; ++g) {
     const Group &group = choice.groups[g];
     for (int64_t i = 0; i < 8; ++i)
@@ -257,15 +254,10 @@ static bool encodeIQ3_XXS(const float *x, const float *weights,
 static bool encodeIQ3_S(const float *x, const float *weights, uint8_t *block) {
   static const PointGrid<4> grid(iq3SGrid, {1, 3, 5, 7, 9, 11, 13, 15});
   static const float ends[] = {9, 10, 11, 12, 13, 14, 15, 16, 17};
-  auto round = [](const float *x, const float *weights, float scale,
-                  Group &group) {
-    roundSigned(grid, 32, /*even=*/false, x, weights, scale, group);
-  };
-  LaneFormat format = {8, 32, 1, 31, 2, 1, ends, round};
   Choice choice;
-  if (!chooseBlock(format, x, weights, choice))
+  if (!chooseSigned(grid, /*groups=*/8, /*even=*/false, /*unit=*/1, ends, x,
+                    weights, block, choice))
     return false;
-  putHalf(block, choice.factor);
   for (int64_t g = 0; g < 8; ++g) {
     const Group &group = choice.groups[g];
     for (int64_t i = 0; i < 8; ++i) {
