@@ -10,7 +10,7 @@ print(model.generate("The capital of France is", max_tokens=8))
 from .errors import InputError
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "Model", "Session", "Tokenizer", "load"]
+__all__ = ["InputError", "Model", "Session", "Tokenizer", "compile_torch", "load"]
 
 
 def __getattr__(name):
@@ -23,4 +23,8 @@ def __getattr__(name):
         from .tokenizer import Tokenizer
 
         return Tokenizer
+    if name == "compile_torch":
+        from .pytorch import compile_torch
+
+        return compile_torch
     raise AttributeError(f"module 'quant_mlir' has no attribute {name!r}")

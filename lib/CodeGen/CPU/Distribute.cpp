@@ -285,8 +285,8 @@ void Distribute::guardSerialOps(func::FuncOp function, Value thread) {
   }
 }
 
-/// A function that holds the kernel, given its operands, the buffers that its
-/// body loads from, and the threads.
+/// A function that holds the kernel, given its operands, what its body uses
+/// from outside, and the threads.
 static func::FuncOp wrapKernel(Operation *op, ArrayRef<Value> captured) {
   OpBuilder builder(op->getContext());
   SmallVector<Value> values(op->getOperands());
@@ -338,7 +338,7 @@ LogicalResult Distribute::outline(Operation *op, Value thread, Value threads) {
     return op->emitOpError("is inside a loop or branch, where threads cannot "
                            "share it");
   // What the body uses from outside: constants are made again inside, buffers
-  // that it loads from are passed like operands.
+  // that it loads from and sizes are passed like operands.
   llvm::SetVector<Value> captured;
   for (Region &region : op->getRegions()) {
     llvm::SetVector<Value> constants;
@@ -348,10 +348,8 @@ LogicalResult Distribute::outline(Operation *op, Value thread, Value threads) {
           Operation *producer = operand.getDefiningOp();
           if (producer && producer->hasTrait<OpTrait::ConstantLike>())
             constants.insert(operand);
-          else if (isa<MemRefType>(operand.getType()))
-            captured.insert(operand);
           else
-            return op->emitOpError("uses a value from outside in its body");
+            captured.insert(operand);
         }
     OpBuilder inside = OpBuilder::atBlockBegin(&region.front());
     for (Value value : constants) {

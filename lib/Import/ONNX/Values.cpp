@@ -269,6 +269,12 @@ OpFoldResult Importer::mul(OpFoldResult x, OpFoldResult y) {
   return combine<arith::MulIOp>(x, y);
 }
 OpFoldResult Importer::div(OpFoldResult x, OpFoldResult y) {
+  // Sizes do not overflow, which arith does not know: (n * c) / c is n.
+  auto value = dyn_cast<Value>(x);
+  auto product = value ? value.getDefiningOp<arith::MulIOp>() : nullptr;
+  if (product && getConstantIntValue(y) &&
+      getConstantIntValue(y) == getConstantIntValue(product.getRhs()))
+    return product.getLhs();
   return combine<arith::DivSIOp>(x, y);
 }
 

@@ -14,20 +14,6 @@ func.func @on_tensors(%x: tensor<8xf32>) -> tensor<8xf32> {
 
 // -----
 
-#id = affine_map<(d0) -> (d0)>
-
-func.func @captured_value(%x: memref<8xf32>, %y: f32) {
-  // expected-error @below {{uses a value from outside in its body}}
-  linalg.generic {indexing_maps = [#id], iterator_types = ["parallel"]} outs(%x : memref<8xf32>) {
-  ^bb0(%out: f32):
-    %0 = arith.addf %out, %y : f32
-    linalg.yield %0 : f32
-  }
-  return
-}
-
-// -----
-
 // Only thread 0 would come here, and do only its own share.
 func.func @in_a_loop(%x: memref<8x32xf32>, %gain: memref<32xf32>, %n: index) {
   %c0 = arith.constant 0 : index

@@ -203,6 +203,27 @@ func.func private @declared(index)
 
 // -----
 
+// A size that the body reads is passed like an operand.
+// CHECK-LABEL: func.func @captured_size(
+//  CHECK-SAME: %[[X:[a-z0-9]+]]: memref<?xi64>
+//       CHECK: %[[SIZE:.+]] = memref.dim %[[X]]
+//       CHECK: call @[[KERNEL:linalg_generic_[0-9]+]](%[[X]], %[[SIZE]], %{{.*}}, %{{.*}}) : (memref<?xi64>, index, index, index) -> ()
+//       CHECK: func.func private @[[KERNEL]](%{{.*}}: memref<?xi64>, %[[GIVEN:.+]]: index, %{{.*}}: index, %{{.*}}: index)
+//       CHECK: arith.index_cast %[[GIVEN]]
+func.func @captured_size(%x: memref<?xi64>) {
+  %c0 = arith.constant 0 : index
+  %size = memref.dim %x, %c0 : memref<?xi64>
+  linalg.generic {indexing_maps = [affine_map<(d0) -> (d0)>], iterator_types = ["parallel"]} outs(%x : memref<?xi64>) {
+  ^bb0(%out: i64):
+    %0 = arith.index_cast %size : index to i64
+    %1 = arith.addi %out, %0 : i64
+    linalg.yield %1 : i64
+  }
+  return
+}
+
+// -----
+
 #rows = affine_map<(d0, d1) -> (d0, d1)>
 
 // Loops that are alike share a function, as kernels do, but not if one of them

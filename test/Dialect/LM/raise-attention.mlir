@@ -115,6 +115,106 @@ func.func @causal(%q: tensor<3x8xf32>, %k: tensor<3x8xf32>, %v: tensor<3x8xf32>)
   return %r : tensor<3x8xf32>
 }
 
+// Rows whose weights are no numbers, as all keys are hidden, become 0: what is
+// compared is kept as a byte, as ONNX does.
+// CHECK-LABEL: func.func @guarded
+//       CHECK: %[[A:.+]] = lm.attention %{{.*}}, %{{.*}}, %{{.*}} mask %[[M:[a-z0-9]+]] {heads = 2
+//       CHECK: %[[HIGHEST:.+]] = linalg.generic {{.*}} ins(%[[M]] : tensor<3x3xf32>)
+//       CHECK: arith.maximumf
+//       CHECK: linalg.generic {{.*}} ins(%[[HIGHEST]], %[[A]]
+//       CHECK: arith.cmpf oeq
+//       CHECK: arith.select
+func.func @guarded(%q: tensor<3x8xf32>, %k: tensor<3x8xf32>, %v: tensor<3x8xf32>, %m: tensor<3x3xf32>) -> tensor<3x8xf32> {
+  %zero = arith.constant 0.0 : f32
+  %eq = tensor.empty() : tensor<2x3x4xf32>
+  %ek = tensor.empty() : tensor<2x4x3xf32>
+  %es = tensor.empty() : tensor<2x3x3xf32>
+  %eb = tensor.empty() : tensor<2x3x3xi8>
+  %q3 = tensor.expand_shape %q [[0], [1, 2]] output_shape [3, 2, 4] : tensor<3x8xf32> into tensor<3x2x4xf32>
+  %k3 = tensor.expand_shape %k [[0], [1, 2]] output_shape [3, 2, 4] : tensor<3x8xf32> into tensor<3x2x4xf32>
+  %v3 = tensor.expand_shape %v [[0], [1, 2]] output_shape [3, 2, 4] : tensor<3x8xf32> into tensor<3x2x4xf32>
+  %qh = linalg.transpose ins(%q3 : tensor<3x2x4xf32>) outs(%eq : tensor<2x3x4xf32>) permutation = [1, 0, 2]
+  %kh = linalg.transpose ins(%k3 : tensor<3x2x4xf32>) outs(%ek : tensor<2x4x3xf32>) permutation = [1, 2, 0]
+  %vh = linalg.transpose ins(%v3 : tensor<3x2x4xf32>) outs(%eq : tensor<2x3x4xf32>) permutation = [1, 0, 2]
+  %is = linalg.fill ins(%zero : f32) outs(%es : tensor<2x3x3xf32>) -> tensor<2x3x3xf32>
+  %qk = linalg.batch_matmul ins(%qh, %kh : tensor<2x3x4xf32>, tensor<2x4x3xf32>) outs(%is : tensor<2x3x3xf32>) -> tensor<2x3x3xf32>
+  %s = linalg.generic {indexing_maps = [#ij, #hij, #hij], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%m, %qk : tensor<3x3xf32>, tensor<2x3x3xf32>) outs(%es : tensor<2x3x3xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %0 = arith.addf %a, %b : f32
+    linalg.yield %0 : f32
+  } -> tensor<2x3x3xf32>
+  %p = linalg.softmax dimension(2) ins(%s : tensor<2x3x3xf32>) outs(%es : tensor<2x3x3xf32>) -> tensor<2x3x3xf32>
+  %n = linalg.generic {indexing_maps = [#hij, #hij], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%p : tensor<2x3x3xf32>) outs(%eb : tensor<2x3x3xi8>) {
+  ^bb0(%a: f32, %o: i8):
+    %0 = arith.cmpf uno, %a, %a : f32
+    %1 = arith.extui %0 : i1 to i8
+    linalg.yield %1 : i8
+  } -> tensor<2x3x3xi8>
+  %g = linalg.generic {indexing_maps = [#hij, #hij, #hij], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%n, %p : tensor<2x3x3xi8>, tensor<2x3x3xf32>) outs(%es : tensor<2x3x3xf32>) {
+  ^bb0(%a: i8, %b: f32, %o: f32):
+    %c0 = arith.constant 0 : i8
+    %0 = arith.cmpi ne, %a, %c0 : i8
+    %1 = arith.select %0, %zero, %b : f32
+    linalg.yield %1 : f32
+  } -> tensor<2x3x3xf32>
+  %iy = linalg.fill ins(%zero : f32) outs(%eq : tensor<2x3x4xf32>) -> tensor<2x3x4xf32>
+  %y = linalg.batch_matmul ins(%g, %vh : tensor<2x3x3xf32>, tensor<2x3x4xf32>) outs(%iy : tensor<2x3x4xf32>) -> tensor<2x3x4xf32>
+  %ey = tensor.empty() : tensor<3x2x4xf32>
+  %yt = linalg.transpose ins(%y : tensor<2x3x4xf32>) outs(%ey : tensor<3x2x4xf32>) permutation = [1, 0, 2]
+  %r = tensor.collapse_shape %yt [[0], [1, 2]] : tensor<3x2x4xf32> into tensor<3x8xf32>
+  return %r : tensor<3x8xf32>
+}
+
+// Another condition is none that is known.
+// CHECK-LABEL: func.func @guarded_by_order
+//   CHECK-NOT: lm.attention
+func.func @guarded_by_order(%q: tensor<3x8xf32>, %k: tensor<3x8xf32>, %v: tensor<3x8xf32>, %m: tensor<3x3xf32>) -> tensor<3x8xf32> {
+  %zero = arith.constant 0.0 : f32
+  %eq = tensor.empty() : tensor<2x3x4xf32>
+  %ek = tensor.empty() : tensor<2x4x3xf32>
+  %es = tensor.empty() : tensor<2x3x3xf32>
+  %eb = tensor.empty() : tensor<2x3x3xi8>
+  %q3 = tensor.expand_shape %q [[0], [1, 2]] output_shape [3, 2, 4] : tensor<3x8xf32> into tensor<3x2x4xf32>
+  %k3 = tensor.expand_shape %k [[0], [1, 2]] output_shape [3, 2, 4] : tensor<3x8xf32> into tensor<3x2x4xf32>
+  %v3 = tensor.expand_shape %v [[0], [1, 2]] output_shape [3, 2, 4] : tensor<3x8xf32> into tensor<3x2x4xf32>
+  %qh = linalg.transpose ins(%q3 : tensor<3x2x4xf32>) outs(%eq : tensor<2x3x4xf32>) permutation = [1, 0, 2]
+  %kh = linalg.transpose ins(%k3 : tensor<3x2x4xf32>) outs(%ek : tensor<2x4x3xf32>) permutation = [1, 2, 0]
+  %vh = linalg.transpose ins(%v3 : tensor<3x2x4xf32>) outs(%eq : tensor<2x3x4xf32>) permutation = [1, 0, 2]
+  %is = linalg.fill ins(%zero : f32) outs(%es : tensor<2x3x3xf32>) -> tensor<2x3x3xf32>
+  %qk = linalg.batch_matmul ins(%qh, %kh : tensor<2x3x4xf32>, tensor<2x4x3xf32>) outs(%is : tensor<2x3x3xf32>) -> tensor<2x3x3xf32>
+  %s = linalg.generic {indexing_maps = [#ij, #hij, #hij], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%m, %qk : tensor<3x3xf32>, tensor<2x3x3xf32>) outs(%es : tensor<2x3x3xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %0 = arith.addf %a, %b : f32
+    linalg.yield %0 : f32
+  } -> tensor<2x3x3xf32>
+  %p = linalg.softmax dimension(2) ins(%s : tensor<2x3x3xf32>) outs(%es : tensor<2x3x3xf32>) -> tensor<2x3x3xf32>
+  %n = linalg.generic {indexing_maps = [#hij, #hij], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%p : tensor<2x3x3xf32>) outs(%eb : tensor<2x3x3xi8>) {
+  ^bb0(%a: f32, %o: i8):
+    %0 = arith.cmpf ord, %a, %a : f32
+    %1 = arith.extui %0 : i1 to i8
+    linalg.yield %1 : i8
+  } -> tensor<2x3x3xi8>
+  %g = linalg.generic {indexing_maps = [#hij, #hij, #hij], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%n, %p : tensor<2x3x3xi8>, tensor<2x3x3xf32>) outs(%es : tensor<2x3x3xf32>) {
+  ^bb0(%a: i8, %b: f32, %o: f32):
+    %c0 = arith.constant 0 : i8
+    %0 = arith.cmpi ne, %a, %c0 : i8
+    %1 = arith.select %0, %zero, %b : f32
+    linalg.yield %1 : f32
+  } -> tensor<2x3x3xf32>
+  %iy = linalg.fill ins(%zero : f32) outs(%eq : tensor<2x3x4xf32>) -> tensor<2x3x4xf32>
+  %y = linalg.batch_matmul ins(%g, %vh : tensor<2x3x3xf32>, tensor<2x3x4xf32>) outs(%iy : tensor<2x3x4xf32>) -> tensor<2x3x4xf32>
+  %ey = tensor.empty() : tensor<3x2x4xf32>
+  %yt = linalg.transpose ins(%y : tensor<2x3x4xf32>) outs(%ey : tensor<3x2x4xf32>) permutation = [1, 0, 2]
+  %r = tensor.collapse_shape %yt [[0], [1, 2]] : tensor<3x2x4xf32> into tensor<3x8xf32>
+  return %r : tensor<3x8xf32>
+}
+
 // The other way round: earlier keys are hidden.
 // CHECK-LABEL: func.func @later_keys_only
 //   CHECK-NOT: lm.attention

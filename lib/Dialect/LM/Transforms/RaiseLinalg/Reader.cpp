@@ -144,6 +144,9 @@ const Expr *Reader::scalarOp(linalg::LinalgOp op, Value value,
       !cuts && !def->getOperand(0).getType().isInteger(1) &&
       !value.getType().isInteger(1))
     return operand(0);
+  // A truth value that is kept as a byte.
+  if (isa<arith::ExtUIOp>(def) && def->getOperand(0).getType().isInteger(1))
+    return operand(0);
   if (isa<arith::AddIOp, arith::SubIOp, arith::MulIOp>(def) &&
       !value.getType().isInteger(1)) {
     const Expr *a = operand(0), *b = operand(1);

@@ -7,7 +7,8 @@
 // The scale may stand at the product, at q, at k or at both (PyTorch's own
 // attention multiplies each by the root of it); a causal mask is one that is
 // computed from positions. PyTorch also replaces rows of which all scores are
-// minus infinity by 0.
+// minus infinity by 0, and its ONNX exporter those whose weights are no
+// numbers.
 
 #include "Attention.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -32,7 +33,8 @@ public:
     const Expr *guard = nullptr;
     if (v->is(Fn::Select) && matchNumber(reader, v->operands[1]) == 0.0) {
       guard = v->operands[0];
-      v = reader.value(v->operands[2]);
+      guardedWeights = v->operands[2];
+      v = reader.value(guardedWeights);
     }
     // e / sum(e) or e * (1 / sum(e))
     const Expr *numerator = nullptr, *denominator = nullptr;
@@ -88,11 +90,16 @@ private:
     return reader.substitute(e, dim, keyToken);
   }
 
-  /// all(j) scores[j] == -inf
+  /// all(j) scores[j] == -inf, or weights that are 0 / 0.
   const char *matchGuard(const Expr *e) {
     static const char *why =
         "the weights are replaced by 0 under an unknown condition";
-    const Expr *all = reader.value(e);
+    const Expr *all = truth(e);
+    if (all->is(Fn::Compare) && !all->comparesIntegers &&
+        all->predicate == int64_t(arith::CmpFPredicate::UNO) &&
+        reader.same(all->operands[0], guardedWeights) &&
+        reader.same(all->operands[1], guardedWeights))
+      return nullptr;
     if (!all->isReduction(Fn::And) || all->dims.size() != 1 ||
         matchNumber(reader, all->operands[1]) != 1.0)
       return why;
@@ -106,8 +113,25 @@ private:
     return nullptr;
   }
 
+  /// A condition, behind `condition != 0` if it was kept as a byte.
+  const Expr *truth(const Expr *e) {
+    e = reader.value(e);
+    while (e->is(Fn::Compare) && e->comparesIntegers &&
+           e->predicate == int64_t(arith::CmpIPredicate::ne)) {
+      const Expr *number = reader.value(e->operands[1]);
+      const Expr *inner = reader.value(e->operands[0]);
+      if (number->kind != Expr::Kind::Index ||
+          number->indices[0] != reader.constant(0) ||
+          !(inner->is(Fn::Compare) || inner->isReduction(Fn::And)))
+        break;
+      e = inner;
+    }
+    return e;
+  }
+
   Reader &reader;
   AffineExpr keyToken;
+  const Expr *guardedWeights = nullptr;
 };
 
 class ScoreMatcher {

@@ -86,7 +86,8 @@ Size raise::traceSize(Value tensor, int64_t dim) {
   if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op)) {
     // A group of unit dimensions and one other has the other's size.
     std::optional<int64_t> only;
-    for (int64_t from : collapse.getReassociationIndices()[dim]) {
+    ReassociationIndices group = collapse.getReassociationIndices()[dim];
+    for (int64_t from : group) {
       if (collapse.getSrcType().getDimSize(from) == 1)
         continue;
       if (only)
