@@ -80,6 +80,7 @@ void quantmlir::buildKernelPipeline(OpPassManager &pm,
   function.addPass(createCSEPass());
   function.addPass(createLinalgElementwiseOpFusionPass());
   function.addPass(createCanonicalizerPass());
+  function.addPass(cpu::createKernelOwnBuffersPass());
   pm.addPass(bufferization::createOneShotBufferizePass());
   pm.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   if (options.resultsToArguments)

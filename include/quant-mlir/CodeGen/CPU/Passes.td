@@ -74,6 +74,21 @@ def KernelJoinMatmulsPass : Pass<"kernel-join-matmuls", "::mlir::func::FuncOp"> 
   ];
 }
 
+def KernelOwnBuffersPass : Pass<"kernel-own-buffers", "::mlir::func::FuncOp"> {
+  let summary = "Give every op on tensors a buffer of its own to write into";
+  let description = [{
+    An empty tensor that several ops write into becomes one for each: equal ones
+    were joined by then. Bufferization follows what ops on tensors read, but not
+    who reads a buffer behind bufferization.to_buffer, such as the caller; so two
+    results could have the same one.
+
+    Before:   ops on tensors, behind the last pass that joins equal ops.
+    After:    every empty tensor has one use.
+    Numerics: unchanged.
+    Example:  test/CodeGen/CPU/own-buffers.mlir
+  }];
+}
+
 def KernelResultsToArgumentsPass
     : Pass<"kernel-results-to-arguments", "::mlir::func::FuncOp"> {
   let summary = "Let the caller say where results go";
