@@ -2,6 +2,7 @@
 
 #include "quant-mlir/Import/WeightSource.h"
 #include "CheckpointLayer.h"
+#include "ONNX/Patterns.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "quant-mlir/Import/Checkpoint.h"
 #include "quant-mlir/Import/StorageType.h"
@@ -194,26 +195,55 @@ llvm::Expected<Checkpoint *> WeightSource::openCheckpoint(StringRef path,
   return checkpoint.get();
 }
 
-llvm::Expected<WeightData> WeightSource::readCheckpoint(StringRef path,
-                                                        StringRef layer,
-                                                        Type declared,
-                                                        StringRef method) {
+llvm::Expected<StoredMatrix>
+WeightSource::findInCheckpoint(StringRef path, StringRef layer,
+                               ArrayRef<int64_t> shape, StringRef method) {
   llvm::Expected<Checkpoint *> checkpoint = openCheckpoint(path, method);
   if (!checkpoint)
     return checkpoint.takeError();
-  auto type = dyn_cast<qt::QuantTensorType>(declared);
-  if (!type || type.getShape().size() != 2)
-    return tensorError(path, layer, "is not declared as a quantized matrix");
-  auto matrix =
-      (*checkpoint)->find(layer, type.getShape()[0], type.getShape()[1]);
+  auto matrix = (*checkpoint)->find(layer, shape[0], shape[1]);
   if (!matrix)
     return matrix.takeError();
   if (!*matrix)
     return tensorError(path, layer, "is not quantized");
-  Attribute scheme = mlir::parseAttribute((*matrix)->scheme, type.getContext());
+  return std::move(**matrix);
+}
+
+llvm::Expected<StoredMatrix>
+WeightSource::findInGraph(StringRef path, StringRef value,
+                          ArrayRef<int64_t> shape) {
+  llvm::Expected<WeightFile *> file = open(path);
+  if (!file)
+    return file.takeError();
+  auto *graph = dyn_cast<ONNXFile>(*file);
+  if (!graph)
+    return fileError(path, "is no ONNX file");
+  llvm::Expected<onnx::IntegerMatrix> matrix = onnx::findMatrix(*graph, value);
+  if (!matrix)
+    return matrix.takeError();
+  if (shape != ArrayRef({matrix->n, matrix->k}))
+    return tensorError(path, value,
+                       "has another shape than the program's weight");
+  return std::move(matrix->stored);
+}
+
+llvm::Expected<WeightData> WeightSource::readCheckpoint(StringRef path,
+                                                        StringRef layer,
+                                                        Type declared,
+                                                        StringRef method) {
+  auto type = dyn_cast<qt::QuantTensorType>(declared);
+  if (!type || type.getShape().size() != 2)
+    return tensorError(path, layer, "is not declared as a quantized matrix");
+  llvm::Expected<StoredMatrix> matrix =
+      method == onnx::checkpointName
+          ? findInGraph(path, layer, type.getShape())
+          : findInCheckpoint(path, layer, type.getShape(), method);
+  if (!matrix)
+    return matrix.takeError();
+  Attribute scheme = mlir::parseAttribute(matrix->scheme, type.getContext());
   if (scheme != Attribute(type.getScheme()))
-    return tensorError(path, layer, "is stored as " + (*matrix)->scheme);
-  llvm::Expected<StorageBytes> parts = (*matrix)->decode();
+    return tensorError(path, layer, "is stored as " + matrix->scheme);
+  llvm::Expected<StorageBytes> parts = matrix->decode();
   if (!parts)
     return parts.takeError();
 
@@ -222,7 +252,7 @@ llvm::Expected<WeightData> WeightSource::readCheckpoint(StringRef path,
   for (auto [part, bytes] : llvm::zip_equal(
            type.getScheme().getStorageParts(type.getShape()), data.decoded)) {
     if (bytes.size() != bytesOf(part))
-      return tensorError(path, layer, "does not fill " + (*matrix)->scheme);
+      return tensorError(path, layer, "does not fill " + matrix->scheme);
     data.parts.push_back(bytes);
   }
   return data;

@@ -88,6 +88,65 @@ def test_graph(tmp_path, nodes, reason):
     refuse(tmp_path, small_model(nodes, domain="org.example"), f".*{reason}")
 
 
+BLOCKS = {
+    "codes": np.zeros((12, 1, 16), np.uint8),
+    "scales": np.ones(12, np.float32),
+    "zeros": np.zeros(12, np.uint8),
+    "halves": np.full(12, 0.5, np.float32),
+    "order": np.arange(8, dtype=np.int32) // 4,
+    "flat": np.zeros((12, 8), np.uint8),
+}
+
+
+def blocks(inputs=("codes", "scales"), x="rows", op="MatMulNBits", **attributes):
+    """Rows of 8 that are multiplied with, or looked up in, a matrix of blocks."""
+    attributes = {"K": 8, "N": 12, "block_size": 32, **attributes}
+    return node(op, [x, *inputs], ["y"], domain="com.microsoft", **attributes)
+
+
+@pytest.mark.parametrize(
+    "last, reason",
+    [
+        (blocks(bits=3), r"has codes of 3 bits; 2, 4 and 8 are supported"),
+        (blocks(block_size=24), r"has blocks of 24 codes; powers of two from 16 on"),
+        (blocks(block_size=8), r"has blocks of 8 codes; powers of two from 16 on"),
+        (blocks(K=0), r"has a matrix of 12 rows and 0 columns"),
+        (blocks(K=2**62), r"has a matrix of 12 rows and 4611686018427387904 columns"),
+        (blocks(K=33), r"has 192 uint8 codes, where 12 rows of 32 bytes are needed"),
+        (blocks(N=11), r"has 192 uint8 codes, where 11 rows of 16 bytes are needed"),
+        (blocks(bits=8), r"has 192 uint8 codes, where 12 rows of 32 bytes are needed"),
+        (blocks(["codes", "order"]), r"has 8 int32 scales for 12 rows of 1 blocks"),
+        (blocks(["codes", "scales", "order"]), r"has zero points of the type int32 or of no"),
+        (blocks(["codes", "scales", "flat"]), r"has 96 bytes of zero points for 12 rows of 1"),
+        (blocks(["codes", "scales", "halves"]), r"has a zero point that is no code of 4 bits"),
+        (blocks(["codes", "scales", "", "order"]), r"columns in blocks of another order \(g_idx\)"),
+        (blocks(["codes", "rows"]), r"has a matrix that is no constant"),
+        (blocks(x="ids"), r"multiplies int64 rows of 3 by a quantized matrix of 8 rows"),
+        (blocks(x="none"), r"reads 'none', which no input"),
+        (
+            node("GatherBlockQuantized", ["flat", "ids", "scales"], ["y"], domain="com.microsoft"),
+            r"has rows of 16 codes, which are no whole blocks of 128",
+        ),
+        (
+            node(
+                *("GatherBlockQuantized", ["flat", "ids", "scales"], ["y"]),
+                **{"domain": "com.microsoft", "gather_axis": 1},
+            ),
+            r"has other axes than 0 \(gather_axis\)",
+        ),
+        (
+            node("DynamicQuantizeMatMul", ["rows", "flat", "order"], ["y"], domain="com.microsoft"),
+            r"has a matrix that is no constant, or is not quantized as one of our schemes",
+        ),
+    ],
+)
+def test_products(tmp_path, last, reason):
+    look = node("Gather", ["table", "ids"], ["rows"])
+    constants = [numpy_helper.from_array(array, name) for name, array in BLOCKS.items()]
+    model = small_model([look, last], constants, opset=23, domain="com.microsoft")
+    refuse(tmp_path, model, rf"node 'it' \({last.op_type}\): .*{reason}")
+
+
 @pytest.mark.parametrize("opset", [1, 12, 25])
 def test_opset(tmp_path, opset):
     refuse(tmp_path, small_model(opset=opset), rf"has opset {opset}; 13 to 24 are supported")

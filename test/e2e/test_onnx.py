@@ -21,18 +21,6 @@ def minilm_onnx(minilm_folder, tmp_path_factory):
     return path
 
 
-def embed(model, tokenizer, texts):
-    """Means over the tokens of texts that are padded to one length."""
-    ids = [tokenizer.encode(text) for text in texts]
-    mask = np.zeros((len(ids), max(map(len, ids))), np.int64)
-    tokens = np.zeros_like(mask)
-    for row, each in enumerate(ids):
-        tokens[row, : len(each)], mask[row, : len(each)] = each, 1
-    states = model.run(token_type_ids=np.zeros_like(mask), input_ids=tokens, attention_mask=mask)
-    means = (states * mask[:, :, None]).sum(1) / mask.sum(1, keepdims=True)
-    return means / np.linalg.norm(means, axis=1, keepdims=True)
-
-
 @pytest.mark.slow
 def test_minilm(compiled, minilm_onnx, minilm_folder, sentences, minilm_reference):
     """Batches of four, so that the mask has something to hide."""
@@ -41,7 +29,7 @@ def test_minilm(compiled, minilm_onnx, minilm_folder, sentences, minilm_referenc
     with quant_mlir.load(folder) as model:
         names = [each.name for each in model.functions[0].inputs]
         assert names == ["input_ids", "attention_mask", "token_type_ids"]
-        rows = [embed(model, tokenizer, sentences[i : i + 4]) for i in range(0, 40, 4)]
+        rows = [bert_graph.embed(model, tokenizer, sentences[i : i + 4]) for i in range(0, 40, 4)]
     cosines = (np.concatenate(rows) * minilm_reference[:40]).sum(1)
     assert cosines.min() >= 0.9999, sentences[int(cosines.argmin())]
 

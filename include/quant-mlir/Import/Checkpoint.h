@@ -22,7 +22,8 @@
 namespace quantmlir {
 
 /// On a `qt.weight`: that it is a matrix of a checkpoint, and of which method.
-/// Its file is the folder and its name there that of the layer.
+/// Its file is the folder and its name there that of the layer. The method
+/// "onnx" is a graph: a file, and a value that is made with the matrix.
 inline constexpr llvm::StringLiteral checkpointAttrName = "qt.checkpoint";
 /// On a `qt.weight`: how its checkpoint wants the activation quantized that it
 /// is multiplied with. A dictionary of `scheme`, or "float" for not at all;

@@ -136,6 +136,8 @@ public:
   int64_t opset(llvm::StringRef domain) const;
   /// The constant of that name, or null.
   const onnx::Tensor *constant(llvm::StringRef name) const;
+  /// The (first) node that makes the value of that name, or null.
+  const onnx::Node *maker(llvm::StringRef value) const;
 
   llvm::ArrayRef<uint8_t> data(const TensorInfo &tensor) const override;
 
@@ -150,7 +152,7 @@ private:
 
   onnx::Graph contents;
   llvm::StringMap<int64_t> opsets;
-  llvm::StringMap<uint32_t> constantByName;
+  llvm::StringMap<uint32_t> constantByName, makerByValue;
   /// Numbers that the file keeps in another form than ours. Never moved.
   std::deque<std::vector<uint8_t>> decoded;
   llvm::StringMap<llvm::sys::fs::mapped_file_region> external;

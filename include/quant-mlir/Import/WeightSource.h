@@ -9,6 +9,7 @@
 namespace quantmlir {
 
 class Checkpoint;
+struct StoredMatrix;
 
 /// How a file has a weight.
 enum class WeightForm {
@@ -61,7 +62,15 @@ private:
   llvm::Expected<WeightFile *> find(llvm::StringRef path, llvm::StringRef name);
   llvm::Expected<WeightData> readOne(llvm::StringRef path, llvm::StringRef name,
                                      mlir::Type type, WeightForm form);
-  /// A matrix of the checkpoint in the folder `path`.
+  llvm::Expected<StoredMatrix> findInCheckpoint(llvm::StringRef path,
+                                                llvm::StringRef layer,
+                                                llvm::ArrayRef<int64_t> shape,
+                                                llvm::StringRef method);
+  /// The matrix of a product of the graph in the file `path`.
+  llvm::Expected<StoredMatrix> findInGraph(llvm::StringRef path,
+                                           llvm::StringRef value,
+                                           llvm::ArrayRef<int64_t> shape);
+  /// A matrix of the checkpoint in the folder `path`, or of a graph.
   llvm::Expected<WeightData> readCheckpoint(llvm::StringRef path,
                                             llvm::StringRef layer,
                                             mlir::Type type,

@@ -23,8 +23,8 @@ static constexpr int64_t mostElements = int64_t(1) << 48;
 
 Importer::Importer(std::shared_ptr<ONNXFile> file, MLIRContext *context,
                    const llvm::StringMap<int64_t> &given)
-    : b(UnknownLoc::get(context), context), file(std::move(file)),
-      given(given) {
+    : b(UnknownLoc::get(context), context), file(std::move(file)), given(given),
+      patterns(*this->file) {
   context->loadDialect<lm::LMDialect, qt::QTDialect, func::FuncDialect,
                        linalg::LinalgDialect, tensor::TensorDialect,
                        arith::ArithDialect, math::MathDialect>();
@@ -155,6 +155,11 @@ llvm::Error Importer::importNode(const Node &current) {
     --count;
   if (count < found->required || count > found->most)
     return nodeError("has " + llvm::Twine(count) + " inputs");
+  if (auto product = patterns.products.find(node);
+      product != patterns.products.end()) {
+    importProduct(*this, product->second);
+    return finishNode();
+  }
   inputs.clear();
   for (unsigned index = 0; index < count; ++index) {
     StringRef name = node->inputs[index];
@@ -164,22 +169,34 @@ llvm::Error Importer::importNode(const Node &current) {
       inputs.push_back(nullptr);
       continue;
     }
-    GraphValue *value = find(name);
-    if (!value)
-      return nodeError("reads " + quoteName(name) +
-                       ", which no input, initializer or node before it makes");
-    if (!elementType(value->type))
-      return nodeError("reads " + quoteName(name) + " of the type " +
-                       dataTypeName(value->type) + ", which is not supported");
-    inputs.push_back(value);
+    inputs.push_back(read(name));
+    if (problem)
+      return nodeError(*problem);
   }
   found->import(*this);
+  return finishNode();
+}
+
+llvm::Error Importer::finishNode() {
   if (problem)
     return nodeError(*problem);
   for (StringRef name : node->outputs)
     if (!name.empty() && !values.count(name))
       return nodeError("the output " + quoteName(name) + " is not supported");
   return llvm::Error::success();
+}
+
+GraphValue *Importer::read(StringRef name) {
+  GraphValue *value = find(name);
+  if (value && elementType(value->type))
+    return value;
+  if (value)
+    fail("reads " + quoteName(name) + " of the type " +
+         dataTypeName(value->type) + ", which is not supported");
+  else
+    fail("reads " + quoteName(name) +
+         ", which no input, initializer or node before it makes");
+  return nullptr;
 }
 
 void Importer::result(unsigned index, GraphValue value) {
@@ -245,8 +262,9 @@ llvm::Expected<OwningOpRef<ModuleOp>> Importer::run() {
   // Nodes have to be in the order in which they can be computed; so a cycle is
   // a node that reads what is made after it.
   for (const Node &each : file->graph().nodes)
-    if (llvm::Error error = importNode(each))
-      return std::move(error);
+    if (!patterns.absorbed.contains(&each))
+      if (llvm::Error error = importNode(each))
+        return std::move(error);
   if (llvm::Error error = finishFunction())
     return std::move(error);
   if (mlir::failed(verify(*moduleOp)))

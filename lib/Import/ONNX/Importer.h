@@ -15,6 +15,7 @@
 // different dynamic sizes meet they are taken to be equal: a dynamic dimension
 // is never one that is broadcast.
 
+#include "Patterns.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
@@ -43,8 +44,6 @@ struct GraphValue {
   /// The numbers in the file, and whether they are this matrix transposed.
   const Tensor *constant = nullptr;
   bool transposed = false;
-  /// The quantized matrix of which this is the dequantized one.
-  mlir::Value quantized;
 
   int64_t rank() const { return shape.size(); }
 };
@@ -71,6 +70,7 @@ public:
   //===--------------------------------------------------------------------===//
 
   llvm::StringRef op() const { return node->op; }
+  llvm::StringRef domain() const { return node->domain; }
   /// The version of its domain.
   int64_t opset() const { return file->opset(node->domain); }
 
@@ -86,6 +86,9 @@ public:
   bool wants(unsigned index) const {
     return index < numOutputs() && !node->outputs[index].empty();
   }
+  /// A value by its name. Null, and an error, if there is none yet, or its type
+  /// is not supported.
+  GraphValue *read(llvm::StringRef name);
   void result(GraphValue value) { result(0, std::move(value)); }
   void result(unsigned index, GraphValue value);
 
@@ -206,22 +209,32 @@ public:
                    -> mlir::Value { return Op::create(at, loc, e[0], e[1]); });
   }
 
-  /// Whether the value is a matrix in the file, or one that was quantized.
+  /// Whether the value is a matrix in the file.
   bool isWeight(const GraphValue &value) const;
   /// The matrix in the file, transposed if `transposed`, as an operand of lm.
   mlir::Value weight(const GraphValue &value, bool transposed);
   /// Declares a weight of the file, once, and loads it.
   mlir::Value load(llvm::StringRef name, mlir::Type type, WeightForm form);
+  /// Declares a weight of the file, once, and says what it is called.
+  llvm::StringRef declare(llvm::StringRef name, mlir::Type type,
+                          WeightForm form);
+  /// Declares the matrix of a product, the current node; products with the same
+  /// constants share it.
+  qt::WeightOp declareMatrix(const QuantizedProduct &product,
+                             qt::QuantTensorType type);
 
   /// The model's file.
   std::shared_ptr<ONNXFile> file;
 
 private:
+  /// A symbol that no weight has, from a name in the file.
+  std::string takeSymbol(llvm::StringRef name);
   llvm::Error checkModel();
   /// The size that a dimension has or was given, else -1.
   int64_t sizeOf(const Dimension &dimension) const;
   llvm::Error startFunction();
   llvm::Error importNode(const Node &node);
+  llvm::Error finishNode();
   llvm::Error finishFunction();
   GraphValue *find(llvm::StringRef name);
   llvm::Error nodeError(const llvm::Twine &reason);
@@ -243,6 +256,7 @@ private:
   const llvm::StringMap<int64_t> &given;
   llvm::StringMap<mlir::OpFoldResult> symbols;
 
+  Patterns patterns;
   const Node *node = nullptr;
   llvm::SmallVector<GraphValue *> inputs;
   std::optional<std::string> problem;
@@ -255,6 +269,7 @@ private:
   llvm::DenseSet<mlir::Operation *, SameOperation> scalars;
   /// Symbols of weights, by tensor and form.
   llvm::StringMap<std::string> weightSymbols;
+  llvm::StringMap<qt::WeightOp> matrices;
   llvm::StringSet<> takenSymbols;
 };
 

@@ -45,6 +45,30 @@ checkIndices(Importer &g, GraphValue &indices, OpFoldResult size) {
   return known;
 }
 
+static Sizes gatheredShape(const GraphValue &data, const GraphValue &indices,
+                           int64_t axis) {
+  Sizes shape(ArrayRef(data.shape).take_front(axis));
+  shape.append(indices.shape);
+  shape.append(data.shape.begin() + axis + 1, data.shape.end());
+  return shape;
+}
+
+GraphValue onnx::gather(Importer &g, GraphValue &data, GraphValue &indices,
+                        int64_t axis) {
+  Value source = g.tensor(data), places = g.tensor(indices),
+        size = g.index(data.shape[axis]);
+  return g.generate(data.type, gatheredShape(data, indices, axis),
+                    [&](OpBuilder &b, Location loc, ValueRange at) {
+                      Value place = tensor::ExtractOp::create(
+                          b, loc, places, at.slice(axis, indices.rank()));
+                      SmallVector<Value> from(at.take_front(axis));
+                      from.push_back(toIndex(b, loc, place, size));
+                      llvm::append_range(from,
+                                         at.drop_front(axis + indices.rank()));
+                      return tensor::ExtractOp::create(b, loc, source, from);
+                    });
+}
+
 static void importGather(Importer &g) {
   GraphValue &data = g.in(0), &indices = g.in(1);
   auto axis = g.axis(g.integer("axis", 0), data.rank());
@@ -53,9 +77,7 @@ static void importGather(Importer &g) {
   auto chosen = checkIndices(g, indices, data.shape[*axis]);
   if (g.failed())
     return;
-  Sizes shape(ArrayRef(data.shape).take_front(*axis));
-  shape.append(indices.shape);
-  shape.append(data.shape.begin() + *axis + 1, data.shape.end());
+  Sizes shape = gatheredShape(data, indices, *axis);
 
   if (data.rank() == 1 && chosen && !data.tensor)
     if (auto list = g.elements(data)) {
@@ -74,22 +96,25 @@ static void importGather(Importer &g) {
     return g.result(g.reshape(row, shape));
   }
   if (*axis == 0 && g.isWeight(data) && indices.rank() > 0) {
-    Value table = data.quantized ? g.tensor(data) : g.weight(data, false);
+    Value table = g.weight(data, /*transposed=*/false);
     Value rows = lm::EmbeddingOp::create(g.b, g.tensorType(data.type, shape),
                                          g.tensor(indices), table);
     return g.result(g.fromTensor(data.type, rows, shape));
   }
+  g.result(gather(g, data, indices, *axis));
+}
+
+GraphValue onnx::gatherElements(Importer &g, GraphValue &data,
+                                GraphValue &indices, int64_t axis) {
   Value source = g.tensor(data), places = g.tensor(indices),
-        size = g.index(data.shape[*axis]);
-  g.result(g.generate(
-      data.type, shape, [&](OpBuilder &b, Location loc, ValueRange at) {
-        Value place = tensor::ExtractOp::create(
-            b, loc, places, at.slice(*axis, indices.rank()));
-        SmallVector<Value> from(at.take_front(*axis));
-        from.push_back(toIndex(b, loc, place, size));
-        llvm::append_range(from, at.drop_front(*axis + indices.rank()));
+        size = g.index(data.shape[axis]);
+  return g.generate(
+      data.type, indices.shape, [&](OpBuilder &b, Location loc, ValueRange at) {
+        Value place = tensor::ExtractOp::create(b, loc, places, at);
+        SmallVector<Value> from(at);
+        from[axis] = toIndex(b, loc, place, size);
         return tensor::ExtractOp::create(b, loc, source, from);
-      }));
+      });
 }
 
 static void importGatherElements(Importer &g) {
@@ -102,15 +127,7 @@ static void importGatherElements(Importer &g) {
   checkIndices(g, indices, data.shape[*axis]);
   if (g.failed())
     return;
-  Value source = g.tensor(data), places = g.tensor(indices),
-        size = g.index(data.shape[*axis]);
-  g.result(g.generate(
-      data.type, indices.shape, [&](OpBuilder &b, Location loc, ValueRange at) {
-        Value place = tensor::ExtractOp::create(b, loc, places, at);
-        SmallVector<Value> from(at);
-        from[*axis] = toIndex(b, loc, place, size);
-        return tensor::ExtractOp::create(b, loc, source, from);
-      }));
+  g.result(gatherElements(g, data, indices, *axis));
 }
 
 static void importGatherND(Importer &g) {

@@ -21,14 +21,13 @@ static Value withLastSize(Importer &g, GraphValue &x, OpFoldResult size) {
              : tensor::CastOp::create(g.b, type, tensor).getResult();
 }
 
-GraphValue onnx::linear(Importer &g, GraphValue x, GraphValue &w, Value bias) {
+GraphValue onnx::linear(Importer &g, GraphValue x, Value rows, Value bias) {
+  auto type = cast<RankedTensorType>(rows.getType());
   Sizes shape = x.shape;
-  shape.back() = w.shape[1];
-  Value input = withLastSize(g, x, w.shape[0]);
-  GraphValue rows = g.transpose(w, {1, 0});
-  Value weight = rows.quantized ? g.tensor(rows) : g.weight(rows, false);
-  Value product = lm::LinearOp::create(g.b, g.tensorType(x.type, shape), input,
-                                       weight, bias);
+  shape.back() = g.size(type.getDimSize(0));
+  Value input = withLastSize(g, x, g.size(type.getDimSize(1)));
+  Value product =
+      lm::LinearOp::create(g.b, g.tensorType(x.type, shape), input, rows, bias);
   return g.fromTensor(x.type, product, shape);
 }
 
@@ -44,7 +43,7 @@ GraphValue onnx::matmul(Importer &g, GraphValue &x, GraphValue &y) {
     return x;
   }
   if (x.type == DataType::Float && g.isWeight(y))
-    return linear(g, x, y, Value());
+    return linear(g, x, g.weight(y, /*transposed=*/true), Value());
 
   // Vectors are matrices of one row or one column.
   GraphValue a = x.rank() == 1 ? g.unsqueeze(x, {0}) : x;
@@ -121,7 +120,8 @@ static void importGemm(Importer &g) {
                 staticSize(g.in(2).shape[0]) == staticSize(b.shape[1]) &&
                 staticSize(b.shape[1]) >= 0;
   if (isBias && a.type == DataType::Float && g.isWeight(b))
-    return g.result(linear(g, a, b, g.tensor(g.in(2))));
+    return g.result(
+        linear(g, a, g.weight(b, /*transposed=*/true), g.tensor(g.in(2))));
   GraphValue product = matmul(g, a, b);
   product = scale(g, product, alpha);
   if (g.failed() || !g.has(2))

@@ -75,6 +75,11 @@ const Tensor *ONNXFile::constant(StringRef name) const {
                                        : &contents.constants[found->second];
 }
 
+const Node *ONNXFile::maker(StringRef value) const {
+  auto found = makerByValue.find(value);
+  return found == makerByValue.end() ? nullptr : &contents.nodes[found->second];
+}
+
 ArrayRef<uint8_t> ONNXFile::data(const TensorInfo &tensor) const {
   return constant(tensor.name)->bytes;
 }

@@ -11,6 +11,7 @@ static constexpr auto subjects = {
     elementwiseOperators, activationOperators,    shapeOperators,
     creationOperators,    indexingOperators,      reductionOperators,
     matmulOperators,      normalizationOperators, quantizedOperators,
+    productOperators,
 };
 
 const Operator *onnx::findOperator(StringRef domain, StringRef name) {

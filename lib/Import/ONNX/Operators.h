@@ -32,6 +32,7 @@ llvm::ArrayRef<Operator> reductionOperators();
 llvm::ArrayRef<Operator> matmulOperators();
 llvm::ArrayRef<Operator> normalizationOperators();
 llvm::ArrayRef<Operator> quantizedOperators();
+llvm::ArrayRef<Operator> productOperators();
 
 /// The operator of that domain and name, or null.
 const Operator *findOperator(llvm::StringRef domain, llvm::StringRef name);
@@ -50,10 +51,26 @@ GraphValue reduceMax(Importer &g, GraphValue &x, llvm::ArrayRef<int64_t> axes,
 GraphValue reduceMean(Importer &g, GraphValue &x, llvm::ArrayRef<int64_t> axes,
                       bool keep);
 GraphValue softmax(Importer &g, GraphValue &x, int64_t axis);
+/// data[.., indices, ..] along an axis.
+GraphValue gather(Importer &g, GraphValue &data, GraphValue &indices,
+                  int64_t axis);
+/// For each index the element at its place, but for the axis.
+GraphValue gatherElements(Importer &g, GraphValue &data, GraphValue &indices,
+                          int64_t axis);
 /// x · y, with the batches broadcast.
 GraphValue matmul(Importer &g, GraphValue &x, GraphValue &y);
-/// x · w + bias, for a weight [K, N] and a bias that may be null.
-GraphValue linear(Importer &g, GraphValue x, GraphValue &w, mlir::Value bias);
+/// x · rowsᵀ + bias, for a tensor of rows [N, K] and a bias that may be null.
+GraphValue linear(Importer &g, GraphValue x, mlir::Value rows,
+                  mlir::Value bias);
+/// Codes with one scale and zero point, which may be null, as numbers, and
+/// numbers as such codes.
+GraphValue dequantize(Importer &g, GraphValue &codes, GraphValue &scale,
+                      GraphValue *zero);
+GraphValue quantize(Importer &g, GraphValue &x, GraphValue &scale,
+                    GraphValue &zero);
+
+/// The result of a node from the product that it is the last of.
+void importProduct(Importer &g, const QuantizedProduct &product);
 
 } // namespace quantmlir::onnx
 

@@ -65,6 +65,10 @@ Error ONNXParser::parse() {
     return failure;
   if (!hasGraph)
     return file.error("is no ONNX model: it has no graph");
+  for (auto [index, node] : enumerate(file.contents.nodes))
+    for (StringRef output : node.outputs)
+      if (!output.empty())
+        file.makerByValue.try_emplace(output, index);
   return addConstants();
 }
 

@@ -160,6 +160,27 @@ static GraphValue subtractZero(Importer &g, GraphValue &codes, GraphValue *zero,
   return g.binary<arith::SubIOp>(wide, offset);
 }
 
+GraphValue onnx::dequantize(Importer &g, GraphValue &codes, GraphValue &scale,
+                            GraphValue *zero) {
+  if (!isCode(codes.type) || !isFloat(scale.type)) {
+    g.fail("has no codes to multiply");
+    return codes;
+  }
+  GraphValue whole = subtractZero(g, codes, zero, /*ofRows=*/false);
+  GraphValue numbers = g.cast(whole, scale.type);
+  return g.binary<arith::MulFOp>(numbers, scale);
+}
+
+GraphValue onnx::quantize(Importer &g, GraphValue &x, GraphValue &scale,
+                          GraphValue &zero) {
+  if (!isCode(zero.type) || scale.type != x.type) {
+    g.fail("has scales of different types");
+    return x;
+  }
+  GraphValue steps = g.binary<arith::DivFOp>(x, scale);
+  return toCodes(g, steps, &zero, zero.type);
+}
+
 static void importMatMulInteger(Importer &g) {
   if (!isCode(g.in(0).type) || !isCode(g.in(1).type))
     return g.fail("has no codes to multiply");

@@ -364,9 +364,6 @@ Value Importer::tensor(GraphValue &value) {
   if (value.tensor)
     return value.tensor;
   RankedTensorType type = tensorType(value.type, value.shape);
-  if (value.quantized)
-    return value.tensor =
-               qt::DequantizeOp::create(b, type, weight(value, false));
   if (value.constant)
     return value.tensor = denseConstant(value);
   // A truth value outside of tensors is a bit.
@@ -412,7 +409,7 @@ std::optional<SmallVector<Value>> Importer::elements(GraphValue &value) {
     return std::nullopt;
   if (value.splat)
     return SmallVector<Value>(count, value.splat);
-  if (!value.constant || value.quantized || value.transposed)
+  if (!value.constant || value.transposed)
     return std::nullopt;
   SmallVector<Value> scalars;
   if (count > 0)

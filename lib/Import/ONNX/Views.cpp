@@ -160,7 +160,7 @@ GraphValue Importer::transpose(GraphValue &value,
   if (value.splat)
     return fromSplat(value.type, value.splat, shape);
   // A weight is read in the order in which it is wanted.
-  if (value.rank() == 2 && (isWeight(value) || value.quantized)) {
+  if (isWeight(value)) {
     GraphValue result = value;
     result.shape = shape;
     result.tensor = Value();

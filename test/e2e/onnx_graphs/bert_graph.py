@@ -118,6 +118,18 @@ def build(folder, batch="batch"):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
+def embed(model, tokenizer, texts):
+    """Means over the tokens of texts that are padded to one length."""
+    ids = [tokenizer.encode(text) for text in texts]
+    mask = np.zeros((len(ids), max(map(len, ids))), np.int64)
+    tokens = np.zeros_like(mask)
+    for row, each in enumerate(ids):
+        tokens[row, : len(each)], mask[row, : len(each)] = each, 1
+    states = model.run(token_type_ids=np.zeros_like(mask), input_ids=tokens, attention_mask=mask)
+    means = (states * mask[:, :, None]).sum(1) / mask.sum(1, keepdims=True)
+    return means / np.linalg.norm(means, axis=1, keepdims=True)
+
+
 def read(path):
     """name -> array, of a file of f32."""
     with open(path, "rb") as file:
