@@ -138,6 +138,27 @@ def blocks(inputs=("codes", "scales"), x="rows", op="MatMulNBits", **attributes)
             node("DynamicQuantizeMatMul", ["rows", "flat", "order"], ["y"], domain="com.microsoft"),
             r"has a matrix that is no constant, or is not quantized as one of our schemes",
         ),
+        (node("Attention", ["rows", "rows", "bias"], ["y"]), r"has queries, keys and values of no"),
+        (
+            node("Attention", ["rows", "rows", "rows"], ["y"], q_num_heads=3, kv_num_heads=4),
+            r"has rows of 8 elements, which are no 3 heads",
+        ),
+        (
+            node("Attention", ["rows", "rows", "rows"], ["y"], q_num_heads=4, kv_num_heads=8),
+            r"has 4 heads of queries for 8 of keys",
+        ),
+        (
+            node("RotaryEmbedding", ["rows", "rows", "rows"], ["y"], num_heads=2),
+            r"has no heads whose pairs have an angle each",
+        ),
+        (node("TopK", ["bias", "order"], ["y", "i"]), r"takes 0 elements of 12"),
+        (node("Einsum", ["bias"], ["y"], equation="ab->a"), r"'ab->a', which does not fit"),
+        (node("Einsum", ["rows", "flat"], ["y"], equation="abc,cd"), r"has inputs of the types"),
+        (
+            node("Einsum", ["rows", "matrix"], ["y"], equation="abc,dc"),
+            r"has dimensions of 8 and 12 with one letter",
+        ),
+        (node("Einsum", ["bias"], ["y"], equation="a->b"), r"has a letter in its result twice"),
     ],
 )
 def test_products(tmp_path, last, reason):

@@ -11,7 +11,8 @@ static constexpr auto subjects = {
     elementwiseOperators, activationOperators,    shapeOperators,
     creationOperators,    indexingOperators,      reductionOperators,
     matmulOperators,      normalizationOperators, quantizedOperators,
-    productOperators,
+    productOperators,     attentionOperators,     einsumOperators,
+    topKOperators,
 };
 
 const Operator *onnx::findOperator(StringRef domain, StringRef name) {

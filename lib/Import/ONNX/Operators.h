@@ -33,6 +33,9 @@ llvm::ArrayRef<Operator> matmulOperators();
 llvm::ArrayRef<Operator> normalizationOperators();
 llvm::ArrayRef<Operator> quantizedOperators();
 llvm::ArrayRef<Operator> productOperators();
+llvm::ArrayRef<Operator> attentionOperators();
+llvm::ArrayRef<Operator> einsumOperators();
+llvm::ArrayRef<Operator> topKOperators();
 
 /// The operator of that domain and name, or null.
 const Operator *findOperator(llvm::StringRef domain, llvm::StringRef name);

@@ -25,7 +25,7 @@ DECIDE_SHAPES = {
     *(("Reshape", 1), ("Expand", 1), ("Tile", 1), ("ConstantOfShape", 0), ("OneHot", 1)),
     *(("Pad", 1), ("Pad", 3), ("Slice", 1), ("Slice", 2), ("Slice", 3), ("Slice", 4)),
     *(("Squeeze", 1), ("Unsqueeze", 1), ("Split", 1), ("CumSum", 1), ("Trilu", 1)),
-    *(("Range", 0), ("Range", 1), ("Range", 2), ("Dropout", 2)),
+    *(("Range", 0), ("Range", 1), ("Range", 2), ("Dropout", 2), ("TopK", 1)),
     *((f"Reduce{name}", 1) for name in ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min")),
     *((f"Reduce{name}", 1) for name in ("Prod", "Sum", "SumSquare")),
 }
