@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import quant_mlir
+from compiling import run
 from quant_mlir.__main__ import main
 from quant_mlir.tokenizer import Tokenizer
 
@@ -84,3 +85,25 @@ def test_import_from_python(tmp_path):
     out = tmp_path / "m.mlir"
     assert main(["import", str(tmp_path / "m.onnx"), "-o", str(out)]) == 0
     assert "func.func" in out.read_text()
+
+
+@pytest.mark.parametrize("attributes", [{"kv_num_heads": 4}, {"kv_num_heads": 2, "is_causal": 1}])
+def test_attention_is_found(tmp_path, attributes):
+    """The operator Attention becomes lm.attention, with grouped heads, too."""
+    size = 16 * attributes["kv_num_heads"]
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, "tokens", width])
+        for name, width in (("q", 64), ("k", size), ("v", size))
+    ]
+    graph = helper.make_graph(
+        [helper.make_node("Attention", ["q", "k", "v"], ["y"], q_num_heads=4, **attributes)],
+        "g",
+        inputs,
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, "tokens", 64])],
+    )
+    path = tmp_path / "attention.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)]), path)
+    run("quant-translate", "--import-onnx", path, "-o", tmp_path / "m.mlir")
+    run("quant-opt", tmp_path / "m.mlir", "--lm-raise-linalg", "-o", tmp_path / "raised.mlir")
+    heads = f"heads = 4 : i64, kv_heads = {attributes['kv_num_heads']} : i64"
+    assert heads in (tmp_path / "raised.mlir").read_text()

@@ -78,26 +78,21 @@ static std::optional<Operands> readOperands(Importer &g) {
   return g.failed() ? std::nullopt : std::optional(x);
 }
 
-/// x · y for each head. Several heads of x have one of y: they are a dimension
-/// of their own, over which y is the same.
-static GraphValue multiplyHeads(Importer &g, GraphValue &x, GraphValue &y) {
-  int64_t heads = staticSize(x.shape[1]), others = staticSize(y.shape[1]);
-  if (heads == others && heads >= 0)
-    return matmul(g, x, y);
-  if (heads < 1 || others < 1 || heads % others) {
-    g.fail("has " + Twine(heads) + " heads of queries for " + Twine(others) +
+/// The keys or values of each of `heads` queries: several share one's.
+static GraphValue repeatHeads(Importer &g, GraphValue &x, OpFoldResult heads) {
+  int64_t wanted = staticSize(heads), own = staticSize(x.shape[1]);
+  if (wanted == own && own >= 0)
+    return x;
+  if (wanted < 1 || own < 1 || wanted % own) {
+    g.fail("has " + Twine(wanted) + " heads of queries for " + Twine(own) +
            " of keys");
     return x;
   }
-  Sizes grouped = x.shape;
-  grouped[1] = g.size(heads / others);
-  grouped.insert(grouped.begin() + 1, g.size(others));
-  GraphValue many = g.reshape(x, grouped), one = g.unsqueeze(y, {2});
-  GraphValue product = matmul(g, many, one);
-  if (g.failed())
-    return x;
-  return g.reshape(product, {product.shape[0], x.shape[1], product.shape[3],
-                             product.shape[4]});
+  GraphValue one = g.unsqueeze(x, {2});
+  Sizes shape = one.shape;
+  shape[2] = g.size(wanted / own);
+  GraphValue many = g.expand(one, shape);
+  return g.reshape(many, {x.shape[0], heads, x.shape[2], x.shape[3]});
 }
 
 /// A mask as what is added to scores of `keys` keys. What it is too short for
@@ -194,8 +189,12 @@ static void importAttention(Importer &g) {
   double scale = g.number("scale", size > 0 ? 1 / std::sqrt(size) : 1);
   double cap = g.number("softcap", 0);
   int64_t mode = g.integer("qk_matmul_output_mode", 0);
-  GraphValue keys = g.transpose(x->key, {0, 1, 3, 2});
-  GraphValue scores = multiplyHeads(g, x->query, keys);
+  GraphValue keys = repeatHeads(g, x->key, x->query.shape[1]),
+             values = repeatHeads(g, x->value, x->query.shape[1]);
+  if (g.failed())
+    return;
+  keys = g.transpose(keys, {0, 1, 3, 2});
+  GraphValue scores = matmul(g, x->query, keys);
   if (g.failed())
     return;
   scores = applyFloat(g, scores, [&](Float e) { return e * scale; });
@@ -221,7 +220,7 @@ static void importAttention(Importer &g) {
   GraphValue weights = softmax(g, scores, 3);
   if (mode == 3)
     shown = weights;
-  GraphValue result = multiplyHeads(g, weights, x->value);
+  GraphValue result = matmul(g, weights, values);
   if (g.failed())
     return;
   if (x->merged) {
