@@ -56,9 +56,9 @@ bench-accuracy: configure ## what each recipe loses beside the peers; DATA=FOLDE
 	@$(PYTHON) bench/accuracy.py --work $(BUILD)/bench/accuracy $(if $(DATA),--data $(DATA)) \
 	  $(foreach pattern,$(ONLY),--only '$(pattern)')
 
-gpu-bundle: configure ## build/gpu-bundle: GPU kernels, to check and time on a machine that has one
-	@$(NINJA) quantc quant_gpu_emulator
-	@$(PYTHON) bench/gpu/bundle.py -o $(BUILD)/gpu-bundle
+gpu-bundle: configure ## build/gpu-bundle: kernels to check and time on a GPU; MODEL=FILE adds a model
+	@$(NINJA) quantc quant_gpu quant_gpu_emulator
+	@$(PYTHON) bench/gpu/bundle.py -o $(BUILD)/gpu-bundle $(if $(MODEL),--model $(MODEL))
 
 docs: configure ## build/docs: written and generated pages, links checked
 	@$(NINJA) quant-docs

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Makes a folder with all that is needed to check and time our GPU kernels elsewhere.
 
-    python bench/gpu/bundle.py -o FOLDER [--targets sm_90a,sm_80]
+    python bench/gpu/bundle.py -o FOLDER [--targets sm_90a,sm_80] [--model MODEL]
 
 The machine with the GPU needs neither quant-mlir nor a CUDA toolkit, only the driver, torch and
-numpy: python FOLDER/run.py FOLDER. Needs ptxas here (requirements-tools.txt).
+numpy: python FOLDER/run.py FOLDER. Needs ptxas here (requirements-tools.txt). With a model, which
+is compiled for the first target: python FOLDER/run_model.py FOLDER, without torch.
 """
 
 import argparse
@@ -110,10 +111,35 @@ def timed() -> tuple:
     return lines, sizes
 
 
+def write_model(folder, source, target, count=24):
+    """A model for the GPU, what of the package opens it, and what it must say."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = pathlib.Path(source).stem
+    quantc(source, "--target", target, "--name", "model", "-o", folder / name)
+    with tempfile.TemporaryDirectory() as work:
+        quantc(source, "--name", "model", "-o", work)
+        with quant_mlir.load(work) as model:
+            prompt = [token % model.vocab_size for token in range(100, 120)]
+            with model.session(len(prompt) + count) as session:
+                ids, logits = session.best(prompt, 16)
+                tokens = [int(ids[0])]
+                while len(tokens) < count:
+                    tokens.append(int(session.best(tokens[-1:], 1)[0][0]))
+    expected = {"folder": name, "prompt": prompt, "tokens": tokens}
+    expected |= {"ids": ids.tolist(), "logits": logits.tolist()}
+    (folder / "model-expected.json").write_text(json.dumps(expected) + "\n")
+    package = folder / "quant_mlir"
+    package.mkdir(exist_ok=True)
+    for module in ("__init__", "abi", "errors"):
+        shutil.copy(ROOT / "python" / "quant_mlir" / f"{module}.py", package)
+    shutil.copy(pathlib.Path(__file__).with_name("run_model.py"), folder)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", dest="output", required=True, type=pathlib.Path, metavar="FOLDER")
     parser.add_argument("--targets", default="sm_90a")
+    parser.add_argument("--model", type=pathlib.Path, help="a .gguf file, or what quantc takes")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     try:
@@ -130,12 +156,14 @@ def main() -> int:
                 made = json.loads((options.output / f"{target}.json").read_text())["kernels"]
             for name, size in timed_sizes.items():
                 size["bytes"] = made[name]["weight"]["bytes"]
+        if options.model:
+            write_model(options.output, options.model, f"cuda:{options.targets.split(',')[0]}")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     (options.output / "bundle.json").write_text(json.dumps({**sizes, **timed_sizes}, indent=1))
     shutil.copy(pathlib.Path(__file__).with_name("run.py"), options.output)
-    total = sum(path.stat().st_size for path in options.output.iterdir())
+    total = sum(path.stat().st_size for path in options.output.rglob("*") if path.is_file())
     print(f"{options.output}: {len(sizes)} kernels to check, {total >> 20} MiB")
     return 0
 

@@ -117,6 +117,12 @@ static void shuffle(void *const *const in[WARP], void *const out[WARP]) {
 }
 OPERATION(shfl_sync_bfly_i32) { qm_emulate_together(shuffle, in, out); }
 
+static void pick(void *const *const in[WARP], void *const out[WARP]) {
+  for (uint32_t lane = 0; lane < WARP; ++lane)
+    put(out[lane], u32(in[u32(in[lane], 2) & (WARP - 1)], 1));
+}
+OPERATION(shfl_sync_idx_i32) { qm_emulate_together(pick, in, out); }
+
 /* Operands 0 to 3 are the first matrix, 16 rows; 4 and 5 the second, 8 columns;
  * 6 to 9 what is added. In each, lane 4 g + t holds rows g and g + 8 (columns
  * g), and of K what stands at t. */

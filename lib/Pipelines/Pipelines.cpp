@@ -141,6 +141,17 @@ void quantmlir::buildGPUExpansionPipeline(OpPassManager &pm, StringRef target) {
   functions.addPass(createCSEPass());
 }
 
+void quantmlir::buildGPUModelPipeline(OpPassManager &pm, StringRef target) {
+  buildGPUExpansionPipeline(pm, target);
+  pm.addPass(cuda::createGPULaunchPass());
+}
+
+void quantmlir::buildGPUHostPipeline(OpPassManager &pm) {
+  // Functions that are still there are for the host.
+  pm.addPass(cuda::createGPUEmulatePass());
+  addLLVMPasses(pm);
+}
+
 void quantmlir::buildCodegenGPUPipeline(OpPassManager &pm,
                                         const CodegenGPUOptions &options) {
   CodegenCPUOptions kernels;

@@ -78,34 +78,100 @@ void qmi_run_threads(qm_session *session, qm_task task, void *argument) {
     task(argument, 0);
 }
 
-qm_status qmi_call(qm_session *session, const qm_function *function,
-                   const qm_tensor *inputs, qm_tensor *results) {
-  for (uint32_t i = 0; i < function->num_args; ++i) {
-    uint32_t kind = function->args[i].kind;
-    void *value = shared_value(session, function, i, inputs);
-    inputs += kind == QM_ARG_INPUT;
-    for (int64_t thread = 0; thread < session->threads; ++thread) {
-      qmi_frame *frame = &session->frames[thread];
-      frame->args[i] = kind == QM_ARG_RESULT      ? &frame->results[i]
-                       : kind == QM_ARG_THREAD_ID ? (void *)&frame->id
-                                                  : value;
-    }
-  }
-  call call = {function, session->frames};
-  qmi_run_threads(session, enter, &call);
-  return qmi_read_results(session, function, results);
-}
-
-/*===----------------------------------------------------------------------===*
- * qm_session_run
- *===----------------------------------------------------------------------===*/
-
 static int64_t element_count(const qm_tensor *tensor) {
   int64_t count = 1;
   for (int32_t i = 0; i < tensor->rank; ++i)
     count *= tensor->dims[i];
   return count;
 }
+
+static size_t byte_count(const qm_tensor *tensor) {
+  return (size_t)(element_count(tensor) * qmi_dtype_size(tensor->dtype));
+}
+
+/* What an input takes up on a device, where each begins at such a multiple.
+ * Numbers stay here: generated code passes them on. */
+static size_t bytes_on_device(const qm_tensor *input) {
+  int is_scalar = input->dtype == QM_INDEX && input->rank == 0;
+  return is_scalar ? 0 : (byte_count(input) + 255) / 256 * 256;
+}
+
+/* Copies a call's inputs to the device, one behind the other. */
+static qm_status send_inputs(qm_session *session, const qm_function *function,
+                             const qm_tensor *inputs) {
+  qmi_place place = session->model->place;
+  uint32_t count = qmi_count(function, QM_ARG_INPUT);
+  size_t bytes = 0;
+  for (uint32_t i = 0; i < count; ++i)
+    bytes += bytes_on_device(&inputs[i]);
+  if (session->inputs_bytes < bytes) {
+    qmi_place_release(place, session->inputs, session->inputs_bytes);
+    session->inputs_bytes = 0;
+    session->inputs = place.device->reserve(place.opened, bytes);
+    if (!session->inputs)
+      return qmi_fail(QM_NO_MEMORY,
+                      "no memory on the GPU for inputs of %zu bytes", bytes);
+    session->inputs_bytes = bytes;
+  }
+  char *to = session->inputs;
+  for (uint32_t i = 0; i < count; ++i) {
+    size_t taken = bytes_on_device(&inputs[i]);
+    if (!taken)
+      continue;
+    qm_status status = place.device->write(place.opened, to, inputs[i].data,
+                                           byte_count(&inputs[i]));
+    if (status)
+      return status;
+    to += taken;
+  }
+  return QM_OK;
+}
+
+/* Runs the function's code, on all threads or on the device. */
+static qm_status run(qm_session *session, const qm_function *function) {
+  qmi_place place = session->model->place;
+  if (place.device)
+    return place.device->call(place.opened, function->entry,
+                              session->frames[0].args);
+  call call = {function, session->frames};
+  qmi_run_threads(session, enter, &call);
+  return QM_OK;
+}
+
+qm_status qmi_call(qm_session *session, const qm_function *function,
+                   const qm_tensor *inputs, qm_tensor *results) {
+  int on_device = session->model->place.device != NULL;
+  if (on_device) {
+    qm_status status = send_inputs(session, function, inputs);
+    if (status)
+      return status;
+  }
+  char *sent = session->inputs;
+  for (uint32_t i = 0; i < function->num_args; ++i) {
+    const qm_arg *arg = &function->args[i];
+    qm_tensor input = {0};
+    if (arg->kind == QM_ARG_INPUT) {
+      input = *inputs++;
+      size_t taken = on_device ? bytes_on_device(&input) : 0;
+      if (taken)
+        input.data = sent;
+      sent += taken;
+    }
+    void *value = shared_value(session, function, i, &input);
+    for (int64_t thread = 0; thread < session->threads; ++thread) {
+      qmi_frame *frame = &session->frames[thread];
+      frame->args[i] = arg->kind == QM_ARG_RESULT      ? &frame->results[i]
+                       : arg->kind == QM_ARG_THREAD_ID ? (void *)&frame->id
+                                                       : value;
+    }
+  }
+  qm_status status = run(session, function);
+  return status ? status : qmi_read_results(session, function, results);
+}
+
+/*===----------------------------------------------------------------------===*
+ * qm_session_run
+ *===----------------------------------------------------------------------===*/
 
 /* Embeddings read where an id points to, so ids must be ids. */
 static qm_status check_ids(const char *where, const char *name,

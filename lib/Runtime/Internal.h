@@ -52,6 +52,35 @@ void *qmi_reserve(size_t bytes, qmi_pages pages);
 void qmi_release(void *memory, size_t bytes);
 
 /*===----------------------------------------------------------------------===*
+ * Devices: where a model's buffers are and its code runs, if that is not here
+ *===----------------------------------------------------------------------===*/
+
+/* GPU.c has one. `opened` is what `open` has made for a model. */
+typedef struct qm_device {
+  qm_status (*open)(const qm_descriptor *model, void **opened);
+  void (*close)(void *opened);
+  /* Zeroed memory, aligned to 256 bytes; NULL if there is none. */
+  void *(*reserve)(void *opened, size_t bytes);
+  void (*release)(void *opened, void *memory);
+  /* To the device, and back once all calls have ended. */
+  qm_status (*write)(void *opened, void *to, const void *from, size_t bytes);
+  qm_status (*read)(void *opened, void *to, const void *from, size_t bytes);
+  /* Runs entry(args) and returns when the device is done. */
+  qm_status (*call)(void *opened, void (*entry)(void **args), void **args);
+} qm_device;
+
+/* Where memory is. */
+typedef struct {
+  const qm_device *device; /* NULL: here */
+  void *opened;
+} qmi_place;
+
+void *qmi_place_reserve(qmi_place place, size_t bytes, qmi_pages pages);
+void qmi_place_release(qmi_place place, void *memory, size_t bytes);
+qm_status qmi_place_read(qmi_place place, void *to, const void *from,
+                         size_t bytes);
+
+/*===----------------------------------------------------------------------===*
  * Models
  *===----------------------------------------------------------------------===*/
 
@@ -59,9 +88,10 @@ struct qm_model {
   const qm_descriptor *descriptor;
   const char *target;
   atomic_int references; /* the application's one, and one for each session */
-  void *file;            /* the mapped weights file, NULL without weights */
+  qmi_place place;
+  void *file; /* the mapped weights file, NULL without weights or on a device */
   size_t file_bytes;
-  void *weights; /* its data section */
+  void *weights; /* its data section; on a device a copy of it */
   int64_t weights_bytes;
 };
 
@@ -136,6 +166,8 @@ struct qm_session {
   qmi_value *shared; /* [max_args]: the values that all threads see */
   qmi_frame *frames; /* [threads] */
   void *copies;      /* results that are not rows in the workspace */
+  void *inputs;      /* what a device is given of a call's inputs */
+  size_t inputs_bytes;
   const float *logits;
   int64_t outputs; /* rows of logits, if there are some */
   float *kept;     /* logits that outlive the call which computed them */

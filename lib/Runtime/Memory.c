@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "Internal.h"
 
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -44,4 +45,24 @@ void *qmi_reserve(size_t bytes, qmi_pages pages) {
 void qmi_release(void *memory, size_t bytes) {
   if (memory)
     munmap(memory, bytes);
+}
+
+void *qmi_place_reserve(qmi_place place, size_t bytes, qmi_pages pages) {
+  return place.device ? place.device->reserve(place.opened, bytes)
+                      : qmi_reserve(bytes, pages);
+}
+
+void qmi_place_release(qmi_place place, void *memory, size_t bytes) {
+  if (!place.device)
+    qmi_release(memory, bytes);
+  else if (memory)
+    place.device->release(place.opened, memory);
+}
+
+qm_status qmi_place_read(qmi_place place, void *to, const void *from,
+                         size_t bytes) {
+  if (place.device)
+    return place.device->read(place.opened, to, from, bytes);
+  memcpy(to, from, bytes);
+  return QM_OK;
 }

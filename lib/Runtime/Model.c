@@ -78,6 +78,23 @@ static qm_status find_data(qm_model *model, const char *path) {
   return QM_OK;
 }
 
+/* A device has a copy of its own, and the file is not needed any more. */
+static qm_status copy_to_device(qm_model *model) {
+  qmi_place place = model->place;
+  const void *data = model->weights;
+  size_t bytes = (size_t)model->weights_bytes;
+  model->weights = bytes ? place.device->reserve(place.opened, bytes) : NULL;
+  if (bytes && !model->weights)
+    return qmi_fail(QM_NO_MEMORY,
+                    "model %s: no memory on the GPU for %zu bytes of weights",
+                    model->descriptor->name, bytes);
+  qm_status status =
+      place.device->write(place.opened, model->weights, data, bytes);
+  munmap(model->file, model->file_bytes);
+  model->file = NULL;
+  return status;
+}
+
 /* A model without its weights. */
 static qm_status open_descriptor(const qm_descriptor *descriptor,
                                  qm_model **model) {
@@ -97,6 +114,16 @@ static qm_status open_descriptor(const qm_descriptor *descriptor,
   opened->descriptor = descriptor;
   opened->target = target;
   atomic_init(&opened->references, 1);
+  const qm_gpu *gpu = descriptor->gpu;
+  if (gpu) {
+    opened->target = gpu->target;
+    opened->place.device = gpu->device;
+    status = gpu->device->open(descriptor, &opened->place.opened);
+    if (status) {
+      free(opened);
+      return status;
+    }
+  }
   *model = opened;
   return QM_OK;
 }
@@ -116,6 +143,8 @@ qm_status qm_model_open(const qm_descriptor *descriptor,
                             descriptor->name);
     if (!status)
       status = find_data(opened, weights_path);
+    if (!status && opened->place.device)
+      status = copy_to_device(opened);
   }
   if (status) {
     qm_model_free(opened);
@@ -129,6 +158,10 @@ qm_status qm_model_open_memory(const qm_descriptor *descriptor, void *data,
                                int64_t bytes, qm_model **model) {
   if (!model)
     return qmi_fail(QM_INVALID, "no place was given to put the model");
+  if (descriptor && descriptor->gpu)
+    return qmi_fail(QM_INVALID,
+                    "model %s runs on a GPU: its weights come from a file",
+                    descriptor->name);
   qm_model *opened;
   qm_status status = open_descriptor(descriptor, &opened);
   if (status)
@@ -149,8 +182,13 @@ qm_status qm_model_open_memory(const qm_descriptor *descriptor, void *data,
 void qm_model_free(qm_model *model) {
   if (!model || atomic_fetch_sub(&model->references, 1) != 1)
     return;
+  qmi_place place = model->place;
   if (model->file)
     munmap(model->file, model->file_bytes);
+  else if (place.device)
+    qmi_place_release(place, model->weights, (size_t)model->weights_bytes);
+  if (place.device)
+    place.device->close(place.opened);
   free(model);
 }
 

@@ -4,7 +4,7 @@
  * row. But a transpose at the end of a function may be only a change of
  * strides, and a result may be an input or a weight as it is. Those are copied,
  * so that callers see one thing: contiguous memory that belongs to the session.
- */
+ * So are all results of a device. */
 
 #include "Internal.h"
 
@@ -42,16 +42,25 @@ static size_t count_bytes(const qm_tensor *tensor) {
   return bytes;
 }
 
+/* Row-major without gaps. */
+static int is_contiguous(int32_t rank, const int64_t *sizes,
+                         const int64_t *strides) {
+  int64_t stride = 1;
+  for (int32_t i = rank; i-- > 0;) {
+    if (sizes[i] > 1 && strides[i] != stride)
+      return 0;
+    stride *= sizes[i];
+  }
+  return 1;
+}
+
 /* Whether the result is in the workspace, row-major without gaps. */
 static int stays(const qm_session *session, const qmi_memref *memref,
                  const qm_tensor *result) {
-  const int64_t *strides = memref->sizes_and_strides + result->rank;
-  int64_t stride = 1;
-  for (int32_t i = result->rank; i-- > 0;) {
-    if (result->dims[i] > 1 && strides[i] != stride)
-      return 0;
-    stride *= result->dims[i];
-  }
+  if (session->model->place.device ||
+      !is_contiguous(result->rank, result->dims,
+                     memref->sizes_and_strides + result->rank))
+    return 0;
   /* As numbers: pointers into different objects have no order. */
   uintptr_t start = (uintptr_t)session->workspace;
   uintptr_t data = (uintptr_t)result->data;
@@ -59,19 +68,23 @@ static int stays(const qm_session *session, const qmi_memref *memref,
          count_bytes(result) <= session->workspace_bytes - (data - start);
 }
 
-/* Returns where the next element goes. */
-static char *gather(char *to, const char *from, int64_t size, int32_t rank,
-                    const int64_t *sizes, const int64_t *strides) {
-  if (rank == 0 || (rank == 1 && *strides == 1)) {
-    size_t bytes = (size_t)(rank ? size * *sizes : size);
-    if (bytes)
-      memcpy(to, from, bytes);
-    return to + bytes;
+/* Advances `*to` to where the next element goes. */
+static qm_status gather(qmi_place place, char **to, const char *from,
+                        int64_t size, int32_t rank, const int64_t *sizes,
+                        const int64_t *strides) {
+  if (is_contiguous(rank, sizes, strides)) {
+    for (int32_t i = 0; i < rank; ++i)
+      size *= sizes[i];
+    qm_status status =
+        size ? qmi_place_read(place, *to, from, (size_t)size) : QM_OK;
+    *to += size;
+    return status;
   }
-  for (int64_t i = 0; i < *sizes; ++i)
-    to = gather(to, from + i * *strides * size, size, rank - 1, sizes + 1,
-                strides + 1);
-  return to;
+  qm_status status = QM_OK;
+  for (int64_t i = 0; i < *sizes && !status; ++i)
+    status = gather(place, to, from + i * *strides * size, size, rank - 1,
+                    sizes + 1, strides + 1);
+  return status;
 }
 
 /* Each copy starts on a line of its own. */
@@ -107,8 +120,14 @@ qm_status qmi_read_results(qm_session *session, const qm_function *function,
       continue;
     const qmi_memref *memref = &values[i].memref;
     if (!qmi_is_scalar(arg) && !stays(session, memref, result)) {
-      gather(copy, result->data, qmi_dtype_size(arg->dtype), result->rank,
-             result->dims, memref->sizes_and_strides + result->rank);
+      char *end = copy;
+      qm_status status = gather(
+          session->model->place, &end, result->data, qmi_dtype_size(arg->dtype),
+          result->rank, result->dims, memref->sizes_and_strides + result->rank);
+      if (status) {
+        free(copies);
+        return status;
+      }
       result->data = copy;
       copy += copy_bytes(result);
     }

@@ -36,8 +36,9 @@ static qm_status add_cache(qm_session *session, const qm_arg *arg) {
         bytes, (uint64_t)(i == 3 ? session->positions : arg->dims[i]), &bytes);
   void *data = NULL;
   if (!too_large)
-    data = qmi_reserve(bytes, bytes <= HUGE_CACHE_BYTES ? QMI_PAGES_HUGE
-                                                        : QMI_PAGES_NORMAL);
+    data = qmi_place_reserve(session->model->place, bytes,
+                             bytes <= HUGE_CACHE_BYTES ? QMI_PAGES_HUGE
+                                                       : QMI_PAGES_NORMAL);
   if (!data)
     return qmi_fail(QM_NO_MEMORY,
                     "model %s: no memory for a cache of %lld tokens", model,
@@ -93,7 +94,8 @@ static qm_status fill_in(qm_session *session) {
   if (status)
     return status;
   if (session->workspace_bytes) {
-    session->workspace = qmi_reserve(session->workspace_bytes, QMI_PAGES_HUGE);
+    session->workspace = qmi_place_reserve(
+        session->model->place, session->workspace_bytes, QMI_PAGES_HUGE);
     if (!session->workspace)
       return qmi_fail(QM_NO_MEMORY,
                       "model %s: no memory for a workspace of %zu bytes",
@@ -131,6 +133,10 @@ qm_status qm_session_create(qm_model *model, const qm_session_options *options,
   session->context = chosen.context ? chosen.context : most;
   session->positions = (session->context + 63) / 64 * 64;
   session->threads = chosen.threads ? chosen.threads : qmi_available_cores();
+  if (model->place.device) {
+    session->threads = 1;
+    chosen.executor = NULL;
+  }
   session->executor = chosen.executor;
   session->executor_context = chosen.executor_context;
   qm_status status = fill_in(session);
@@ -146,10 +152,12 @@ void qm_session_free(qm_session *session) {
   if (!session)
     return;
   qmi_pool_free(session->pool);
+  qmi_place place = session->model->place;
   for (uint32_t i = 0; i < session->num_caches; ++i)
-    qmi_release(session->caches[i].data, session->caches[i].bytes);
+    qmi_place_release(place, session->caches[i].data, session->caches[i].bytes);
   free(session->caches);
-  qmi_release(session->workspace, session->workspace_bytes);
+  qmi_place_release(place, session->workspace, session->workspace_bytes);
+  qmi_place_release(place, session->inputs, session->inputs_bytes);
   for (int64_t i = 0; session->frames && i < session->threads; ++i)
     free(session->frames[i].results);
   free(session->frames);
@@ -206,7 +214,7 @@ static qm_status make_room(qm_session *session, size_t count) {
   return QM_OK;
 }
 
-/* One call of `forward`: `logits` points into the workspace afterwards. */
+/* One call of `forward`: `logits` stays until the next one. */
 static qm_status forward(qm_session *session, const int32_t *tokens, int64_t n,
                          int64_t position, int64_t outputs,
                          const float **logits) {

@@ -102,12 +102,6 @@ llvm::Error quantmlir::compileModel(ModuleOp module,
   llvm::Expected<cpu::CPUTargets> targets = parseHostTargets(options.target);
   if (!targets)
     return targets.takeError();
-  bool isGPU = cuda::isGPUTarget(options.target);
-  if (isGPU && !cuda::isEmulated(options.target))
-    return llvm::createStringError(
-        "target " + options.target +
-        ": whole models have no GPU code yet, only single matmuls "
-        "(quantc --kernels)");
   if (std::error_code code = llvm::sys::fs::create_directories(options.folder))
     return fileError(options.folder, "cannot be made: " + code.message());
   auto path = [&](const llvm::Twine &name) {
@@ -119,8 +113,8 @@ llvm::Error quantmlir::compileModel(ModuleOp module,
   options.batch = chooseBatch(module, options);
   ModelInfo model = describeModel(module, options);
   model.targets = *targets;
-  if (isGPU)
-    model.emulated = options.target;
+  if (cuda::isGPUTarget(options.target))
+    model.gpu.target = options.target;
   PackOptions pack;
   pack.target = options.target;
   PassManager pm(module.getContext());

@@ -118,21 +118,27 @@ private:
         llvm::ArrayType::get(records.front()->getType(), records.size());
     return hidden(llvm::ConstantArray::get(type, records), name);
   }
+  Constant *none() { return llvm::ConstantPointerNull::get(pointer); }
+  /// What C defines elsewhere.
+  Constant *symbol(StringRef name) {
+    return module.getOrInsertGlobal(name, llvm::Type::getInt8Ty(context));
+  }
+  Constant *gpu(const GPUCode &code);
   Constant *argument(const FunctionValue &value);
   llvm::Function *entry(const llvm::Twine &name, const FunctionInfo &function,
                         StringRef suffix);
 
   llvm::Module &module;
   llvm::LLVMContext &context;
-  llvm::Type *i32, *i64, *pointer;
+  llvm::Type *i32, *i64;
+  llvm::PointerType *pointer;
 };
 
 } // namespace
 
 /// qm_arg
 llvm::Constant *DescriptorEmitter::argument(const FunctionValue &value) {
-  Constant *dims =
-      llvm::ConstantPointerNull::get(llvm::PointerType::getUnqual(context));
+  Constant *dims = none();
   uint32_t rank = 0;
   if (auto type = dyn_cast<MemRefType>(value.type)) {
     rank = type.getRank();
@@ -206,6 +212,42 @@ llvm::Function *DescriptorEmitter::entry(const llvm::Twine &name,
   return wrapper;
 }
 
+/// qm_gpu
+llvm::Constant *DescriptorEmitter::gpu(const GPUCode &code) {
+  if (code.target.empty())
+    return none();
+  bool emulated = cuda::isEmulated(code.target);
+  SmallVector<Constant *> names, records;
+  for (const std::string &name : code.functions) {
+    names.push_back(text(name));
+    if (emulated)
+      records.push_back(
+          record({names.back(), module.getFunction(name + ".thread")}));
+  }
+  Constant *image = none(), *cubin = none();
+  if (emulated) {
+    records.push_back(record({none(), none()}));
+    image = table(records, "image");
+  } else {
+    image = text(code.ptx);
+    // As the driver's linker wants it.
+    if (!code.cubin.empty()) {
+      auto *bytes = cast<llvm::GlobalVariable>(
+          hidden(llvm::ConstantDataArray::getString(context, code.cubin.code,
+                                                    /*AddNull=*/false),
+                 "cubin"));
+      bytes->setAlignment(llvm::Align(64));
+      cubin = bytes;
+    }
+  }
+  names.push_back(none());
+  return hidden(record({symbol("qm_gpu_device"),
+                        emulated ? symbol("qm_emulated_driver") : none(),
+                        text(code.target), number32(code.functions.size()),
+                        table(names, "functions"), image, cubin}),
+                "gpu");
+}
+
 void DescriptorEmitter::emit(const ModelInfo &model) {
   VersionEmitter versions(module, model);
   SmallVector<Constant *> functions;
@@ -228,7 +270,7 @@ void DescriptorEmitter::emit(const ModelInfo &model) {
               number64(model.vocabulary), number64(model.hidden),
               number64(model.context), number64(model.batch),
               number32(functions.size()), table(functions, "functions"),
-              versions.table()});
+              versions.table(), gpu(model.gpu)});
   new llvm::GlobalVariable(module, descriptor->getType(), /*isConstant=*/true,
                            llvm::GlobalValue::ExternalLinkage, descriptor,
                            model.name + "_descriptor");

@@ -12,7 +12,6 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/Regex.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -25,7 +24,8 @@ static int64_t constantOf(Value value) {
 }
 
 /// A function's arguments: pointers, of which those to rows say how many bytes
-/// one has. The number of rows, 64 bits, comes last.
+/// one has, and numbers, an `index` having 64 bits. The number of rows comes
+/// last.
 static json::Array describeArguments(mlir::gpu::LaunchFuncOp launch) {
   json::Array arguments;
   if (auto list = launch->getAttrOfType<ArrayAttr>("kernel.operands"))
@@ -34,6 +34,11 @@ static json::Array describeArguments(mlir::gpu::LaunchFuncOp launch) {
           {"name", operand.getAs<StringAttr>("name").getValue()}};
       if (auto bytes = operand.getAs<IntegerAttr>("row_bytes"))
         argument["row_bytes"] = bytes.getInt();
+      if (auto type = operand.getAs<TypeAttr>("number")) {
+        std::string text;
+        llvm::raw_string_ostream(text) << type.getValue();
+        argument["number"] = text;
+      }
       arguments.push_back(std::move(argument));
     }
   return arguments;
@@ -67,38 +72,6 @@ static json::Array describeSteps(func::FuncOp function) {
   return steps;
 }
 
-/// What `ptxas -v` says of each function.
-static json::Object readRegisters(StringRef log) {
-  json::Object functions;
-  llvm::Regex start("Compiling entry function '([^']*)'");
-  llvm::Regex used("Used ([0-9]+) registers");
-  llvm::Regex spills("([0-9]+) bytes spill stores, ([0-9]+) bytes spill loads");
-  llvm::Regex shared("([0-9]+) bytes smem");
-  std::string name;
-  json::Object properties;
-  auto number = [](StringRef text) {
-    int64_t value = 0;
-    text.getAsInteger(10, value);
-    return value;
-  };
-  SmallVector<StringRef> lines, match;
-  log.split(lines, '\n');
-  for (StringRef line : lines) {
-    if (start.match(line, &match)) {
-      name = match[1].str();
-      properties = json::Object();
-    } else if (spills.match(line, &match)) {
-      properties["spill_bytes"] = number(match[1]) + number(match[2]);
-    } else if (used.match(line, &match)) {
-      properties["registers"] = number(match[1]);
-      properties["shared_bytes"] =
-          shared.match(line, &match) ? number(match[1]) : 0;
-      functions[name] = std::move(properties);
-    }
-  }
-  return functions;
-}
-
 static json::Value describeKernel(func::FuncOp function,
                                   const FunctionInfo &info, Type weight) {
   json::Object kernel;
@@ -123,30 +96,23 @@ llvm::Error quantmlir::compileGPUKernels(ModuleOp module,
     return target.takeError();
   if (std::error_code code = llvm::sys::fs::create_directories(options.folder))
     return fileError(options.folder, "cannot be made: " + code.message());
-  auto run = [&](StringRef stage,
-                 llvm::function_ref<void(PassManager &)> build) {
-    PassManager pm(module.getContext());
-    build(pm);
-    return succeeded(pm.run(module))
-               ? llvm::Error::success()
-               : llvm::createStringError("stage '" + stage + "' failed");
-  };
   PackOptions pack;
   pack.target = options.target;
-  if (llvm::Error error =
-          run("pack", [&](PassManager &pm) { buildPackPipeline(pm, pack); }))
+  if (llvm::Error error = runStage(module, "pack", [&](PassManager &pm) {
+        buildPackPipeline(pm, pack);
+      }))
     return error;
   llvm::StringMap<Type> weights = placeWeights(module);
   CodegenCPUOptions codegen;
   codegen.batch = options.batch;
   codegen.resultsToArguments = true;
   SmallVector<FunctionInfo> functions;
-  if (llvm::Error error = run("kernels", [&](PassManager &pm) {
+  if (llvm::Error error = runStage(module, "kernels", [&](PassManager &pm) {
         buildKernelPipeline(pm, codegen);
       }))
     return error;
   functions = describeFunctions(module);
-  if (llvm::Error error = run("codegen-gpu", [&](PassManager &pm) {
+  if (llvm::Error error = runStage(module, "codegen-gpu", [&](PassManager &pm) {
         buildGPUExpansionPipeline(pm, options.target);
       }))
     return error;
@@ -168,7 +134,7 @@ llvm::Error quantmlir::compileGPUKernels(ModuleOp module,
                     {"rows", options.batch},
                     {"kernels", std::move(kernels)}};
   if (!cubin->empty())
-    list["functions"] = readRegisters(cubin->log);
+    list["functions"] = cubin->describeFunctions();
   std::string text;
   llvm::raw_string_ostream(text)
       << llvm::formatv("{0:2}\n", json::Value(std::move(list)));

@@ -78,7 +78,7 @@ static llvm::Error linkShared(StringRef object,
       *compiler, "-shared", "-o", temporary, object, "-Wl,--whole-archive"};
   arguments.insert(arguments.end(), libraries.begin(), libraries.end());
   arguments.insert(arguments.end(),
-                   {"-Wl,--no-whole-archive", "-lpthread", "-lm"});
+                   {"-Wl,--no-whole-archive", "-lpthread", "-lm", "-ldl"});
   std::string message;
   int status = llvm::sys::ExecuteAndWait(
       *compiler, arguments, std::nullopt,
@@ -99,6 +99,8 @@ llvm::Error quantmlir::linkLibraries(const CompileOptions &options) {
   std::vector<std::string> libraries = {
       join(options.runtimeFolder, "libquant_runtime.a")};
   if (cuda::isGPUTarget(options.target))
+    libraries.push_back(join(options.runtimeFolder, "libquant_gpu.a"));
+  if (cuda::isEmulated(options.target))
     libraries.push_back(join(options.runtimeFolder, "libquant_gpu_emulator.a"));
   std::string object = join(options.folder, options.name + ".o");
   if (llvm::Error error = writeArchive(

@@ -83,6 +83,8 @@ Object quantmlir::makeManifest(const ModelInfo &model,
                   {"functions", std::move(functions)}};
   manifest["tokenizer"] =
       tokenizer.empty() ? llvm::json::Value(nullptr) : tokenizer.str();
+  if (!model.gpu.cubin.empty())
+    manifest["gpu_functions"] = model.gpu.cubin.describeFunctions();
   return manifest;
 }
 

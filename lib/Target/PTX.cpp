@@ -15,6 +15,7 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
 #include "llvm/Support/Program.h"
+#include "llvm/Support/Regex.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Triple.h"
@@ -107,4 +108,35 @@ llvm::Expected<Cubin> quantmlir::assemblePTX(StringRef ptx,
         "ptxas does not take the kernels: " +
         (message.empty() ? StringRef(said).split('\n').first.str() : message));
   return Cubin{contentOf(output), said};
+}
+
+llvm::json::Object Cubin::describeFunctions() const {
+  llvm::json::Object functions;
+  llvm::Regex start("Compiling entry function '([^']*)'");
+  llvm::Regex used("Used ([0-9]+) registers");
+  llvm::Regex spills("([0-9]+) bytes spill stores, ([0-9]+) bytes spill loads");
+  llvm::Regex shared("([0-9]+) bytes smem");
+  std::string name;
+  llvm::json::Object properties;
+  auto number = [](StringRef text) {
+    int64_t value = 0;
+    text.getAsInteger(10, value);
+    return value;
+  };
+  SmallVector<StringRef> lines, match;
+  StringRef(log).split(lines, '\n');
+  for (StringRef line : lines) {
+    if (start.match(line, &match)) {
+      name = match[1].str();
+      properties = llvm::json::Object();
+    } else if (spills.match(line, &match)) {
+      properties["spill_bytes"] = number(match[1]) + number(match[2]);
+    } else if (used.match(line, &match)) {
+      properties["registers"] = number(match[1]);
+      properties["shared_bytes"] =
+          shared.match(line, &match) ? number(match[1]) : 0;
+      functions[name] = std::move(properties);
+    }
+  }
+  return functions;
 }

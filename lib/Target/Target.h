@@ -25,6 +25,10 @@ class LLJIT;
 } // namespace orc
 } // namespace llvm
 
+namespace mlir {
+class PassManager;
+} // namespace mlir
+
 namespace quantmlir {
 
 struct CodegenCPUOptions;
@@ -46,6 +50,24 @@ struct FunctionInfo {
   llvm::SmallVector<FunctionValue> values;
 };
 
+/// Machine code, and what ptxas says of registers. Empty without ptxas.
+struct Cubin {
+  std::string code, log;
+
+  bool empty() const { return code.empty(); }
+  /// Registers, shared memory and spills of each.
+  llvm::json::Object describeFunctions() const;
+};
+
+/// A model's code for a GPU: what becomes a qm_gpu.
+struct GPUCode {
+  std::string target; ///< "cuda:sm_80"; "" if the model runs on the CPU
+  llvm::SmallVector<std::string> functions;
+  /// Nothing for an emulated GPU, whose code is the host's.
+  std::string ptx;
+  Cubin cubin;
+};
+
 /// What the module's attributes say about the model.
 struct ModelInfo {
   std::string name, task, architecture, source, modelName;
@@ -54,8 +76,10 @@ struct ModelInfo {
   llvm::SmallVector<FunctionInfo> functions;
   /// Whose code the object has, the best first.
   cpu::CPUTargets targets;
-  /// The GPU whose code that of `targets` emulates; "" if it is their own.
+  /// Of a library of kernels: the GPU whose code that of `targets` emulates; ""
+  /// if it is their own.
   std::string emulated;
+  GPUCode gpu;
 
   /// What follows the names of a version's functions where there are several.
   std::string suffix(unsigned version) const {
@@ -126,13 +150,7 @@ void optimizeModule(llvm::Module &module, llvm::TargetMachine &machine);
 llvm::Expected<std::string> emitPTX(mlir::gpu::GPUModuleOp functions,
                                     const cuda::GPUTarget &target);
 
-/// Assembles it with ptxas, if there is one: machine code, and what ptxas says
-/// of registers. Empty without ptxas.
-struct Cubin {
-  std::string code, log;
-
-  bool empty() const { return code.empty(); }
-};
+/// Assembles it with ptxas, if there is one.
 llvm::Expected<Cubin> assemblePTX(llvm::StringRef ptx,
                                   const cuda::GPUTarget &target);
 
@@ -162,6 +180,21 @@ llvm::Expected<std::unique_ptr<llvm::Module>>
 lowerVersion(mlir::ModuleOp module, llvm::StringRef name,
              llvm::StringRef target, llvm::StringRef choices,
              llvm::LLVMContext &context);
+
+/// From functions of kernels to host code that launches them, and to
+/// `model.gpu`, whose target says for which GPU.
+llvm::Expected<std::unique_ptr<llvm::Module>>
+lowerForGPU(mlir::ModuleOp module, ModelInfo &model,
+            llvm::LLVMContext &context);
+
+/// Runs passes; an error names the stage.
+llvm::Error runStage(mlir::ModuleOp module, llvm::StringRef stage,
+                     llvm::function_ref<void(mlir::PassManager &)> build);
+
+/// The last step from the LLVM dialect on.
+llvm::Expected<std::unique_ptr<llvm::Module>>
+translateToLLVM(mlir::ModuleOp module, llvm::StringRef name,
+                llvm::LLVMContext &context);
 
 /// Stage "codegen-cpu" and everything after it, up to the bytes of an object
 /// file. Fills in `model.functions`. The module is changed.

@@ -23,12 +23,12 @@ using namespace quantmlir;
 // Code for each target
 //===----------------------------------------------------------------------===//
 
-static llvm::Error runPipeline(ModuleOp module,
-                               llvm::function_ref<void(PassManager &)> build) {
+llvm::Error quantmlir::runStage(ModuleOp module, StringRef stage,
+                                llvm::function_ref<void(PassManager &)> build) {
   PassManager pm(module.getContext());
   build(pm);
   if (failed(pm.run(module)))
-    return llvm::createStringError("stage 'codegen-cpu' failed");
+    return llvm::createStringError("stage '" + stage + "' failed");
   return llvm::Error::success();
 }
 
@@ -48,10 +48,16 @@ quantmlir::lowerVersion(ModuleOp module, StringRef name, StringRef target,
   CodegenCPUOptions codegen;
   codegen.target = target.str();
   codegen.choices = choices.str();
-  if (llvm::Error error = runPipeline(module, [&](PassManager &pm) {
+  if (llvm::Error error = runStage(module, "codegen-cpu", [&](PassManager &pm) {
         buildExpansionPipeline(pm, codegen);
       }))
     return std::move(error);
+  return translateToLLVM(module, name, context);
+}
+
+llvm::Expected<std::unique_ptr<llvm::Module>>
+quantmlir::translateToLLVM(ModuleOp module, StringRef name,
+                           llvm::LLVMContext &context) {
   dropOwnAttributes(module);
   std::unique_ptr<llvm::Module> translated =
       translateModuleToLLVMIR(module, context, name);
@@ -76,10 +82,13 @@ llvm::Expected<std::unique_ptr<llvm::Module>>
 quantmlir::lowerToLLVM(ModuleOp module, ModelInfo &model,
                        const CodegenCPUOptions &codegen,
                        llvm::LLVMContext &context, const TuneProgress &tune) {
-  if (llvm::Error error = runPipeline(
-          module, [&](PassManager &pm) { buildKernelPipeline(pm, codegen); }))
+  if (llvm::Error error = runStage(module, "codegen-cpu", [&](PassManager &pm) {
+        buildKernelPipeline(pm, codegen);
+      }))
     return std::move(error);
   model.functions = describeFunctions(module);
+  if (!model.gpu.target.empty())
+    return lowerForGPU(module, model, context);
   if (tune)
     if (llvm::Error error = tuneTiles(module, model.targets, codegen.choices,
                                       codegen.batch, tune))

@@ -10,9 +10,9 @@ import numpy as np
 
 from .errors import InputError
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 MAX_RANK = 8
-INVALID, BAD_FILE, BAD_MODEL, NO_MEMORY, BAD_CPU = 1, 2, 3, 4, 5
+INVALID, BAD_FILE, BAD_MODEL, NO_MEMORY, BAD_CPU, BAD_GPU = 1, 2, 3, 4, 5, 6
 RESULT, INPUT = 0, 1  # of qm_arg_kind; the others are between the runtime and the code
 
 # numpy's type for each qm_dtype. bf16 has none: its bits come as uint16, see _from_tensor.
@@ -58,6 +58,7 @@ class _Descriptor(c.Structure):
         ("num_functions", c.c_uint32),
         ("functions", c.POINTER(_Function)),
         ("versions", c.c_void_p),
+        ("gpu", c.c_void_p),
     ]
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Runs quantc for the tests, and says how long it took and how much memory."""
 
+import importlib.util
 import os
 import pathlib
 import subprocess
@@ -45,17 +46,26 @@ def measure(command) -> tuple:
     return time.monotonic() - start, usage.ru_maxrss * 1024
 
 
-def compile(model, folder, *flags, cwd=None):
+def with_ptxas() -> dict:
+    """This environment, with ptxas if a package has it (requirements-tools.txt)."""
+    folders = [os.environ.get("PATH", "")]
+    package = importlib.util.find_spec("nvidia")
+    for folder in package.submodule_search_locations if package else ():
+        folders += map(str, pathlib.Path(folder).glob("cu*/bin"))
+    return {**os.environ, "PATH": os.pathsep.join(folders)}
+
+
+def compile(model, folder, *flags, cwd=None, env=None):
     """What quantc says."""
-    return run("quantc", model, "-o", folder, "--name", "model", *flags, cwd=cwd)
+    return run("quantc", model, "-o", folder, "--name", "model", *flags, cwd=cwd, env=env)
 
 
-def run(name, *arguments, cwd=None):
+def run(name, *arguments, cwd=None, env=None):
     """Runs a tool that must succeed; what it says."""
     try:
         command = [tools.find(name), *map(str, arguments)]
     except InputError as error:
         pytest.skip(str(error))
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stderr

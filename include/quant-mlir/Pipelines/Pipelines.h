@@ -123,6 +123,11 @@ void buildCodegenGPUPipeline(mlir::OpPassManager &pm,
 /// gpu.module. The first is that of a CPU.
 void buildGPUExpansionPipeline(mlir::OpPassManager &pm, llvm::StringRef target);
 
+/// For whole models: the same, with launches that the runtime makes, and the
+/// host's functions from there to the LLVM dialect.
+void buildGPUModelPipeline(mlir::OpPassManager &pm, llvm::StringRef target);
+void buildGPUHostPipeline(mlir::OpPassManager &pm);
+
 /// Registers all dialects, passes, pipelines and interface models that the
 /// tools use.
 void registerAllDialects(mlir::DialectRegistry &registry);

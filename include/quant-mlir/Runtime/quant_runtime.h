@@ -39,7 +39,8 @@ typedef enum {
   QM_BAD_FILE = 2,  /* the weights file is missing or another model's */
   QM_BAD_MODEL = 3, /* the descriptor is not one this runtime understands */
   QM_NO_MEMORY = 4, /* the system has no memory or threads to give */
-  QM_BAD_CPU = 5    /* compiled for other CPUs than this one */
+  QM_BAD_CPU = 5,   /* compiled for other CPUs than this one */
+  QM_BAD_GPU = 6    /* no driver, no GPU, another GPU; or the GPU has failed */
 } qm_status;
 
 /* What went wrong in the last call that failed on this thread, without a
@@ -86,7 +87,7 @@ int32_t qm_choose_version(const qm_versions *versions);
  * What the compiler says about a model: the data symbol NAME_descriptor
  *===----------------------------------------------------------------------===*/
 
-#define QM_ABI_VERSION 2u
+#define QM_ABI_VERSION 3u
 #define QM_MAX_RANK 8
 
 typedef enum {
@@ -136,6 +137,20 @@ typedef struct {
   uint64_t workspace_bytes;
 } qm_function;
 
+/* Code for a GPU. All buffers that generated code is given are then in the
+ * GPU's memory, and `entry` launches functions by their number here. */
+typedef struct {
+  const struct qm_device *device;    /* the part of the runtime that runs it */
+  void *(*driver)(const char *name); /* finds functions of the CUDA driver's
+                                        interface; NULL: in libcuda.so.1 */
+  const char *target;                /* as quantc was told: "cuda:sm_80" */
+  uint32_t num_functions;
+  const char *const *functions;
+  const void *ptx; /* ends with a zero */
+  const void
+      *cubin; /* machine code for exactly that GPU; NULL: there is none */
+} qm_gpu;
+
 /* A "causal-lm" has the function "forward" with the inputs tokens i32[?],
  * position index, outputs index, one cache, and one result, the logits
  * f32[outputs, vocab_size] of the last `outputs` of the tokens (0 is allowed).
@@ -153,6 +168,7 @@ typedef struct {
   uint32_t num_functions;
   const qm_function *functions;
   const qm_versions *versions; /* NULL: runs on any CPU */
+  const qm_gpu *gpu;           /* NULL: runs on the CPU */
 } qm_descriptor;
 
 /*===----------------------------------------------------------------------===*
@@ -161,16 +177,17 @@ typedef struct {
 
 typedef struct qm_model qm_model;
 
-/* Maps the weights read-only: several processes share one copy in memory.
- * weights_path: NULL for a model without weights. The descriptor must outlive
- * the model. *model is set only on success. */
+/* Maps the weights read-only: several processes share one copy in memory. A
+ * model for a GPU copies them there, once; it uses the first GPU that the
+ * driver shows. weights_path: NULL for a model without weights. The descriptor
+ * must outlive the model. *model is set only on success. */
 qm_status qm_model_open(const qm_descriptor *descriptor,
                         const char *weights_path, qm_model **model);
 
 /* The same with packed weights that the application has in memory: `bytes`
  * bytes at `data`, aligned to 64, which is the data section of a weights file
  * and is not checked. They must outlive the model and all its sessions; what
- * they contain may change between calls. */
+ * they contain may change between calls. Not for a model on a GPU. */
 qm_status qm_model_open_memory(const qm_descriptor *descriptor, void *data,
                                int64_t bytes, qm_model **model);
 
@@ -179,8 +196,8 @@ void qm_model_free(qm_model *model);
 
 const qm_descriptor *qm_model_descriptor(const qm_model *model);
 
-/* The target of the version that runs, such as "x86-64-v4"; "" if the
- * descriptor names none. */
+/* The target of the version that runs, such as "x86-64-v4" or "cuda:sm_80"; ""
+ * if the descriptor names none. */
 const char *qm_model_target(const qm_model *model);
 
 /*===----------------------------------------------------------------------===*
@@ -204,7 +221,8 @@ typedef void (*qm_executor)(void *context, qm_task task, void *argument,
 /* Zero means "the default", so `{0}` and NULL are good options. */
 typedef struct {
   int64_t context;      /* tokens it can hold; default: all the model can */
-  int64_t threads;      /* default: the cores that this process may use */
+  int64_t threads;      /* default: the cores that this process may use; a
+                           model on a GPU has one */
   qm_executor executor; /* default: threads of the session's own */
   void *executor_context;
 } qm_session_options;

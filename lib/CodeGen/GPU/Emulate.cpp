@@ -3,6 +3,7 @@
 // The emulator's functions are in lib/Emulator. They take their operands and
 // leave their results in memory, so that one signature is enough for all.
 
+#include "Launch.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -42,8 +43,6 @@ private:
   LogicalResult emulateIntrinsic(LLVM::CallIntrinsicOp op);
   void emulateLaunch(mlir::gpu::LaunchFuncOp op);
   void wrap(LLVM::LLVMFuncOp function);
-  void declare(StringRef name, ArrayRef<Type> arguments);
-  Value inMemory(ImplicitLocOpBuilder &b, ValueRange values);
   LLVM::LLVMPointerType pointer() {
     return LLVM::LLVMPointerType::get(&getContext());
   }
@@ -57,6 +56,7 @@ static const llvm::StringSet<> &knownIntrinsics() {
       "read.ptx.sreg.ctaid.x",
       "read.ptx.sreg.ctaid.y",
       "shfl.sync.bfly.i32",
+      "shfl.sync.idx.i32",
       "barrier.cta.sync.aligned.all",
       "idp4a.u.s",
       "prmt",
@@ -69,43 +69,6 @@ static const llvm::StringSet<> &knownIntrinsics() {
   return known;
 }
 
-void Emulate::declare(StringRef name, ArrayRef<Type> arguments) {
-  ModuleOp module = getOperation();
-  if (module.lookupSymbol(name))
-    return;
-  OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());
-  auto type = LLVM::LLVMFunctionType::get(
-      LLVM::LLVMVoidType::get(&getContext()), arguments);
-  LLVM::LLVMFuncOp::create(builder, module.getLoc(), name, type);
-}
-
-/// Pointers to the values, one behind the other, in the function's frame.
-Value Emulate::inMemory(ImplicitLocOpBuilder &b, ValueRange values) {
-  SmallVector<Value> slots;
-  Value list;
-  {
-    OpBuilder::InsertionGuard guard(b);
-    Operation *function = b.getInsertionBlock()->getParentOp();
-    while (!isa<FunctionOpInterface>(function))
-      function = function->getParentOp();
-    b.setInsertionPointToStart(&function->getRegion(0).front());
-    Value one = LLVM::ConstantOp::create(b, b.getI64IntegerAttr(1));
-    for (Value value : values)
-      slots.push_back(
-          LLVM::AllocaOp::create(b, pointer(), value.getType(), one, 16));
-    list = LLVM::AllocaOp::create(
-        b, pointer(), LLVM::LLVMArrayType::get(pointer(), values.size() + 1),
-        one, 16);
-  }
-  for (auto [i, value] : llvm::enumerate(values)) {
-    LLVM::StoreOp::create(b, value, slots[i], /*alignment=*/16);
-    Value place = LLVM::GEPOp::create(b, pointer(), pointer(), list,
-                                      ArrayRef<LLVM::GEPArg>{int32_t(i)});
-    LLVM::StoreOp::create(b, slots[i], place);
-  }
-  return list;
-}
-
 LogicalResult Emulate::emulateIntrinsic(LLVM::CallIntrinsicOp op) {
   StringRef name = op.getIntrin();
   if (!name.consume_front("llvm.nvvm."))
@@ -115,9 +78,9 @@ LogicalResult Emulate::emulateIntrinsic(LLVM::CallIntrinsicOp op) {
            << op.getIntrin() << ", which the emulator does not know";
   std::string callee = "qm_emulate_" + name.str();
   std::replace(callee.begin(), callee.end(), '.', '_');
-  declare(callee, {pointer(), pointer()});
+  cuda::declareFunction(getOperation(), callee, {pointer(), pointer()});
   ImplicitLocOpBuilder b(op.getLoc(), op);
-  Value operands = inMemory(b, op.getArgs());
+  Value operands = cuda::putInMemory(b, op.getArgs());
   Value result = operands;
   Type type;
   if (op->getNumResults()) {
@@ -193,24 +156,9 @@ LogicalResult Emulate::moveToHost(mlir::gpu::GPUModuleOp functions) {
 }
 
 void Emulate::emulateLaunch(mlir::gpu::LaunchFuncOp op) {
-  static constexpr StringLiteral launcher = "qm_emulate_launch";
-  Type i64 = IntegerType::get(&getContext(), 64);
-  declare(launcher, {pointer(), pointer(), i64, i64, i64});
-  ImplicitLocOpBuilder b(op.getLoc(), op);
-  auto wide = [&](Value value) -> Value {
-    return value.getType().isIndex()
-               ? arith::IndexCastUIOp::create(b, i64, value).getResult()
-               : value;
-  };
-  SmallVector<Value> arguments;
-  for (Value operand : op.getKernelOperands())
-    arguments.push_back(wide(operand));
-  Value list = inMemory(b, arguments);
-  Value thread = LLVM::AddressOfOp::create(
-      b, pointer(), op.getKernelName().str() + ".thread");
-  LLVM::CallOp::create(b, TypeRange(), launcher,
-                       ValueRange{thread, list, wide(op.getGridSizeX()),
-                                  wide(op.getGridSizeY()),
-                                  wide(op.getBlockSizeX())});
-  op.erase();
+  cuda::callLauncher(op, "qm_emulate_launch",
+                     [&](ImplicitLocOpBuilder &b) -> Value {
+                       return LLVM::AddressOfOp::create(
+                           b, pointer(), op.getKernelName().str() + ".thread");
+                     });
 }

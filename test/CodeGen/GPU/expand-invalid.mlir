@@ -1,8 +1,36 @@
 // RUN: quant-opt %s --gpu-expand=target=cuda:sm_80 --split-input-file --verify-diagnostics
 
-func.func @norm(%x: memref<?x32xf32>, %gain: memref<32xf32>, %out: memref<?x32xf32>, %thread: index, %threads: index) {
+func.func @round(%x: memref<?x32xf32>, %out: memref<?x32xf32>, %thread: index, %threads: index) {
   // expected-error @below {{has no GPU kernel yet}}
-  kernel.rms_norm %x, %gain into %out {eps = 1.0e-5 : f64} : memref<?x32xf32>, memref<32xf32>, memref<?x32xf32>
+  kernel.round %x into %out {type = f8E4M3FN, group = 32} : memref<?x32xf32>, memref<?x32xf32>
+  return
+}
+
+// -----
+
+func.func @int8_cache(%key: memref<?x32xf32>, %value: memref<?x32xf32>, %cache: memref<1x2x1x?x36xi8>, %layer: index, %position: index, %thread: index, %threads: index) {
+  // expected-error @below {{has a cache of int8, which no GPU kernel reads yet}}
+  kernel.cache_write %key, %value into %cache[%layer] at %position : memref<?x32xf32>, memref<?x32xf32> into memref<1x2x1x?x36xi8>
+  return
+}
+
+// -----
+
+func.func @logarithm(%x: memref<?xf64>, %out: memref<?xf64>, %thread: index, %threads: index) {
+  linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]} ins(%x : memref<?xf64>) outs(%out : memref<?xf64>) {
+  ^bb0(%a: f64, %b: f64):
+    // expected-error @below {{has no GPU code yet}}
+    %l = math.log %a : f64
+    linalg.yield %l : f64
+  }
+  return
+}
+
+// -----
+
+func.func @far_apart(%x: memref<?x32xf32, strided<[?, 1]>>, %gain: memref<32xf32>, %out: memref<?x32xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{GPU kernels read rows at a known distance}}
+  kernel.rms_norm %x, %gain into %out {eps = 1.0e-5 : f64} : memref<?x32xf32, strided<[?, 1]>>, memref<32xf32>, memref<?x32xf32>
   return
 }
 

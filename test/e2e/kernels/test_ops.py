@@ -2,14 +2,15 @@
 """Norms, rope, attention, activations and what stays linalg: compiled code against numpy."""
 
 import math
+import platform
 
 import numpy as np
 import pytest
 import quant_mlir
 from test_matmul import UNIT, needs
 
-# The widest and the narrowest registers.
-TARGETS = ("cpu:x86-64-v3", "cpu:x86-64-v4+vnni")
+# The widest and the narrowest registers, and a GPU.
+TARGETS = ("cpu:x86-64-v3", "cpu:x86-64-v4+vnni", "cuda-emulated:sm_80")
 RNG_SEED = 11
 FUNCTIONS, CHECKS = [], []
 
@@ -359,7 +360,10 @@ def check_results(run):
 
 @pytest.fixture(scope="module", params=TARGETS)
 def models(request, compiled):
-    needs(request.param)
+    if not request.param.startswith("cuda"):
+        needs(request.param)
+    elif platform.machine() != "x86_64":
+        pytest.skip("the emulator runs on x86-64")
     path = compiled.cache / "ops.mlir"
     # Aliases of attributes stand at the top of a module.
     lines = "\n".join(FUNCTIONS).split("\n")

@@ -51,16 +51,19 @@ def GPUExpandPass : Pass<"gpu-expand", "::mlir::ModuleOp"> {
   let description = [{
     For each form of a kernel, a function in `gpu.module @kernels`; the kernel
     itself becomes a launch of the form that fits its rows. Schemes say how
-    codes become lanes (`QuantSchemeInterface`); nothing here knows one.
+    codes become lanes (`QuantSchemeInterface`); nothing here knows one. A linalg
+    op becomes a function with a thread for each element of its results.
 
-    Before:   kernels have forms (`--gpu-choose-kernels`).
-    After:    no kernel op but `kernel.barrier`.
+    Before:   matmuls and quantizations have forms (`--gpu-choose-kernels`).
+    After:    no kernel op but `kernel.barrier`, no linalg.
     Numerics: `dot` sums a group of K over lanes of a warp. A product of
               integers is exact up to its scales; with one scale a row it is the
               CPU's, bit by bit. `mma` with float activations rounds these to f16
               (saturating; to bf16 for weights of bf16), and codebooks of
-              fractions too; sums are f32.
-    Example:  test/CodeGen/GPU/expand.mlir
+              fractions too; sums are f32. Sums of a norm or of attention are
+              added in another order than a CPU's. What lies in a cache behind
+              the last position is not cleared: nothing here reads it.
+    Example:  test/CodeGen/GPU/expand.mlir, expand-layers.mlir
   }];
   let options = [
     Option<"target", "target", "std::string", "\"cuda:sm_80\"",
@@ -68,12 +71,27 @@ def GPUExpandPass : Pass<"gpu-expand", "::mlir::ModuleOp"> {
   ];
   let dependentDialects = [
     "::mlir::gpu::GPUDialect", "::mlir::LLVM::LLVMDialect",
-    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect"
   ];
   let statistics = [
     Statistic<"numFunctions", "functions", "GPU functions emitted">,
   ];
+}
+
+def GPULaunchPass : Pass<"gpu-launch", "::mlir::ModuleOp"> {
+  let summary = "Launch GPU functions through the runtime";
+  let description = [{
+    `gpu.launch_func` becomes a call of `qm_gpu_launch(number, arguments, blocks
+    along x, along y, threads)`, by the number of the function in `gpu.module`.
+    What the host's functions are given are addresses of the GPU's memory.
+
+    Before:   GPU functions are in the LLVM dialect.
+    After:    no launch; the host reads and writes no buffer.
+    Numerics: unchanged.
+    Example:  test/CodeGen/GPU/launch.mlir
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::arith::ArithDialect"];
 }
 
 def GPUEmulatePass : Pass<"gpu-emulate", "::mlir::ModuleOp"> {

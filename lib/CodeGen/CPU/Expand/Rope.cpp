@@ -1,65 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Angles grow to the context length in radians, where f32 has four digits after
-// the point left, so they are computed and reduced in f64. A row's sines and
-// cosines serve all its heads.
+// A row's sines and cosines serve all its heads.
 
 #include "Expand.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include <cmath>
+#include "quant-mlir/CodeGen/CPU/RopeAngles.h"
 
 using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::cpu;
-
-static constexpr double pi = 3.14159265358979323846;
-
-/// A polynomial by Horner's rule; coefficients from the highest down.
-static Value emitPolynomial(KernelBuilder &b, Value x,
-                            ArrayRef<double> coefficients) {
-  Value result = b.constant(x.getType(), coefficients.front());
-  for (double coefficient : coefficients.drop_front())
-    result = b.fma(result, x, b.constant(x.getType(), coefficient));
-  return result;
-}
-
-/// Cosine and sine of an f64 vector, good to 1e-11 for |angle| below 1e9.
-static std::pair<Value, Value> emitCosSin(KernelBuilder &b, Value angle) {
-  Type type = angle.getType();
-  // angle = r + turns * pi/2 with |r| <= pi/4, pi/2 in two parts.
-  Value turns =
-      math::RoundEvenOp::create(b, b.mulF(angle, b.constant(type, 2 / pi)));
-  Value r = b.fma(turns, b.constant(type, -1.5707963267948966), angle);
-  r = b.fma(turns, b.constant(type, -6.123233995736766e-17), r);
-  // Taylor series: the first term left out is below 1e-12 at pi/4.
-  Value square = b.mulF(r, r);
-  Value sine = b.mulF(r, emitPolynomial(b, square,
-                                        {-1.0 / 39916800, 1.0 / 362880,
-                                         -1.0 / 5040, 1.0 / 120, -1.0 / 6, 1}));
-  Value cosine = emitPolynomial(b, square,
-                                {1.0 / 479001600, -1.0 / 3628800, 1.0 / 40320,
-                                 -1.0 / 720, 1.0 / 24, -0.5, 1});
-  // Quarter turns exchange the two and change signs.
-  int64_t lanes = cast<VectorType>(type).getDimSize(0);
-  auto i64 = b.vec(lanes, b.getI64Type());
-  Value quarter = arith::FPToSIOp::create(b, i64, turns);
-  auto isSet = [&](Value value, int64_t bit) -> Value {
-    Value masked =
-        arith::AndIOp::create(b, value, b.constant(i64, double(bit)));
-    return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, masked,
-                                 b.constant(i64, 0));
-  };
-  auto negateIf = [&](Value condition, Value value) -> Value {
-    return arith::SelectOp::create(b, condition,
-                                   arith::NegFOp::create(b, value), value);
-  };
-  Value odd = isSet(quarter, 1);
-  Value cosResult = arith::SelectOp::create(b, odd, sine, cosine);
-  Value sinResult = arith::SelectOp::create(b, odd, cosine, sine);
-  Value next = arith::AddIOp::create(b, quarter, b.constant(i64, 1));
-  return {negateIf(isSet(next, 2), cosResult),
-          negateIf(isSet(quarter, 2), sinResult)};
-}
 
 LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::RopeOp op) {
   int64_t size = cast<MemRefType>(op.getX().getType()).getShape().back();
@@ -68,16 +16,11 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::RopeOp op) {
   int64_t lanes = vectorLanes(pairs, 8);
   auto f64 = b.vec(lanes, b.getF64Type());
   auto f32 = b.f32Vec(lanes);
-  double base = op.getBase().convertToDouble();
-  std::optional<ArrayRef<double>> divisors = op.getDivisors();
+  SmallVector<double> all = ropeFrequencies(op);
 
   auto frequencies = [&](int64_t first) -> Value {
-    SmallVector<double> values;
-    for (int64_t i = first; i < first + lanes; ++i)
-      values.push_back(std::pow(base, -2.0 * double(i) / double(rotary)) /
-                       (divisors ? (*divisors)[i] : 1));
-    return arith::ConstantOp::create(
-        b, DenseElementsAttr::get(f64, ArrayRef<double>(values)));
+    ArrayRef<double> values = ArrayRef(all).slice(first, lanes);
+    return arith::ConstantOp::create(b, DenseElementsAttr::get(f64, values));
   };
 
   b.splitLoop(b.size(op.getX(), 0), [&](Value row) {

@@ -13,8 +13,16 @@
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "quant-mlir/CodeGen/CPU/PanelLayout.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
+#include <optional>
 
 namespace quantmlir::cuda {
+
+/// What an element takes up.
+inline int64_t bytesOf(mlir::Type element) {
+  return element.isIndex()
+             ? 8
+             : llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+}
 
 /// A matrix or vector in the GPU's memory.
 struct Buffer {
@@ -43,9 +51,15 @@ public:
   Value add(Value a, Value b);
   Value add(Value a, int64_t b) { return add(a, index(b)); }
   Value mul(Value a, int64_t b);
+  Value mul(Value a, Value b);
   Value div(Value a, int64_t b);
+  Value div(Value a, Value b);
   Value rem(Value a, int64_t b);
+  Value rem(Value a, Value b);
   Value min(Value a, Value b);
+  Value max(Value a, Value b);
+  /// Not below zero.
+  Value sub(Value a, Value b);
   Value less(Value a, Value b);
   Value less(Value a, int64_t b) { return less(a, index(b)); }
 
@@ -54,15 +68,22 @@ public:
   Value block(char dim);
   /// The value of the lane whose number differs in the bits `mask`.
   Value exchange(Value value, int64_t mask);
+  /// The value of one lane.
+  Value fromLane(Value value, Value lane);
   enum class Reduction { Sum, Max };
   /// Over the lanes that differ in bits from `lowest` on; all of them get it.
   Value reduce(Value value, Reduction kind, int64_t lowest = 1);
+  Value combine(Value a, Value b, Reduction kind);
 
   /// Until all threads of the block have come here, and see what others wrote.
   void waitForBlock();
   /// The sums over the block's warps, in their order, of what lanes of the same
   /// number have. All threads must come here.
   Values addOverWarps(mlir::ValueRange values, Value thread, int64_t warps);
+  /// Over the block's warps, in their order; lanes of a warp have the same. All
+  /// threads must come here, and get it.
+  Value reduceOverWarps(Value value, Reduction kind, Value thread,
+                        int64_t warps);
 
   //===--- Control flow ---------------------------------------------------===//
   void loop(Value lower, Value upper, int64_t step, Body body);
@@ -86,6 +107,8 @@ public:
   Value bitcast(mlir::Type type, Value value);
   /// Of i32, f16 and bf16.
   Value toF32(Value value);
+  /// f32 to f32, f16 or bf16, to nearest.
+  Value fromF32(mlir::Type type, Value value);
   /// Byte `i` of a word, as a number.
   Value byte(Value word, int64_t i);
   Value extract(Value vector, int64_t i);
@@ -109,7 +132,7 @@ public:
   Value byteOf(const Buffer &buffer, Value row, Value column);
   /// Memory that the threads of a block share; where it starts.
   Value shared(mlir::Type element, int64_t count);
-  /// A table in the GPU's memory, of f32 or i16; where it starts.
+  /// A table of numbers in the GPU's memory; where it starts.
   Value table(llvm::ArrayRef<mlir::Attribute> values);
 };
 
@@ -151,6 +174,10 @@ public:
   std::array<Value, 2> pair(Value group, Value pair, Value row);
   /// What the scheme makes of four codes: integer lanes.
   Value decode(Value codes);
+  /// A table of the codebook's numbers, or null.
+  Value numberTable();
+  /// Four codes as floats, before their scale.
+  Values toFloats(Value codes, Value table);
   /// Floats of a word of a row, as they are stored: i32, i64 or four f32.
   Value floatWord(Value group, Value word, Value row);
 
@@ -207,6 +234,9 @@ std::array<mlir::Value, 2> halvesOf(GPUBuilder &b, mlir::Value word,
 GPUBuilder::Values lookUp(GPUBuilder &b, mlir::Value table, mlir::Value codes,
                           mlir::Type element);
 
+/// Threads of a block that has `items` things to do, a warp at least.
+int64_t threadsFor(int64_t items, int64_t warps);
+
 /// A kernel on the GPU: blocks along x, and `tokens` rows for each along y.
 struct LaunchShape {
   int64_t blocks;
@@ -226,6 +256,71 @@ struct Quantize {
 };
 LaunchShape emitQuantize(GPUBuilder &b, const Quantize &quantize,
                          const Form &form);
+
+/// Rows of a packed table.
+struct Gather {
+  cpu::PanelLayout layout;
+  mlir::Value weights;
+  Buffer ids, out;
+};
+LaunchShape emitGather(GPUBuilder &b, const Gather &gather, const Form &form);
+
+struct Norm {
+  Buffer x, gain, bias, out;
+  double eps;
+  bool centered; ///< subtracts the mean: a layer norm
+};
+LaunchShape emitNorm(GPUBuilder &b, const Norm &norm, const Form &form);
+
+struct Rope {
+  Buffer x, out;
+  mlir::Value position;
+  int64_t headSize;
+  lm::RopeStyle style;
+  llvm::SmallVector<double> frequencies; ///< of each rotated pair
+};
+LaunchShape emitRope(GPUBuilder &b, const Rope &rope, const Form &form);
+
+/// A layer of a cache, see kernel.cache_write.
+struct Cache {
+  using Value = mlir::Value;
+  enum Plane { Keys, Values };
+
+  Buffer buffer;
+  int64_t heads, size;
+  Value layer, positions; ///< of how many there is room for
+
+  Value load(GPUBuilder &b, Plane plane, Value head, Value position,
+             Value i) const;
+  void store(GPUBuilder &b, Value value, Plane plane, Value head,
+             Value position, Value i) const;
+
+private:
+  Value byteOf(GPUBuilder &b, Plane plane, Value head, Value position,
+               Value i) const;
+};
+
+struct CacheWrite {
+  Buffer key, value;
+  Cache cache;
+  mlir::Value position;
+};
+LaunchShape emitCacheWrite(GPUBuilder &b, const CacheWrite &write,
+                           const Form &form);
+
+struct Attention {
+  Buffer query, mask, out;
+  Cache cache;
+  mlir::Value position, rows;
+  mlir::Value maskStride; ///< elements from a row to the next
+  int64_t heads;
+  double scale;
+  bool causal;
+  std::optional<int64_t> window;
+  std::optional<double> softcap;
+};
+LaunchShape emitAttention(GPUBuilder &b, const Attention &attention,
+                          const Form &form);
 
 } // namespace quantmlir::cuda
 

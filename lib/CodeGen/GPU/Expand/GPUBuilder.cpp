@@ -27,14 +27,25 @@ Value GPUBuilder::add(Value a, Value b) {
 Value GPUBuilder::mul(Value a, int64_t b) {
   return createOrFold<arith::MulIOp>(a, index(b), noWrap);
 }
-Value GPUBuilder::div(Value a, int64_t b) {
-  return createOrFold<arith::DivUIOp>(a, index(b));
+Value GPUBuilder::mul(Value a, Value b) {
+  return createOrFold<arith::MulIOp>(a, b, noWrap);
 }
-Value GPUBuilder::rem(Value a, int64_t b) {
-  return createOrFold<arith::RemUIOp>(a, index(b));
+Value GPUBuilder::div(Value a, int64_t b) { return div(a, index(b)); }
+Value GPUBuilder::div(Value a, Value b) {
+  return createOrFold<arith::DivUIOp>(a, b);
+}
+Value GPUBuilder::rem(Value a, int64_t b) { return rem(a, index(b)); }
+Value GPUBuilder::rem(Value a, Value b) {
+  return createOrFold<arith::RemUIOp>(a, b);
 }
 Value GPUBuilder::min(Value a, Value b) {
   return createOrFold<arith::MinUIOp>(a, b);
+}
+Value GPUBuilder::max(Value a, Value b) {
+  return createOrFold<arith::MaxUIOp>(a, b);
+}
+Value GPUBuilder::sub(Value a, Value b) {
+  return createOrFold<arith::SubIOp>(max(a, b), b);
 }
 Value GPUBuilder::less(Value a, Value b) {
   return createOrFold<arith::CmpIOp>(arith::CmpIPredicate::ult, a, b);
@@ -60,17 +71,27 @@ Value GPUBuilder::exchange(Value value, int64_t mask) {
   return bitcast(type, bits);
 }
 
+Value GPUBuilder::fromLane(Value value, Value lane) {
+  Type type = value.getType();
+  Value number = arith::IndexCastUIOp::create(*this, getI32Type(), lane);
+  Value bits = intrinsic(
+      "llvm.nvvm.shfl.sync.idx.i32", getI32Type(),
+      {i32(-1), bitcast(getI32Type(), value), number, i32(warpSize - 1)});
+  return bitcast(type, bits);
+}
+
 Value GPUBuilder::reduce(Value value, Reduction kind, int64_t lowest) {
-  for (int64_t mask = warpSize / 2; mask >= lowest; mask /= 2) {
-    Value other = exchange(value, mask);
-    if (value.getType().isInteger())
-      value = addI(value, other);
-    else if (kind == Reduction::Sum)
-      value = addF(value, other);
-    else
-      value = arith::MaximumFOp::create(*this, value, other);
-  }
+  for (int64_t mask = warpSize / 2; mask >= lowest; mask /= 2)
+    value = combine(value, exchange(value, mask), kind);
   return value;
+}
+
+Value GPUBuilder::combine(Value a, Value b, Reduction kind) {
+  if (a.getType().isInteger())
+    return addI(a, b);
+  if (kind == Reduction::Sum)
+    return addF(a, b);
+  return arith::MaximumFOp::create(*this, a, b);
 }
 
 //===----------------------------------------------------------------------===//
@@ -159,6 +180,17 @@ Value GPUBuilder::toF32(Value value) {
   Value bits = bitcast(getI16Type(), value);
   bits = arith::ExtUIOp::create(*this, getI32Type(), bits);
   return bitcast(getF32Type(), shiftLeft(bits, i32(16)));
+}
+
+Value GPUBuilder::fromF32(Type type, Value value) {
+  if (type.isF32())
+    return value;
+  if (!type.isBF16())
+    return arith::TruncFOp::create(*this, type, value);
+  // The host of an emulator may have no such conversion.
+  Value pair =
+      intrinsic("llvm.nvvm.ff2bf16x2.rn", vec(2, type), {f32(0), value});
+  return extract(pair, 0);
 }
 
 Value GPUBuilder::byte(Value word, int64_t i) {
@@ -280,6 +312,20 @@ GPUBuilder::Values GPUBuilder::addOverWarps(ValueRange values, Value thread,
   return sums;
 }
 
+Value GPUBuilder::reduceOverWarps(Value value, Reduction kind, Value thread,
+                                  int64_t warps) {
+  if (warps == 1)
+    return value;
+  Type type = value.getType();
+  Value memory = shared(type, warps);
+  store(value, memory, mul(div(thread, warpSize), 4), /*alignment=*/4);
+  waitForBlock();
+  Value result = load(type, memory, index(0), /*alignment=*/4);
+  for (int64_t warp = 1; warp < warps; ++warp)
+    result = combine(result, load(type, memory, index(4 * warp), 4), kind);
+  return result;
+}
+
 Value GPUBuilder::table(ArrayRef<Attribute> values) {
   Type element = cast<TypedAttr>(values.front()).getType();
   auto content = DenseElementsAttr::get(
@@ -302,4 +348,9 @@ Value GPUBuilder::table(ArrayRef<Attribute> values) {
         globalSpace);
   }
   return LLVM::AddressOfOp::create(*this, found);
+}
+
+int64_t quantmlir::cuda::threadsFor(int64_t items, int64_t warps) {
+  constexpr int64_t warp = GPUBuilder::warpSize;
+  return std::min(int64_t(llvm::divideCeil(items, warp)), warps) * warp;
 }

@@ -41,12 +41,8 @@ public:
                         ? llvm::divideCeil(steps, slots)
                         : llvm::divideCeil(layout.numGroups * sharing, slots);
     warps = std::min(warps, parts);
-    if (!lane.numbers.empty() && !matmul.isInteger()) {
-      SmallVector<Attribute> entries;
-      for (float number : lane.numbers)
-        entries.push_back(b.getF32FloatAttr(number));
-      table = b.table(entries);
-    }
+    if (!matmul.isInteger())
+      table = reader.numberTable();
   }
 
   void emit();
@@ -130,15 +126,7 @@ SmallVector<DotEmitter::Values> DotEmitter::floatWords(Value start, Value step,
       numbers.push_back(floatsOf(b, stored, lane.floatType));
       continue;
     }
-    Value code = codes[word][i];
-    if (table) {
-      numbers.push_back(lookUp(b, table, code, b.getF32Type()));
-      continue;
-    }
-    Values &four = numbers.emplace_back();
-    code = reader.decode(code);
-    for (int64_t j = 0; j < 4; ++j)
-      four.push_back(b.toF32(b.addI(b.byte(code, j), b.i32(-lane.offset))));
+    numbers.push_back(reader.toFloats(codes[word][i], table));
   }
   return numbers;
 }

@@ -187,6 +187,26 @@ Value PanelReader::decode(Value codes) {
   return layout.scheme.decodeLane(evaluator, {0, codes}).value;
 }
 
+Value PanelReader::numberTable() {
+  if (layout.form.numbers.empty())
+    return {};
+  SmallVector<Attribute> entries;
+  for (float number : layout.form.numbers)
+    entries.push_back(b.getF32FloatAttr(number));
+  return b.table(entries);
+}
+
+PanelReader::Values PanelReader::toFloats(Value codes, Value table) {
+  if (table)
+    return lookUp(b, table, codes, b.getF32Type());
+  Value lanes = decode(codes);
+  Values four;
+  for (int64_t i = 0; i < 4; ++i)
+    four.push_back(
+        b.toF32(b.addI(b.byte(lanes, i), b.i32(-layout.form.offset))));
+  return four;
+}
+
 Value PanelReader::plane(Value code, unsigned index, Value raw, Value shift) {
   unsigned width = layout.planes[index];
   Value bits = raw;

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What no kernel knows stays linalg and lands here. Parallel loops become one
+// number that threads are counted by, and loops of a reduction stay loops of
+// one thread.
+
+#include "KernelExpander.h"
+#include "mlir/Dialect/Affine/Utils.h"
+#include "mlir/Dialect/Linalg/Utils/Utils.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+using namespace quantmlir;
+using namespace quantmlir::cuda;
+
+namespace {
+
+/// Elements that a block has, and its threads: each thread has several, so that
+/// the blocks of a large tensor can be counted along y.
+constexpr int64_t elements = 1024, threads = 256, mostBlocks = 65535;
+
+/// A size or a stride: known, or a number that the function is given.
+class Extents {
+public:
+  /// On the host: `name` of number `i` is an operand if it is not known.
+  void add(OpFoldResult value, const std::string &name,
+           SmallVectorImpl<Operand> &operands) {
+    if (auto known = getConstantIntValue(value)) {
+      extents.push_back({*known, ""});
+      return;
+    }
+    std::string own = name + std::to_string(extents.size());
+    operands.push_back({own, cast<Value>(value)});
+    extents.push_back({0, own});
+  }
+  /// In the function.
+  Value get(GPUBuilder &b, const Arguments &given, size_t i) const {
+    const auto &[known, name] = extents[i];
+    return name.empty() ? b.index(known) : given.number(name);
+  }
+  size_t size() const { return extents.size(); }
+
+private:
+  SmallVector<std::pair<int64_t, std::string>> extents;
+};
+
+/// A buffer of any rank.
+struct Tensor {
+  Value buffer; ///< on the host
+  std::string name;
+  Extents strides;
+};
+
+class LinalgEmitter {
+public:
+  LinalgEmitter(linalg::LinalgOp op) : op(op) {}
+
+  LogicalResult check();
+  void addOperands(GPUBuilder &host, SmallVectorImpl<Operand> &operands);
+  Value countElements(GPUBuilder &host);
+  LaunchShape emit(GPUBuilder &b, const Arguments &given);
+
+private:
+  using Values = GPUBuilder::Values;
+
+  bool isParallel(unsigned dim) {
+    return linalg::isParallelIterator(op.getIteratorTypesArray()[dim]);
+  }
+  Tensor &tensorOf(Value buffer);
+  Value byteOf(const Tensor &tensor, ValueRange indices);
+  Value load(const Tensor &tensor, ValueRange indices);
+  void store(Value value, const Tensor &tensor, ValueRange indices);
+  Values indicesOf(OpOperand &operand, ValueRange loops);
+  void emitElement(Value number);
+  Values emitReduction(unsigned dim, Values &loops, ValueRange results);
+  Values emitBody(ValueRange loops, ValueRange results);
+
+  linalg::LinalgOp op;
+  SmallVector<Tensor> tensors;
+  Extents loopSizes;
+  SmallVector<OpFoldResult> ranges;
+
+  GPUBuilder *builder = nullptr;
+  const Arguments *arguments = nullptr;
+};
+
+} // namespace
+
+LogicalResult LinalgEmitter::check() {
+  SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  for (OpOperand &out : op.getDpsInitsMutable()) {
+    AffineMap map = op.getMatchingIndexingMap(&out);
+    for (unsigned dim = 0; dim < op.getNumLoops(); ++dim)
+      if (sizes[dim] != 1 && map.isFunctionOfDim(dim) != isParallel(dim))
+        return op.emitOpError("writes an element in several parallel steps, "
+                              "which no GPU kernel does yet");
+  }
+  for (Operation &inner : op.getBlock()->without_terminator())
+    if (inner.getNumRegions() != 0)
+      return inner.emitOpError("has a region, which no GPU kernel does yet");
+  int64_t count = 1;
+  for (auto [dim, size] : llvm::enumerate(sizes))
+    if (isParallel(dim) && !ShapedType::isDynamic(size))
+      count *= size;
+  if (count > elements * mostBlocks)
+    return op.emitOpError("has ") << count << " elements, too many for a GPU";
+  return success();
+}
+
+Tensor &LinalgEmitter::tensorOf(Value buffer) {
+  for (Tensor &tensor : tensors)
+    if (tensor.buffer == buffer)
+      return tensor;
+  return tensors.emplace_back(
+      Tensor{buffer, "tensor" + std::to_string(tensors.size()), {}});
+}
+
+void LinalgEmitter::addOperands(GPUBuilder &host,
+                                SmallVectorImpl<Operand> &operands) {
+  for (Value operand : op->getOperands()) {
+    if (isa<MemRefType>(operand.getType()))
+      tensorOf(operand);
+    else
+      operands.push_back({"number" + std::to_string(operands.size()), operand});
+  }
+  for (Operation &inner : *op.getBlock())
+    if (auto load = dyn_cast<memref::LoadOp>(inner))
+      tensorOf(load.getMemRef());
+  for (Tensor &tensor : tensors)
+    operands.push_back({tensor.name, tensor.buffer});
+  for (Tensor &tensor : tensors) {
+    auto type = cast<MemRefType>(tensor.buffer.getType());
+    auto [strides, offset] = type.getStridesAndOffset();
+    memref::ExtractStridedMetadataOp parts;
+    for (auto [dim, stride] : llvm::enumerate(strides)) {
+      OpFoldResult value = host.getIndexAttr(stride);
+      if (ShapedType::isDynamic(stride)) {
+        if (!parts)
+          parts = memref::ExtractStridedMetadataOp::create(host, tensor.buffer);
+        value = parts.getStrides()[dim];
+      }
+      tensor.strides.add(value, tensor.name + "_stride", operands);
+    }
+  }
+  for (Range range : op.createLoopRanges(host, host.getLoc())) {
+    ranges.push_back(range.size);
+    loopSizes.add(range.size, "size", operands);
+  }
+}
+
+Value LinalgEmitter::countElements(GPUBuilder &host) {
+  Value count = host.index(1);
+  for (auto [dim, size] : llvm::enumerate(ranges))
+    if (isParallel(dim))
+      count = host.mul(
+          count, getValueOrCreateConstantIndexOp(host, host.getLoc(), size));
+  return count;
+}
+
+//===----------------------------------------------------------------------===//
+// In the function
+//===----------------------------------------------------------------------===//
+
+Value LinalgEmitter::byteOf(const Tensor &tensor, ValueRange indices) {
+  GPUBuilder &b = *builder;
+  Value at = b.index(0);
+  for (auto [dim, index] : llvm::enumerate(indices))
+    at = b.add(at, b.mul(index, tensor.strides.get(b, *arguments, dim)));
+  auto type = cast<MemRefType>(tensor.buffer.getType());
+  return b.mul(at, bytesOf(type.getElementType()));
+}
+
+/// A truth value takes up a byte, an index eight.
+static Type storedType(GPUBuilder &b, Type type) {
+  if (type.isIndex())
+    return b.getI64Type();
+  return type.isInteger(1) ? Type(b.getI8Type()) : type;
+}
+
+Value LinalgEmitter::load(const Tensor &tensor, ValueRange indices) {
+  GPUBuilder &b = *builder;
+  Type type = cast<MemRefType>(tensor.buffer.getType()).getElementType();
+  Value stored =
+      b.load(storedType(b, type), arguments->find(tensor.name).pointer,
+             byteOf(tensor, indices), bytesOf(type));
+  if (type.isIndex())
+    return arith::IndexCastOp::create(b, type, stored);
+  if (type.isInteger(1))
+    return arith::TruncIOp::create(b, type, stored);
+  return stored;
+}
+
+void LinalgEmitter::store(Value value, const Tensor &tensor,
+                          ValueRange indices) {
+  GPUBuilder &b = *builder;
+  Type type = value.getType();
+  if (type.isIndex())
+    value = arith::IndexCastOp::create(b, b.getI64Type(), value);
+  else if (type.isInteger(1))
+    value = arith::ExtUIOp::create(b, b.getI8Type(), value);
+  b.store(value, arguments->find(tensor.name).pointer, byteOf(tensor, indices),
+          bytesOf(type));
+}
+
+LinalgEmitter::Values LinalgEmitter::indicesOf(OpOperand &operand,
+                                               ValueRange loops) {
+  AffineMap map = op.getMatchingIndexingMap(&operand);
+  return *affine::expandAffineMap(*builder, builder->getLoc(), map, loops);
+}
+
+/// The values that the body yields, given those so far.
+LinalgEmitter::Values LinalgEmitter::emitBody(ValueRange loops,
+                                              ValueRange results) {
+  GPUBuilder &b = *builder;
+  IRMapping mapping;
+  size_t number = 0;
+  for (OpOperand &operand : op->getOpOperands()) {
+    BlockArgument argument = op.getMatchingBlockArgument(&operand);
+    if (op.isDpsInit(&operand)) {
+      mapping.map(argument,
+                  results[operand.getOperandNumber() - op.getNumDpsInputs()]);
+    } else if (isa<MemRefType>(operand.get().getType())) {
+      if (!argument.use_empty())
+        mapping.map(argument,
+                    load(tensorOf(operand.get()), indicesOf(operand, loops)));
+    } else {
+      mapping.map(argument,
+                  arguments->number("number" + std::to_string(number++)));
+    }
+  }
+  for (Operation &inner : op.getBlock()->without_terminator()) {
+    if (auto index = dyn_cast<linalg::IndexOp>(inner)) {
+      mapping.map(index.getResult(), loops[index.getDim()]);
+    } else if (auto read = dyn_cast<memref::LoadOp>(inner)) {
+      Values indices;
+      for (Value each : read.getIndices())
+        indices.push_back(mapping.lookupOrDefault(each));
+      mapping.map(read.getResult(), load(tensorOf(read.getMemRef()), indices));
+    } else {
+      b.clone(inner, mapping);
+    }
+  }
+  Values yielded;
+  for (Value value : op.getBlock()->getTerminator()->getOperands())
+    yielded.push_back(mapping.lookupOrDefault(value));
+  return yielded;
+}
+
+/// The loops of a reduction from `dim` on.
+LinalgEmitter::Values LinalgEmitter::emitReduction(unsigned dim, Values &loops,
+                                                   ValueRange results) {
+  while (dim < op.getNumLoops() && isParallel(dim))
+    ++dim;
+  if (dim == op.getNumLoops())
+    return emitBody(loops, results);
+  GPUBuilder &b = *builder;
+  return b.loop(b.index(0), loopSizes.get(b, *arguments, dim), 1, results,
+                [&](Value i, ValueRange carried) {
+                  loops[dim] = i;
+                  return emitReduction(dim + 1, loops, carried);
+                });
+}
+
+/// The element of that number, the last dimension counting fastest.
+void LinalgEmitter::emitElement(Value number) {
+  GPUBuilder &b = *builder;
+  Values loops(op.getNumLoops());
+  for (unsigned dim = op.getNumLoops(); dim-- > 0;) {
+    if (!isParallel(dim))
+      continue;
+    Value size = loopSizes.get(b, *arguments, dim);
+    loops[dim] = b.rem(number, size);
+    number = b.div(number, size);
+  }
+  SmallVector<Values> places;
+  Values results;
+  for (OpOperand &out : op.getDpsInitsMutable()) {
+    places.push_back(indicesOf(out, loops));
+    results.push_back(load(tensorOf(out.get()), places.back()));
+  }
+  results = emitReduction(0, loops, results);
+  for (auto [i, out] : llvm::enumerate(op.getDpsInitsMutable()))
+    store(results[i], tensorOf(out.get()), places[i]);
+}
+
+LaunchShape LinalgEmitter::emit(GPUBuilder &b, const Arguments &given) {
+  builder = &b;
+  arguments = &given;
+  Value first = b.mul(b.block('y'), elements);
+  Value end = b.min(b.add(first, elements), given.rows());
+  b.loop(b.add(first, b.thread()), end, threads,
+         [&](Value number) { emitElement(number); });
+  return {/*blocks=*/1, /*tokens=*/elements, threads};
+}
+
+LogicalResult KernelExpander::expandLinalg(linalg::LinalgOp linalg) {
+  LinalgEmitter emitter(linalg);
+  if (failed(emitter.check()))
+    return failure();
+  SmallVector<Operand> operands;
+  emitter.addOperands(host, operands);
+  Value count = emitter.countElements(host);
+  return emitForms(operands, count, Form{"elements", 1, threads / 32},
+                   [&](GPUBuilder &b, const Arguments &given, const Form &) {
+                     return emitter.emit(b, given);
+                   });
+}

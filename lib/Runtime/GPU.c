@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+
+/* A model on an NVIDIA GPU, by way of the CUDA driver. It is looked for when a
+ * model is opened, so that a machine without one says so in a sentence. All
+ * work of a process is on the driver's default stream, one thing after the
+ * other. Only models that quantc has made for GPUs are linked with this file.
+ */
+
+#define _GNU_SOURCE
+#include "Internal.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*===----------------------------------------------------------------------===*
+ * The driver's interface, as far as it is used
+ *===----------------------------------------------------------------------===*/
+
+typedef int cu_result; /* 0: well done */
+typedef int cu_device;
+typedef unsigned long long cu_address;
+typedef void *cu_context, *cu_module, *cu_function, *cu_stream;
+
+enum {
+  CU_OUT_OF_MEMORY = 2,
+  CU_CAPABILITY_MAJOR = 75, /* attributes of a device */
+  CU_CAPABILITY_MINOR = 76
+};
+
+#define DRIVER_FUNCTIONS(F)                                                    \
+  F(cuInit, (unsigned flags))                                                  \
+  F(cuGetErrorString, (cu_result result, const char **text))                   \
+  F(cuDeviceGetCount, (int *count))                                            \
+  F(cuDeviceGet, (cu_device * device, int number))                             \
+  F(cuDeviceGetAttribute, (int *value, int attribute, cu_device device))       \
+  F(cuDevicePrimaryCtxRetain, (cu_context * context, cu_device device))        \
+  F(cuDevicePrimaryCtxRelease_v2, (cu_device device))                          \
+  F(cuCtxPushCurrent_v2, (cu_context context))                                 \
+  F(cuCtxPopCurrent_v2, (cu_context * context))                                \
+  F(cuCtxSynchronize, (void))                                                  \
+  F(cuModuleLoadData, (cu_module * module, const void *image))                 \
+  F(cuModuleUnload, (cu_module module))                                        \
+  F(cuModuleGetFunction,                                                       \
+    (cu_function * function, cu_module module, const char *name))              \
+  F(cuMemAlloc_v2, (cu_address * memory, size_t bytes))                        \
+  F(cuMemFree_v2, (cu_address memory))                                         \
+  F(cuMemsetD8_v2, (cu_address memory, unsigned char value, size_t bytes))     \
+  F(cuMemcpyHtoD_v2, (cu_address to, const void *from, size_t bytes))          \
+  F(cuMemcpyDtoH_v2, (void *to, cu_address from, size_t bytes))                \
+  F(cuLaunchKernel, (cu_function function, unsigned blocks_x,                  \
+                     unsigned blocks_y, unsigned blocks_z, unsigned threads_x, \
+                     unsigned threads_y, unsigned threads_z, unsigned shared,  \
+                     cu_stream stream, void **arguments, void **extra))
+
+typedef struct {
+#define MEMBER(name, parameters) cu_result(*name) parameters;
+  DRIVER_FUNCTIONS(MEMBER)
+#undef MEMBER
+} driver;
+
+static const char *const function_names[] = {
+#define NAME(name, parameters) #name,
+    DRIVER_FUNCTIONS(NAME)
+#undef NAME
+};
+
+enum { NUM_FUNCTIONS = sizeof function_names / sizeof *function_names };
+
+/* What a model has opened. */
+typedef struct {
+  driver cuda;
+  void *library; /* NULL if the model brings a driver of its own */
+  const char *model;
+  const qm_gpu *code;
+  cu_device device;
+  cu_context context;
+  cu_module module;
+  cu_function functions[];
+} gpu;
+
+static qm_status fail(const gpu *self, cu_result result, const char *what) {
+  const char *text = NULL;
+  self->cuda.cuGetErrorString(result, &text);
+  return qmi_fail(result == CU_OUT_OF_MEMORY ? QM_NO_MEMORY : QM_BAD_GPU,
+                  "model %s: %s: %s (error %d of CUDA)", self->model, what,
+                  text ? text : "unknown error", result);
+}
+
+/*===----------------------------------------------------------------------===*
+ * Opening
+ *===----------------------------------------------------------------------===*/
+
+static qm_status find_driver(gpu *self) {
+  void *functions[NUM_FUNCTIONS];
+  if (!self->code->driver) {
+    self->library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (!self->library)
+      return qmi_fail(QM_BAD_GPU,
+                      "model %s needs an NVIDIA GPU (%s), and there is no "
+                      "driver: %s",
+                      self->model, self->code->target, dlerror());
+  }
+  for (int i = 0; i < NUM_FUNCTIONS; ++i) {
+    functions[i] = self->library ? dlsym(self->library, function_names[i])
+                                 : self->code->driver(function_names[i]);
+    if (!functions[i])
+      return qmi_fail(QM_BAD_GPU,
+                      "model %s: the NVIDIA driver is too old: it "
+                      "has no %s",
+                      self->model, function_names[i]);
+  }
+  memcpy(&self->cuda, functions, sizeof functions);
+  return QM_OK;
+}
+
+/* Machine code runs on GPUs of its own generation, PTX on later ones, too,
+ * unless the name ends in a letter. */
+static qm_status choose_image(gpu *self, const void **image) {
+  int major = 0, minor = 0;
+  cu_result result = self->cuda.cuDeviceGetAttribute(
+      &major, CU_CAPABILITY_MAJOR, self->device);
+  if (!result)
+    result = self->cuda.cuDeviceGetAttribute(&minor, CU_CAPABILITY_MINOR,
+                                             self->device);
+  if (result)
+    return fail(self, result, "the GPU's generation");
+  const char *name = strstr(self->code->target, "sm_");
+  char *end = NULL;
+  long wanted = name ? strtol(name + 3, &end, 10) : 0;
+  long has = 10 * major + minor;
+  if (end && *end ? has != wanted : has < wanted)
+    return qmi_fail(QM_BAD_GPU,
+                    "model %s: compiled for %s, this GPU is an sm_%ld: compile "
+                    "the model for it",
+                    self->model, self->code->target, has);
+  int same = has / 10 == wanted / 10;
+  *image = same && self->code->cubin ? self->code->cubin : self->code->ptx;
+  return QM_OK;
+}
+
+static qm_status find_device(gpu *self) {
+  cu_result result = self->cuda.cuInit(0);
+  if (result)
+    return fail(self, result, "no NVIDIA GPU can be used");
+  int count = 0;
+  result = self->cuda.cuDeviceGetCount(&count);
+  if (!result && count == 0)
+    return qmi_fail(QM_BAD_GPU,
+                    "model %s needs an NVIDIA GPU (%s), and there "
+                    "is none",
+                    self->model, self->code->target);
+  if (!result)
+    result = self->cuda.cuDeviceGet(&self->device, 0);
+  if (result)
+    return fail(self, result, "the first GPU");
+  return QM_OK;
+}
+
+static qm_status load_functions(gpu *self, const void *image) {
+  cu_result result = self->cuda.cuModuleLoadData(&self->module, image);
+  if (result)
+    return fail(self, result, "the driver does not take the code");
+  for (uint32_t i = 0; i < self->code->num_functions; ++i) {
+    result = self->cuda.cuModuleGetFunction(&self->functions[i], self->module,
+                                            self->code->functions[i]);
+    if (result)
+      return fail(self, result, self->code->functions[i]);
+  }
+  return QM_OK;
+}
+
+/* Whatever thread calls, and whatever context it uses otherwise. */
+static qm_status enter(gpu *self) {
+  cu_result result = self->cuda.cuCtxPushCurrent_v2(self->context);
+  return result ? fail(self, result, "the GPU's context") : QM_OK;
+}
+static void leave(gpu *self) {
+  cu_context ours;
+  self->cuda.cuCtxPopCurrent_v2(&ours);
+}
+
+static void close_gpu(void *opened) {
+  gpu *self = opened;
+  if (self->module && !enter(self)) {
+    self->cuda.cuModuleUnload(self->module);
+    leave(self);
+  }
+  if (self->context)
+    self->cuda.cuDevicePrimaryCtxRelease_v2(self->device);
+  if (self->library)
+    dlclose(self->library);
+  free(self);
+}
+
+static qm_status open_parts(gpu *self) {
+  const void *image = NULL;
+  qm_status status = find_driver(self);
+  if (!status)
+    status = find_device(self);
+  if (!status)
+    status = choose_image(self, &image);
+  if (status)
+    return status;
+  cu_result result =
+      self->cuda.cuDevicePrimaryCtxRetain(&self->context, self->device);
+  if (result)
+    return fail(self, result, "the GPU's context");
+  status = enter(self);
+  if (status)
+    return status;
+  status = load_functions(self, image);
+  leave(self);
+  return status;
+}
+
+static qm_status open_gpu(const qm_descriptor *model, void **opened) {
+  const qm_gpu *code = model->gpu;
+  gpu *self =
+      calloc(1, sizeof *self + code->num_functions * sizeof(cu_function));
+  if (!self)
+    return qmi_fail(QM_NO_MEMORY, "no memory for model %s", model->name);
+  self->model = model->name;
+  self->code = code;
+  qm_status status = open_parts(self);
+  if (status) {
+    close_gpu(self);
+    return status;
+  }
+  *opened = self;
+  return QM_OK;
+}
+
+/*===----------------------------------------------------------------------===*
+ * Memory
+ *===----------------------------------------------------------------------===*/
+
+static void *reserve(void *opened, size_t bytes) {
+  gpu *self = opened;
+  if (enter(self))
+    return NULL;
+  cu_address memory = 0;
+  cu_result result = self->cuda.cuMemAlloc_v2(&memory, bytes);
+  if (!result && self->cuda.cuMemsetD8_v2(memory, 0, bytes)) {
+    self->cuda.cuMemFree_v2(memory);
+    memory = 0;
+  }
+  leave(self);
+  return result ? NULL : (void *)(uintptr_t)memory;
+}
+
+static void release(void *opened, void *memory) {
+  gpu *self = opened;
+  if (enter(self))
+    return;
+  self->cuda.cuMemFree_v2((uintptr_t)memory);
+  leave(self);
+}
+
+static qm_status write(void *opened, void *to, const void *from, size_t bytes) {
+  gpu *self = opened;
+  qm_status status = bytes ? enter(self) : QM_OK;
+  if (status || !bytes)
+    return status;
+  cu_result result = self->cuda.cuMemcpyHtoD_v2((uintptr_t)to, from, bytes);
+  leave(self);
+  return result ? fail(self, result, "copying to the GPU") : QM_OK;
+}
+
+static qm_status read(void *opened, void *to, const void *from, size_t bytes) {
+  gpu *self = opened;
+  qm_status status = enter(self);
+  if (status)
+    return status;
+  cu_result result = self->cuda.cuMemcpyDtoH_v2(to, (uintptr_t)from, bytes);
+  leave(self);
+  return result ? fail(self, result, "copying from the GPU") : QM_OK;
+}
+
+/*===----------------------------------------------------------------------===*
+ * Running
+ *===----------------------------------------------------------------------===*/
+
+/* The call that this thread is in. */
+static _Thread_local struct {
+  gpu *self;
+  cu_result result;
+  const char *function; /* whose launch has failed */
+} running;
+
+/* Called by generated code. After a failure nothing more is launched. */
+void qm_gpu_launch(int64_t number, void **arguments, int64_t blocks_x,
+                   int64_t blocks_y, int64_t threads);
+
+void qm_gpu_launch(int64_t number, void **arguments, int64_t blocks_x,
+                   int64_t blocks_y, int64_t threads) {
+  gpu *self = running.self;
+  if (running.result || !blocks_x || !blocks_y)
+    return;
+  running.result = self->cuda.cuLaunchKernel(
+      self->functions[number], (unsigned)blocks_x, (unsigned)blocks_y, 1,
+      (unsigned)threads, 1, 1, /*shared=*/0, /*stream=*/NULL, arguments, NULL);
+  running.function = self->code->functions[number];
+}
+
+static qm_status call(void *opened, void (*entry)(void **args), void **args) {
+  gpu *self = opened;
+  qm_status status = enter(self);
+  if (status)
+    return status;
+  running.self = self;
+  running.result = 0;
+  entry(args);
+  if (running.result) {
+    status = fail(self, running.result, running.function);
+  } else {
+    cu_result result = self->cuda.cuCtxSynchronize();
+    if (result)
+      status = fail(self, result, "the GPU has failed");
+  }
+  leave(self);
+  return status;
+}
+
+const qm_device qm_gpu_device = {open_gpu, close_gpu, reserve, release,
+                                 write,    read,      call};

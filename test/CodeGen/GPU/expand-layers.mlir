@@ -1,0 +1,86 @@
+// RUN: quant-opt %s --gpu-expand=target=cuda:sm_80 --canonicalize --cse | FileCheck %s
+
+// A block for each row; the mean square of 64 values is a sum of two warps.
+// CHECK-LABEL: func.func @norm(
+//  CHECK-SAME: %[[X:[a-z0-9]+]]: memref<?x64xf32>
+//       CHECK: %[[ROWS:.+]] = memref.dim %[[X]]
+//       CHECK: gpu.launch_func @kernels::@norm_rows blocks in (%c1, %[[ROWS]], %c1) threads in (%c64, %c1, %c1)
+func.func @norm(%x: memref<?x64xf32>, %gain: memref<64xf32>, %out: memref<?x64xf32>, %thread: index, %threads: index) {
+  kernel.rms_norm %x, %gain into %out {eps = 1.0e-5 : f64} : memref<?x64xf32>, memref<64xf32>, memref<?x64xf32>
+  return
+}
+
+// A row of a table: a panel has 16 rows.
+// CHECK-LABEL: func.func @gather(
+//       CHECK: gpu.launch_func @kernels::@gather_rows
+func.func @gather(%ids: memref<?xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x64xf32>, %thread: index, %threads: index) {
+  kernel.gather %ids, %weights[%offset] into %out {type = !qt.tensor<128x64xf32, #qt.q4_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?xi32>, memref<?xi8>, index, memref<?x64xf32>
+  return
+}
+
+// A block for each head and row, four heads that share two of the cache. Where a
+// token is, and how many there is room for, are numbers.
+// CHECK-LABEL: func.func @attend(
+//  CHECK-SAME: %[[CACHE:[a-z0-9]+]]: memref<2x2x2x?x32xf16>, %[[LAYER:[a-z0-9]+]]: index, %[[POSITION:[a-z0-9]+]]: index
+//       CHECK: %[[ROOM:.+]] = memref.dim %[[CACHE]]
+//       CHECK: gpu.launch_func @kernels::@attend_heads blocks in (%c4, %[[ROWS:.+]], %c1) threads in (%c256, %c1, %c1) args({{.*}}, %[[POSITION]] : index, {{.*}}, %[[LAYER]] : index, %[[ROOM]] : index, %[[ROWS]] : index)
+func.func @attend(%query: memref<?x128xf32>, %cache: memref<2x2x2x?x32xf16>, %layer: index, %position: index, %out: memref<?x128xf32>, %thread: index, %threads: index) {
+  kernel.attention %query, %cache[%layer] at %position into %out {heads = 4, scale = 0.125 : f64, causal} : memref<?x128xf32>, memref<2x2x2x?x32xf16>, index, index, memref<?x128xf32>
+  return
+}
+
+// Elements are counted, 1024 for a block, the last dimension fastest. Strides that
+// are not known are numbers, too.
+// CHECK-LABEL: func.func @add(
+//       CHECK: %[[COUNT:.+]] = arith.muli %{{.*}}, %c96
+//       CHECK: %[[BLOCKS:.+]] = arith.divui
+//       CHECK: gpu.launch_func @kernels::@add_elements blocks in (%c1, %[[BLOCKS]], %c1) threads in (%c256, %c1, %c1) args({{.*}}, %[[COUNT]] : index)
+func.func @add(%a: memref<?x96xf32, strided<[?, 1]>>, %b: memref<96xf32>, %out: memref<?x96xf32>, %thread: index, %threads: index) {
+  linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (j)>, affine_map<(i, j) -> (i, j)>], iterator_types = ["parallel", "parallel"]} ins(%a, %b : memref<?x96xf32, strided<[?, 1]>>, memref<96xf32>) outs(%out : memref<?x96xf32>) {
+  ^bb0(%x: f32, %y: f32, %z: f32):
+    %e = math.exp %y : f32
+    %sum = arith.addf %x, %e : f32
+    linalg.yield %sum : f32
+  }
+  return
+}
+
+// A thread has a row, and a loop of its columns.
+// CHECK-LABEL: func.func @sum(
+//       CHECK: gpu.launch_func @kernels::@sum_elements
+func.func @sum(%a: memref<?x96xf32>, %out: memref<?xf32>, %thread: index, %threads: index) {
+  linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>], iterator_types = ["parallel", "reduction"]} ins(%a : memref<?x96xf32>) outs(%out : memref<?xf32>) {
+  ^bb0(%x: f32, %y: f32):
+    %sum = arith.addf %x, %y : f32
+    linalg.yield %sum : f32
+  }
+  return
+}
+
+// One scale for all of a row of 256: the block's two warps find it together.
+// CHECK-LABEL: func.func @round(
+//       CHECK: gpu.launch_func @kernels::@round_rows blocks in (%c1, %{{.*}}, %c1) threads in (%c64, %c1, %c1)
+func.func @round(%x: memref<?x256xf32>, %codes: memref<?x64xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %thread: index, %threads: index) {
+  kernel.quantize %x into %codes, %scales, %sums {gpu.forms = [{form = "rows", tokens = 1, warps = 8}], group = 256, sumGroup = 256} : memref<?x256xf32>, memref<?x64xi32>, memref<?x1xf32>, memref<?x1xi32>
+  return
+}
+
+//       CHECK: gpu.func @norm_rows(
+//       CHECK: llvm.call_intrinsic "llvm.nvvm.barrier.cta.sync.aligned.all"
+//       CHECK: llvm.call_intrinsic "llvm.sqrt.f32"
+//       CHECK: gpu.func @gather_rows(
+//       CHECK: gpu.func @attend_heads(
+// A share of the weights for each of a chunk's positions.
+//       CHECK: llvm.call_intrinsic "llvm.nvvm.shfl.sync.idx.i32"
+//       CHECK: llvm.store {{.*}} !llvm.ptr<3>
+//       CHECK: gpu.func @add_elements(
+// No call of a library.
+//   CHECK-NOT: math.
+//       CHECK: llvm.call_intrinsic "llvm.fma.f32"
+//   CHECK-NOT: math.
+//       CHECK: gpu.func @sum_elements(
+//       CHECK: scf.for
+//       CHECK: scf.for {{.*}} iter_args
+//       CHECK: gpu.func @round_rows(
+//       CHECK: arith.maximumf
+//       CHECK: llvm.call_intrinsic "llvm.nvvm.barrier.cta.sync.aligned.all"

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Whole models on an emulated GPU, and the runtime of real ones with a driver that stands in: the
+host code, the runtime and the functions are those of a GPU, and no memory of it can be touched but
+by functions and copies."""
+
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tiny_decoders
+import tiny_models
+from compiling import compile, with_ptxas
+from quant_mlir import InputError, load, tools
+
+HERE = pathlib.Path(__file__).parent
+EMULATED = ("--target", "cuda-emulated:sm_80")
+
+emulated = pytest.mark.skipif(platform.machine() != "x86_64", reason="the emulator runs on x86-64")
+
+
+def spread(got, expected):
+    """The largest error as a part of the range."""
+    return np.abs(got - expected).max() / np.ptp(expected)
+
+
+# Grouped heads, with biases and a window in one layer; softcaps, norms behind, gelu; heads that
+# are rotated in part; layer norms and positions that are learned.
+@emulated
+@pytest.mark.parametrize("name", ["qwen2-window", "gemma2", "phi3", "gpt2"])
+def test_architecture(name, tmp_path):
+    folder = tiny_decoders.folder(tmp_path / "m", name)
+    compile(folder, tmp_path / "out", "--recipe", "f32", *EMULATED)
+    with np.load(HERE / "references" / "architectures.npz") as references:
+        expected = references[name]
+    tokens = tiny_decoders.TOKENS
+    with load(tmp_path / "out") as model:
+        assert model.target == "cuda-emulated:sm_80"
+        # As for CPUs: some hundred times the rounding of sums in f32.
+        assert spread(model.logits(tokens), expected) < 2e-5
+        # A prompt in two calls, then tokens one by one, and some of them once more.
+        with model.session(len(tokens)) as session:
+            session.feed(tokens[:3])
+            parts = [session.feed(tokens[3:20])]
+            parts += [session.feed(tokens[i : i + 1]) for i in range(20, 24)]
+            session.rewind(22)
+            again = session.feed(tokens[22:24])
+        np.testing.assert_array_equal(parts[-1], again)
+        assert spread(np.concatenate(parts), expected[[19, 20, 21, 22, 23]]) < 2e-5
+
+
+# What is rounded is rounded alike, but for sums whose order differs: a code may be off by one.
+@emulated
+@pytest.mark.parametrize("type, cache", [("Q4_1", "float16"), ("Q8_0", "float32")])
+def test_formats(type, cache, tmp_path):
+    (tmp_path / "m.gguf").write_bytes(tiny_models.llama_gguf(type).bytes())
+    logits = []
+    for target in ("cpu:native", "cuda-emulated:sm_80"):
+        folder = tmp_path / target
+        compile(tmp_path / "m.gguf", folder, "--cache", cache, "--target", target)
+        with load(folder) as model:
+            logits.append(model.logits(tiny_decoders.TOKENS))
+    assert spread(*logits) < 2e-3
+
+
+@emulated
+def test_encoder(tmp_path):
+    rows, ids = {}, np.arange(21, dtype=np.int32)
+    folder = tiny_models.bert_folder(tmp_path / "m")
+    for recipe, most in (("f32", 2e-5), ("w8a8", 2e-2)):
+        for target in ("cpu:native", "cuda-emulated:sm_80"):
+            out = tmp_path / f"{recipe}-{target}"
+            compile(folder, out, "--recipe", recipe, "--target", target)
+            with load(out) as model:
+                rows[target] = model.run(ids)
+        assert spread(*rows.values()) < most
+
+
+@emulated
+def test_bundle(tmp_path, monkeypatch):
+    """What is taken to a machine with a GPU: the model, and the program that runs it there."""
+    monkeypatch.syspath_prepend(HERE.parents[1] / "bench" / "gpu")
+    import bundle
+
+    (tmp_path / "m.gguf").write_bytes(tiny_models.llama_gguf().bytes())
+    bundle.write_model(tmp_path / "b", tmp_path / "m.gguf", "cuda-emulated:sm_80", 2)
+    command = [sys.executable, "-I", "run_model.py", "--prefill", "4", "--decode", "1"]
+    done = subprocess.run(command, cwd=tmp_path / "b", text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "the CPU's tokens" in done.stdout
+    assert json.loads((tmp_path / "b" / "model.json").read_text())["decode_tokens_per_s"] > 0
+
+
+# What no kernel does yet is one line, that names the op.
+@pytest.mark.parametrize(
+    "name, flags, said",
+    [
+        ("mixtral", (), "kernel."),
+        ("qwen3", ("--cache", "int8"), "has a cache of int8, which no GPU kernel reads yet"),
+    ],
+)
+def test_missing(name, flags, said, tmp_path):
+    folder = tiny_decoders.folder(tmp_path / "m", name)
+    command = [tools.find("quantc"), folder, "-o", tmp_path / "out", *EMULATED, *flags]
+    done = subprocess.run(command, text=True, capture_output=True)
+    assert done.returncode == 1 and said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("target", ["sm_80", "sm_89", "sm_90a"])
+def test_code(target, tmp_path):
+    """What ptxas says of all that the models here need, where there is one."""
+    tiny_models.bert_folder(tmp_path / "bert")
+    tiny_decoders.folder(tmp_path / "gemma2", "gemma2")
+    tiny_decoders.folder(tmp_path / "phi3", "phi3")
+    kinds = set()
+    for name, recipe in (("bert", "w8a8"), ("gemma2", "f32"), ("phi3", "int4-g32")):
+        flags = ("--recipe", recipe, "--target", f"cuda:{target}")
+        compile(tmp_path / name, tmp_path / "out", *flags, env=with_ptxas())
+        made = json.loads((tmp_path / "out" / "model.json").read_text())
+        if "gpu_functions" not in made:
+            pytest.skip("no ptxas (requirements-tools.txt): PTX is not assembled")
+        for function, used in made["gpu_functions"].items():
+            assert used["spill_bytes"] == 0, function
+            kinds.add(function.strip("0123456789").split("_")[1])
+    assert {"gather", "rms", "layer", "rope", "cache", "attention", "generic"} <= kinds
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """A model for a real GPU, and a folder with a driver."""
+    folder = tmp_path_factory.mktemp("real")
+    if shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    (folder / "m.gguf").write_bytes(tiny_models.llama_gguf().bytes())
+    compile(folder / "m.gguf", folder / "out", "--target", "cuda:sm_80", env=with_ptxas())
+    driver = folder / "driver" / "libcuda.so.1"
+    driver.parent.mkdir()
+    command = ["cc", "-shared", "-fPIC", "-o", driver, HERE / "standin_cuda.c"]
+    subprocess.run(command, check=True)
+    return folder
+
+
+def generate(folder, **environment):
+    command = [tools.find("quant-run"), folder / "out", "--tokens", "1,2,3", "--generate", "3"]
+    path = {"LD_LIBRARY_PATH": str(folder / "driver"), **environment}
+    return subprocess.run(
+        [*command, "--greedy"], env={**os.environ, **path}, text=True, capture_output=True
+    )
+
+
+def test_calls(real, tmp_path):
+    """What a model asks of the driver: weights once, then tokens, launches, logits."""
+    done = generate(real, CALLS=str(tmp_path / "calls"))
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
+    names = [line[0] for line in lines]
+    weights = 44800  # what quantc has packed
+    sent = [int(line[-1]) for line in lines if line[0] == "cuMemcpyHtoD"]
+    # Three tokens, then one at a time what was picked by logits, which are all zero.
+    assert sent == [weights, 12, 4, 4]
+    fetched = [int(line[-1]) for line in lines if line[0] == "cuMemcpyDtoH"]
+    assert fetched == [4 * tiny_models.VOCABULARY] * 3
+    # Weights, cache, workspace, inputs; all is given back.
+    assert names.count("cuMemAlloc") == names.count("cuMemFree") == 4
+    assert names.count("cuModuleLoadData") == names.count("cuModuleUnload") == 1
+    launches = [line[1] for line in lines if line[0] == "cuLaunchKernel"]
+    first, *steps = np.split(np.array(launches), 3)
+    assert first[0] == "kernel_gather_0_rows" and first[-1].startswith("kernel_matmul_int")
+    assert (steps[0] == steps[1]).all()
+    assert sum("attention" in name for name in first) == tiny_models.LAYERS
+
+
+@pytest.mark.parametrize(
+    "environment, said",
+    [
+        ({"LD_LIBRARY_PATH": ""}, "needs an NVIDIA GPU (cuda:sm_80), and there is no driver: "),
+        ({"GPUS": "0"}, "needs an NVIDIA GPU (cuda:sm_80), and there is none"),
+        ({"FAIL": "cuInit 100"}, "no NVIDIA GPU can be used: made to fail (error 100 of CUDA)"),
+        ({"CAPABILITY": "75"}, "compiled for cuda:sm_80, this GPU is an sm_75"),
+        ({"FAIL": "cuModuleLoadData 222"}, "the driver does not take the code: made to fail"),
+        ({"FAIL": "cuMemAlloc 2"}, "no memory on the GPU for 44800 bytes of weights"),
+        ({"FAIL": "cuLaunchKernel 719"}, "kernel_gather_0_rows: made to fail (error 719"),
+        ({"FAIL": "cuCtxSynchronize 700"}, "the GPU has failed: made to fail (error 700"),
+        ({"FAIL": "cuMemcpyDtoH 700"}, "copying from the GPU: made to fail"),
+    ],
+)
+def test_failures(real, environment, said):
+    if "LD_LIBRARY_PATH" in environment and pathlib.Path("/dev/nvidiactl").exists():
+        pytest.skip("there is a driver")
+    done = generate(real, **environment)
+    assert done.returncode == 1 and said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_later_gpu(real, tmp_path):
+    """It has no machine code of its own, so the driver gets PTX."""
+    done = generate(real, CALLS=str(tmp_path / "calls"), CAPABILITY="90")
+    assert done.returncode == 0, done.stderr
+    assert "cuModuleLoadData ptx" in (tmp_path / "calls").read_text()
+
+
+def test_failures_in_python(real):
+    if pathlib.Path("/dev/nvidiactl").exists():
+        pytest.skip("there is a driver")
+    with pytest.raises(InputError, match="there is no driver"):
+        load(real / "out")
