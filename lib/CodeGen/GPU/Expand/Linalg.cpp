@@ -9,6 +9,8 @@
 #include "mlir/Dialect/Linalg/Utils/Utils.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -78,6 +80,8 @@ private:
 
   linalg::LinalgOp op;
   SmallVector<Tensor> tensors;
+  /// Constants and numbers from outside that the body uses.
+  llvm::SetVector<Value> captured;
   Extents loopSizes;
   SmallVector<OpFoldResult> ranges;
 
@@ -127,6 +131,12 @@ void LinalgEmitter::addOperands(GPUBuilder &host,
   for (Operation &inner : *op.getBlock())
     if (auto load = dyn_cast<memref::LoadOp>(inner))
       tensorOf(load.getMemRef());
+  for (Operation &inner : *op.getBlock())
+    for (Value value : inner.getOperands())
+      if (value.getParentBlock() != op.getBlock() &&
+          !isa<MemRefType>(value.getType()) && captured.insert(value) &&
+          !matchPattern(value, m_Constant()))
+        operands.push_back({"number" + std::to_string(operands.size()), value});
   for (Tensor &tensor : tensors)
     operands.push_back({tensor.name, tensor.buffer});
   for (Tensor &tensor : tensors) {
@@ -229,6 +239,11 @@ LinalgEmitter::Values LinalgEmitter::emitBody(ValueRange loops,
                   arguments->number("number" + std::to_string(number++)));
     }
   }
+  for (Value value : captured)
+    mapping.map(value,
+                matchPattern(value, m_Constant())
+                    ? b.clone(*value.getDefiningOp())->getResult(0)
+                    : arguments->number("number" + std::to_string(number++)));
   for (Operation &inner : op.getBlock()->without_terminator()) {
     if (auto index = dyn_cast<linalg::IndexOp>(inner)) {
       mapping.map(index.getResult(), loops[index.getDim()]);
