@@ -74,8 +74,8 @@ static const qm_function lm_functions[] = {
     {"forward", forward, 9, forward_args, BATCH * VOCAB * 4},
 };
 const qm_descriptor lm_descriptor = {
-    QM_ABI_VERSION, "lm", "causal-lm",  0,    0, VOCAB, 1, CONTEXT,
-    BATCH,          1,    lm_functions, NULL,
+    QM_ABI_VERSION, "lm", "causal-lm",  0,    0,    VOCAB, 1, CONTEXT,
+    BATCH,          1,    lm_functions, NULL, NULL,
 };
 
 static void doubled(void **args) {
@@ -104,8 +104,8 @@ static const qm_function graph_functions[] = {
     {"doubled", doubled, 4, graph_args, 3 * BATCH * 4 + 8},
 };
 const qm_descriptor graph_descriptor = {
-    QM_ABI_VERSION, "graph", "graph",         0,    0, 0, 3, 0,
-    BATCH,          1,       graph_functions, NULL,
+    QM_ABI_VERSION, "graph", "graph",         0,    0,    0, 3, 0,
+    BATCH,          1,       graph_functions, NULL, NULL,
 };
 
 static void encode(void **args) {
@@ -131,11 +131,11 @@ static const qm_function encoder_functions[] = {
     {"encode", encode, 3, encoder_args, 2 * BATCH * 4},
 };
 const qm_descriptor encoder_descriptor = {
-    QM_ABI_VERSION, "encoder", "encoder",         0,    0, VOCAB, 2, BATCH,
-    BATCH,          1,         encoder_functions, NULL,
+    QM_ABI_VERSION, "encoder", "encoder",         0,    0,    VOCAB, 2, BATCH,
+    BATCH,          1,         encoder_functions, NULL, NULL,
 };
 
 const qm_descriptor future_descriptor = {
     QM_ABI_VERSION + 1, "future", "graph", 0, 0, 0, 3, 0, BATCH, 1,
-    graph_functions,    NULL,
+    graph_functions,    NULL,     NULL,
 };
