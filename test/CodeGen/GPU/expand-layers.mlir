@@ -57,6 +57,22 @@ func.func @sum(%a: memref<?x96xf32>, %out: memref<?xf32>, %thread: index, %threa
   return
 }
 
+// A number and a constant from outside of the body: one is given, the other made
+// again.
+// CHECK-LABEL: func.func @outside(
+//  CHECK-SAME: %[[BY:[a-z0-9]+]]: f32
+//       CHECK: gpu.launch_func @kernels::@outside_elements {{.*}} args({{.*}}%[[BY]] : f32
+func.func @outside(%a: memref<?xf32>, %by: f32, %thread: index, %threads: index) {
+  %half = arith.constant 0.5 : f32
+  linalg.generic {indexing_maps = [affine_map<(i) -> (i)>], iterator_types = ["parallel"]} outs(%a : memref<?xf32>) {
+  ^bb0(%x: f32):
+    %scaled = arith.mulf %x, %by : f32
+    %less = arith.mulf %scaled, %half : f32
+    linalg.yield %less : f32
+  }
+  return
+}
+
 // One scale for all of a row of 256: the block's two warps find it together.
 // CHECK-LABEL: func.func @round(
 //       CHECK: gpu.launch_func @kernels::@round_rows blocks in (%c1, %{{.*}}, %c1) threads in (%c64, %c1, %c1)
@@ -81,6 +97,9 @@ func.func @round(%x: memref<?x256xf32>, %codes: memref<?x64xi32>, %scales: memre
 //       CHECK: gpu.func @sum_elements(
 //       CHECK: scf.for
 //       CHECK: scf.for {{.*}} iter_args
+//       CHECK: gpu.func @outside_elements(
+//       CHECK: %[[HALF:.+]] = arith.constant 5.000000e-01 : f32
+//       CHECK: arith.mulf %{{.*}}, %[[HALF]]
 //       CHECK: gpu.func @round_rows(
 //       CHECK: arith.maximumf
 //       CHECK: llvm.call_intrinsic "llvm.nvvm.barrier.cta.sync.aligned.all"
