@@ -13,6 +13,7 @@
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Parallel.h"
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <limits>
@@ -250,7 +251,14 @@ static bool encodeBlock(BlockFormat format, const float *x,
   std::fill_n(block, factsOf(format).bytes, 0);
   if (weights && isSearchedIfWeighed(format))
     return encodeSearched(format, x, weights, block);
-  static const std::vector<float> equal(256, 1.0f);
+  // How much values count without an importance matrix. For q3_K it is ggml's
+  // choice, their squares: with all alike the mix Q2_K has a higher perplexity.
+  std::array<float, 256> ownWeights;
+  if (!weights) {
+    weights = ownWeights.data();
+    for (int64_t j = 0; j < factsOf(format).values; ++j)
+      ownWeights[j] = format == BlockFormat::Q3_K ? x[j] * x[j] : 1.0f;
+  }
   switch (format) {
   case BlockFormat::Q4_0:
     return encodeQ4_0(x, block);
@@ -273,7 +281,7 @@ static bool encodeBlock(BlockFormat format, const float *x,
   case BlockFormat::NVFP4:
     return encodeNVFP4(x, block);
   default:
-    return encodeSearched(format, x, weights ? weights : equal.data(), block);
+    return encodeSearched(format, x, weights, block);
   }
 }
 
