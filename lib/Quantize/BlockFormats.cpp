@@ -251,13 +251,14 @@ static bool encodeBlock(BlockFormat format, const float *x,
   std::fill_n(block, factsOf(format).bytes, 0);
   if (weights && isSearchedIfWeighed(format))
     return encodeSearched(format, x, weights, block);
-  // How much values count without an importance matrix. For q3_K it is ggml's
-  // choice, their squares: with all alike the mix Q2_K has a higher perplexity.
+  // How much values count without an importance matrix. In q3_K large ones
+  // count more: with all alike, or with ggml's squares, which err more, the mix
+  // Q2_K has a higher perplexity.
   std::array<float, 256> ownWeights;
   if (!weights) {
     weights = ownWeights.data();
     for (int64_t j = 0; j < factsOf(format).values; ++j)
-      ownWeights[j] = format == BlockFormat::Q3_K ? x[j] * x[j] : 1.0f;
+      ownWeights[j] = format == BlockFormat::Q3_K ? std::fabs(x[j]) : 1.0f;
   }
   switch (format) {
   case BlockFormat::Q4_0:

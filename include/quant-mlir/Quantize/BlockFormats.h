@@ -6,7 +6,7 @@
 // Formats whose scales follow from the largest values are written bit for bit
 // as ggml writes them. Those whose scales are searched (the K and IQ types)
 // have no such rule: here the squared error is made small; in Q3_K values
-// count by their squares, as in ggml. If columns count differently, scales of
+// count by their magnitude. If columns count differently, scales of
 // Q4_0 to Q5_1 are searched, too. Q2_0 is only read.
 
 #ifndef QUANT_MLIR_QUANTIZE_BLOCKFORMATS_H
