@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "GraphBuilder.h"
+#include "DescribeInput.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -157,25 +158,15 @@ qt::QuantSchemeInterface GraphBuilder::parseScheme(StringRef name,
 
 void GraphBuilder::noteInput(qt::WeightOp weight, const StoredMatrix &stored) {
   weight->setAttr(checkpointAttrName, b.getStringAttr(checkpoint->method()));
-  SmallVector<NamedAttribute> input;
-  if (stored.inputScheme == "float")
-    input.push_back(b.getNamedAttr("scheme", b.getStringAttr("float")));
-  else if (!stored.inputScheme.empty())
-    input.push_back(b.getNamedAttr(
-        "scheme", mlir::parseAttribute(stored.inputScheme, b.getContext())));
-  if (!stored.inputScale.empty()) {
+  auto declareScale = [&] {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointAfter(weight);
-    auto scale = qt::WeightOp::create(
+    return FlatSymbolRefAttr::get(qt::WeightOp::create(
         b, stored.inputScale, RankedTensorType::get(1, b.getF32Type()),
-        checkpoint->folder().find(stored.inputScale).file->path());
-    input.push_back(b.getNamedAttr("scale", FlatSymbolRefAttr::get(scale)));
-  }
-  if (stored.outliers)
-    input.push_back(
-        b.getNamedAttr("outliers", b.getF64FloatAttr(stored.outliers)));
-  if (!input.empty())
-    weight->setAttr(inputAttrName, b.getDictionaryAttr(input));
+        checkpoint->folder().find(stored.inputScale).file->path()));
+  };
+  if (auto input = describeInput(b.getContext(), stored, declareScale))
+    weight->setAttr(inputAttrName, input);
 }
 
 Value GraphBuilder::toFloats(Value loaded, RankedTensorType logical) {

@@ -4,6 +4,7 @@
 // weight is the file's integers, and how the activation is rounded is said
 // beside it.
 
+#include "../DescribeInput.h"
 #include "Operators.h"
 #include "Patterns.h"
 #include "mlir/AsmParser/AsmParser.h"
@@ -11,24 +12,6 @@
 using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::onnx;
-
-/// What the file says of the activation, as an attribute.
-static DictionaryAttr describeInput(Importer &g, const StoredMatrix &stored) {
-  SmallVector<NamedAttribute> input;
-  Builder &b = g.b;
-  if (stored.inputScheme == "float")
-    input.push_back(b.getNamedAttr("scheme", b.getStringAttr("float")));
-  else if (!stored.inputScheme.empty())
-    input.push_back(b.getNamedAttr(
-        "scheme", mlir::parseAttribute(stored.inputScheme, b.getContext())));
-  if (!stored.inputScale.empty()) {
-    Type one = RankedTensorType::get(1, b.getF32Type());
-    StringRef symbol = g.declare(stored.inputScale, one, WeightForm::AsUsed);
-    input.push_back(b.getNamedAttr(
-        "scale", FlatSymbolRefAttr::get(b.getContext(), symbol)));
-  }
-  return b.getDictionaryAttr(input);
-}
 
 /// The matrix as floats, of the weight that it is.
 static Value loadMatrix(Importer &g, const QuantizedProduct &product) {
@@ -38,8 +21,13 @@ static Value loadMatrix(Importer &g, const QuantizedProduct &product) {
       mlir::parseAttribute(matrix.stored.scheme, g.b.getContext()));
   auto type = qt::QuantTensorType::get(logical, scheme);
   qt::WeightOp weight = g.declareMatrix(product, type);
-  DictionaryAttr input = describeInput(g, matrix.stored);
-  if (!input.empty())
+  auto declareScale = [&] {
+    Type one = RankedTensorType::get(1, g.b.getF32Type());
+    return FlatSymbolRefAttr::get(
+        g.b.getContext(),
+        g.declare(matrix.stored.inputScale, one, WeightForm::AsUsed));
+  };
+  if (auto input = describeInput(g.b.getContext(), matrix.stored, declareScale))
     weight->setAttr(inputAttrName, input);
   Value loaded = qt::LoadOp::create(g.b, type, weight.getSymName());
   return qt::DequantizeOp::create(g.b, logical, loaded);
