@@ -85,7 +85,11 @@ def main() -> int:
     suites = {
         "lit": ([*ninja, "check-lit"], count_lit),
         "unit": (["ctest", "--test-dir", str(options.build), "-L", "unit", "-V"], count_gtest),
-        "pytest": ([sys.executable, "-m", "pytest", "-q"], count_pytest),
+        # Modules stay together: their fixtures compile models.
+        "pytest": (
+            [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile"],
+            count_pytest,
+        ),
         # Compiled with sanitizers, which is why it is not part of all.
         "fuzz": (["sh", "-c", f"{build} fuzz-weight-files && {fuzz}"], count_fuzz),
     }

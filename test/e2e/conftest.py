@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+import os
 import pathlib
 
 import numpy as np
@@ -10,7 +11,11 @@ REFERENCES = pathlib.Path(__file__).parent / "references"
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory):
-    return Compiler(tmp_path_factory.mktemp("compiled"))
+    # pytest-xdist gives each process a folder inside of one that they share.
+    base = tmp_path_factory.getbasetemp()
+    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled"
+    cache.mkdir(exist_ok=True)
+    return Compiler(cache)
 
 
 @pytest.fixture(scope="session")

@@ -109,10 +109,10 @@ def test_divergence_of_caches(float_model, compiled, smollm2_gguf, cache, bound)
     assert 0 < result["kl"] < bound
 
 
-def test_compiling_is_quick_and_small(compiled, smollm2_gguf):
+def test_compiling_needs_little_memory(compiled, smollm2_gguf):
     for recipe in ("as-stored", "f32"):
-        seconds, memory = compiled.costs[compiled(smollm2_gguf, recipe)]
-        assert seconds < 60 and memory < 2 << 30, (recipe, seconds, memory)
+        memory = compiled.peaks[compiled(smollm2_gguf, recipe)]
+        assert memory < 2 << 30, (recipe, memory)
 
 
 def test_weights_on_disk_are_as_small_as_the_format_says(compiled, smollm2_gguf):
