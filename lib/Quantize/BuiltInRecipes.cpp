@@ -63,10 +63,10 @@ static const Format formats[] = {
     {"int8-llm", "#qt.int<8, channel>", "#qt.int<8, token>"},
     {"nf4", "#qt.codebook<nf4, group = 64>", "float"},
     {"nf4-dq", "#qt.codebook<nf4, group = 64, nested = 256>", "float"},
-    {"nf4-a8", "#qt.codebook<nf4, group = 64>", "auto"},
+    {"nf4-a8", "#qt.codebook<nf4, group = 64>", "#qt.int<8, group = 64>"},
     {"fp4", "#qt.codebook<fp4, group = 64>", "float"},
     {"fp4-dq", "#qt.codebook<fp4, group = 64, nested = 256>", "float"},
-    {"fp4-a8", "#qt.codebook<fp4, group = 64>", "auto"},
+    {"fp4-a8", "#qt.codebook<fp4, group = 64>", "#qt.int<8, group = 64>"},
     // Where values lie between powers of two counts, and costs nothing to
     // choose.
     {"fp8", "#qt.float<f8E4M3FN, channel>", "#qt.float<f8E4M3FN, token>",

@@ -28,7 +28,7 @@ qt.weight @gate.weight : tensor<2x4xf32> in "w.safetensors" as "gate"
 
 // NF4: qt.weight @up.weight : !qt.tensor<2x4xf32, #qt.codebook<nf4, group = 64>> in "n.safetensors"
 // NF4: qt.matmul %arg0, %{{.*}} : tensor<?x4xf32>, !qt.tensor<2x4xf32, #qt.codebook<nf4, group = 64>>
-// NF4-A8: qt.quantize %{{.*}} -> !qt.tensor<?x4xf32, #qt.int<8, group = 32>>
+// NF4-A8: qt.quantize %{{.*}} -> !qt.tensor<?x4xf32, #qt.int<8, group = 64>>
 // 127, -1, 2, 3 over 127: 1, then near -0.008, 0.016, 0.024: zero.
 // NF4-FILE: up.weight.codes U8 [2, 4] [15, 7, 7, 7,
 // NF4-FILE: up.weight.scales F32 [2, 1] [127.0,
