@@ -38,6 +38,27 @@ from rich.table import Table
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 HERE = ROOT / "bench" / "kernels"
 CONSOLE = Console()
+# Types of GGUF files that no other program has.
+GGUF_TYPES = [
+    "q5_0",
+    "q5_1",
+    "q2_K",
+    "q3_K",
+    "q4_K",
+    "q5_K",
+    "q6_K",
+    "iq4_nl",
+    "iq4_xs",
+    "iq3_s",
+    "iq3_xxs",
+    "iq2_s",
+    "iq2_xs",
+    "iq2_xxs",
+    "iq1_m",
+    "iq1_s",
+    "tq1_0",
+    "tq2_0",
+]
 # Ours: what quantc --kernels is asked for. Peers: worker and variant, same bits and groups.
 FORMATS = {
     "int8": (
@@ -51,8 +72,8 @@ FORMATS = {
     "q4_0": ("recipe: q4_0", ["ggml q4_0", "onnxruntime nbits4_g32", "openvino i4_g32"]),
     "q4_1": ("recipe: q4_1", ["ggml q4_1"]),
     "q8_0": ("recipe: q8_0", ["ggml q8_0", "onnxruntime nbits8_g32", "openvino i8"]),
-    "q4_K": ("recipe: q4_K", ["ggml q4_K"]),
-    "q6_K": ("recipe: q6_K", ["ggml q6_K"]),
+    **{name: (f"recipe: {name}", [f"ggml {name}"]) for name in GGUF_TYPES},
+    "mxfp4": ("weights: '#qt.mxfp4'", ["ggml mxfp4"]),
     "nf4": ("recipe: nf4-a8", []),
     "nf4 x float": ("recipe: nf4", []),
     "fp8": ("recipe: fp8", []),

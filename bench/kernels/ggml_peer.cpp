@@ -129,11 +129,12 @@ private:
     std::vector<float> values = normalNumbers(rows * weight.k, 0.02f);
     size_t block = ggml_row_size(type, weight.k) * rows;
     std::vector<char> data(std::max(bytes, block));
+    std::vector<float> importance(weight.k, 1.0f); // some types insist on it
     if (type == GGML_TYPE_F32)
       std::memcpy(data.data(), values.data(), block);
     else
       ggml_quantize_chunk(type, values.data(), data.data(), 0, rows, weight.k,
-                          nullptr);
+                          importance.data());
     for (size_t at = block; at < bytes; at += block)
       std::memcpy(&data[at], data.data(), std::min(block, bytes - at));
     for (ggml_tensor *tensor : weight.tensors)

@@ -48,28 +48,32 @@ static void store_number(uint8_t *target, float value, uint32_t dtype) {
 static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 static int64_t width_of(uint32_t dtype) { return dtype == QM_F32 ? 4 : 2; }
 
+/* Rows of a panel that have a place of their own in a plane's registers; where
+ * a group has too few words to fill those, the others share it. */
+static int64_t plane_rows(const qm_panels *layout, unsigned width) {
+  int64_t fit = 8 / width / (layout->group / 4), sharing = 1;
+  while (sharing * 2 <= fit && sharing * 2 <= layout->vectors)
+    sharing *= 2;
+  return layout->lanes * layout->vectors / sharing;
+}
+
 /* The codes of a group of one row; the group's codes start at `group`. */
 static void pack_codes(const qm_panels *layout, const uint8_t *codes,
                        int64_t count, int64_t row, uint8_t *group) {
-  int64_t rows = layout->lanes * layout->vectors;
-  int64_t register_bytes = layout->lanes * 4;
   int64_t words = layout->group / 4;
   unsigned shift = 0;
   /* Planes of 8, 4, 2 and 1 bits, lowest bits first. */
   for (unsigned width = 8; width; width /= 2) {
     if (!(layout->code_bits & width))
       continue;
-    int64_t per_register = 8 / width;
+    int64_t per_register = 8 / width, rows = plane_rows(layout, width);
     unsigned mask = (1u << width) - 1;
     for (int64_t k = 0; k < count; ++k) {
       int64_t word = k / 4;
       uint8_t *byte =
-          group +
-          (word / per_register * layout->vectors + row / layout->lanes) *
-              register_bytes +
-          row % layout->lanes * 4 + k % 4;
-      *byte |=
-          (uint8_t)((codes[k] >> shift & mask) << word % per_register * width);
+          group + (word / per_register * rows + row % rows) * 4 + k % 4;
+      int64_t place = word % per_register + row / rows * words;
+      *byte |= (uint8_t)((codes[k] >> shift & mask) << place * width);
     }
     shift += width;
     group += divide_up(words, per_register) * rows * 4;
@@ -91,10 +95,21 @@ static void store_scale(const qm_panels *layout, uint8_t *group, int64_t row,
     store_number(group + row * width_of(dtype), value, dtype);
 }
 
-/* Bytes of the factors of a block. */
+/* Values of a row in a block, whose groups share the scales, or factors of
+ * scales, in front of them; 0 if there are no blocks. */
+static int64_t block_values(const qm_panels *layout) {
+  if (layout->scale_block)
+    return layout->scale_block;
+  if (layout->code_bits && layout->scale_group > layout->group &&
+      layout->scale_group < layout->k)
+    return layout->scale_group;
+  return 0;
+}
+
+/* Bytes of what a block's groups share. */
 static int64_t factor_bytes(const qm_panels *layout) {
   int64_t rows = layout->lanes * layout->vectors;
-  if (!layout->scale_block)
+  if (!block_values(layout))
     return 0;
   return rows *
          (width_of(layout->scale_dtype) +
@@ -104,20 +119,22 @@ static int64_t factor_bytes(const qm_panels *layout) {
 /* Where group `g` of a panel starts: factors stand in front of their block. */
 static int64_t group_at(const qm_panels *layout, int64_t g) {
   int64_t at = g * layout->group_bytes;
-  if (layout->scale_block)
-    at += (g * layout->group / layout->scale_block + 1) * factor_bytes(layout);
+  if (block_values(layout))
+    at += (g * layout->group / block_values(layout) + 1) * factor_bytes(layout);
   return at;
 }
 
-/* The factors of scales and minimums. */
+/* The scales and minimums, or their factors, that groups share. */
 static void pack_factors(const qm_panels *layout, const float *scales,
                          const float *minimums, int64_t count, uint8_t *panel) {
   int64_t rows = layout->lanes * layout->vectors;
-  int64_t groups = divide_up(layout->k, layout->scale_group);
   int64_t columns = scale_columns(layout);
   int64_t width = width_of(layout->scale_dtype);
+  /* Integers come first. */
+  int64_t groups =
+      layout->scale_block ? divide_up(layout->k, layout->scale_group) : 0;
   for (int64_t i = 0; i < columns - groups; ++i) {
-    int64_t first = i * (layout->scale_block / layout->group);
+    int64_t first = i * (block_values(layout) / layout->group);
     uint8_t *block = panel + group_at(layout, first) - factor_bytes(layout);
     for (int64_t row = 0; row < count; ++row) {
       int64_t at = row * columns + groups + i;
@@ -158,6 +175,10 @@ void qm_pack_panel(const qm_panels *layout, const void *codes,
   }
   if (!scales)
     return;
+  if (block_values(layout))
+    pack_factors(layout, scales, minimums, count, panel);
+  if (block_values(layout) && !layout->scale_block)
+    return;
   /* Scales of its own in each group, or behind all of them. */
   int per_group = layout->scale_group < k || layout->scale_block;
   for (int64_t g = 0; g < (per_group ? groups : 1); ++g) {
@@ -173,8 +194,6 @@ void qm_pack_panel(const qm_panels *layout, const void *codes,
                     layout->minimum_dtype);
     }
   }
-  if (layout->scale_block)
-    pack_factors(layout, scales, minimums, count, panel);
 }
 
 qm_status qm_pack_weight(const qm_panels *layout, const void *codes,

@@ -19,6 +19,7 @@ PanelLayout::PanelLayout(QuantTensorType type, int64_t readLanes)
   panelRows = panels.getLanes() * panels.getVectors();
   lanes = readLanes ? readLanes : panels.getLanes();
   vectors = panelRows / lanes;
+  packedVectors = int32_t(panels.getVectors());
   assert(panelRows % lanes == 0 && "registers across panels");
   numPanels = llvm::divideCeil(n, panelRows);
   depth = panels.getDepth();
@@ -37,30 +38,37 @@ PanelLayout::PanelLayout(QuantTensorType type, int64_t readLanes)
       if (bits & width)
         planes.push_back(width);
     for (unsigned width : planes)
-      codeBytes += planeRegisters(width) * vectors * registerBytes();
+      codeBytes += planeBytes(width);
   }
   groupScales = form.group < k;
   if (form.scaleType)
     scaleBytes = panelRows * form.scaleType.getIntOrFloatBitWidth() / 8;
   if (form.hasMinimum)
     minimumBytes = panelRows * form.minimumType.getIntOrFloatBitWidth() / 8;
-  if (form.scaleBlock) {
+  if (scaleBlock()) {
     groupScales = true;
     factorBytes = scaleBytes + minimumBytes;
-    scaleBytes = panelRows;
-    minimumBytes = form.hasMinimum ? panelRows : 0;
+    scaleBytes = form.scaleBlock ? panelRows : 0;
+    minimumBytes = form.scaleBlock && form.hasMinimum ? panelRows : 0;
   }
   groupBytes = codeBytes + (groupScales ? scaleBytes + minimumBytes : 0);
   panelBytes = numGroups * groupBytes +
                (groupScales ? 0 : scaleBytes + minimumBytes) +
-               (form.scaleBlock ? k / form.scaleBlock * factorBytes : 0);
+               llvm::divideCeil(numGroups, blockGroups()) * factorBytes;
   totalBytes = numPanels * panelBytes;
+}
+
+int64_t PanelLayout::planeRows(unsigned planeBits) const {
+  int64_t fit = wordsPerRegister(planeBits) / wordsPerGroup(), sharing = 1;
+  while (sharing * 2 <= std::min<int64_t>(fit, packedVectors))
+    sharing *= 2;
+  return panelRows / sharing;
 }
 
 int64_t PanelLayout::planeOffset(unsigned index) const {
   int64_t offset = 0;
   for (unsigned i = 0; i < index; ++i)
-    offset += planeRegisters(planes[i]) * vectors * registerBytes();
+    offset += planeBytes(planes[i]);
   return offset;
 }
 
@@ -74,15 +82,16 @@ unsigned PanelLayout::planeShift(unsigned index) const {
 PanelLayout::Position PanelLayout::position(int64_t row, int64_t col,
                                             unsigned plane) const {
   unsigned width = planes[plane];
-  int64_t inPanel = row % panelRows;
+  int64_t inPanel = row % panelRows, rows = planeRows(width);
   int64_t word = col % group / 4;
   int64_t reg = word / wordsPerRegister(width);
   int64_t block = col / group / blockGroups();
+  int64_t inRegister =
+      word % wordsPerRegister(width) + inPanel / rows * wordsPerGroup();
   return {row / panelRows * panelBytes + col / group * groupBytes +
               (block + 1) * factorBytes + planeOffset(plane) +
-              (reg * vectors + inPanel / lanes) * registerBytes() +
-              inPanel % lanes * 4 + col % 4,
-          unsigned(word % wordsPerRegister(width)) * width};
+              (reg * rows + inPanel % rows) * 4 + col % 4,
+          unsigned(inRegister) * width};
 }
 
 /// The bits of a float of type `type`, which holds it.

@@ -48,17 +48,26 @@ func.func @four_bits(%codes: memref<?x8xi32>, %scales: memref<?x1xf32>, %sums: m
 
 // -----
 
-// Six bits are a plane of 4 and a plane of 2, put together with one shift and an or.
+// Six bits are a plane of 4 and a plane of 2. Its bits go straight to their place in the
+// code: words 0 and 1 up, word 2 as they lie, word 3 down.
 // CHECK-LABEL: func.func @six_bits(
-//   CHECK-DAG: arith.constant dense<15> : vector<64xi8>
-//   CHECK-DAG: %[[TWO:.+]] = arith.constant dense<3> : vector<64xi8>
+//   CHECK-DAG: %[[LOW:.+]] = arith.constant dense<15> : vector<64xi8>
+//   CHECK-DAG: %[[HIGH:.+]] = arith.constant dense<48> : vector<64xi8>
 //   CHECK-DAG: %[[UP:.+]] = arith.constant dense<4> : vector<32xi16>
-//       CHECK: %[[BITS:.+]] = arith.andi %{{.*}}, %[[TWO]]
-//       CHECK: %[[PAIRS:.+]] = vector.bitcast %[[BITS]] : vector<64xi8> to vector<32xi16>
+//       CHECK: %[[NIBBLES:.+]] = arith.andi %{{.*}}, %[[LOW]]
+//       CHECK: %[[RAW:.+]] = vector.load
+//       CHECK: %[[PAIRS:.+]] = vector.bitcast %[[RAW]] : vector<64xi8> to vector<32xi16>
 //       CHECK: %[[SHIFTED:.+]] = arith.shli %[[PAIRS]], %[[UP]]
 //       CHECK: %[[BYTES:.+]] = vector.bitcast %[[SHIFTED]]
-//       CHECK: arith.ori %{{.*}}, %[[BYTES]] : vector<64xi8>
+//       CHECK: %[[TOPS:.+]] = arith.andi %[[BYTES]], %[[HIGH]]
+//       CHECK: arith.ori %[[NIBBLES]], %[[TOPS]] : vector<64xi8>
 //       CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+//       CHECK: arith.shli
+//       CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+//   CHECK-NOT: arith.sh
+//       CHECK: arith.andi %[[RAW]], %[[HIGH]]
+//       CHECK: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+//       CHECK: arith.shrui
 func.func @six_bits(%codes: memref<?x8xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
   kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 32, rows = 1, type = !qt.tensor<16x32xf32, #qt.int<6, channel>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x8xi32>, memref<?x1xf32>, memref<?x1xi32>, memref<?xi8>, index, memref<?x16xf32>
   return

@@ -146,6 +146,35 @@ func.func @floats(%x: tensor<?x128xf32>) -> tensor<?x64xf32> {
 
 // -----
 
+// Three bits in groups of 16, which are four words: a register of the third bit has
+// room for eight, and two registers of rows share it. So 32 rows of 256 have 224 bytes
+// in each of 16 groups (128 + 64 of codes, 32 of scales) and 64 of factors.
+// CHECK: module attributes {{.*}}kernel.weights_bytes = 3648
+qt.weight @w : !qt.tensor<32x256xf32, #qt.q3_K> in "m.gguf"
+// CHECK-LABEL: func.func @short_groups
+func.func @short_groups(%x: tensor<?x256xf32>) -> tensor<?x32xf32> {
+  %q = qt.quantize %x : tensor<?x256xf32> -> !qt.tensor<?x256xf32, #qt.int<8, group = 32>>
+  %w = qt.load @w : !qt.tensor<32x256xf32, #qt.q3_K>
+  %y = qt.matmul %q, %w : !qt.tensor<?x256xf32, #qt.int<8, group = 32>>, !qt.tensor<32x256xf32, #qt.q3_K> -> tensor<?x32xf32>
+  return %y : tensor<?x32xf32>
+}
+
+// -----
+
+// One scale for 256 values and activations in groups of 32: it stands in front of the
+// eight groups of 256 bytes, 64 bytes for 32 rows, and not in each.
+// CHECK: module attributes {{.*}}kernel.weights_bytes = 2112
+qt.weight @w : !qt.tensor<32x256xf32, #qt.tq2_0> in "m.gguf"
+// CHECK-LABEL: func.func @shared_scales
+func.func @shared_scales(%x: tensor<?x256xf32>) -> tensor<?x32xf32> {
+  %q = qt.quantize %x : tensor<?x256xf32> -> !qt.tensor<?x256xf32, #qt.int<8, group = 32>>
+  %w = qt.load @w : !qt.tensor<32x256xf32, #qt.tq2_0>
+  %y = qt.matmul %q, %w : !qt.tensor<?x256xf32, #qt.int<8, group = 32>>, !qt.tensor<32x256xf32, #qt.tq2_0> -> tensor<?x32xf32>
+  return %y : tensor<?x32xf32>
+}
+
+// -----
+
 // A table that is looked up and multiplied has the layout of the matmul, whichever
 // comes first; a table that is only looked up that of its own scheme.
 // CHECK: qt.weight @tied : {{.*}} #qt.panels<{{.*}} group = 32>>

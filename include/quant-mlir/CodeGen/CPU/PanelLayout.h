@@ -11,10 +11,11 @@
 //   group:  codes of plane 0 | plane 1 | ... | scales | minimums
 //
 // and, when the whole row has one scale, one set of scales and minimums after
-// the last group instead of one in each. Scales with factors
-// (LaneForm::scaleBlock) are signed bytes in the groups; the factors of scales
-// and of minimums stand in front of the groups of their block, so that a panel
-// is read from one end to the other.
+// the last group instead of one in each. Scales that several groups share, as
+// the activation's groups are smaller than the weight's, stand in front of
+// these groups, so that a panel is read from one end to the other. So do the
+// factors of scales with factors (LaneForm::scaleBlock), which themselves are
+// signed bytes in the groups.
 //
 // A dot product instruction multiplies, in each of its 32-bit lanes, four
 // bytes. So four consecutive values of a row form a *word*, a register holds
@@ -28,6 +29,11 @@
 //   byte:    0..3                4..7              ...  60..63
 //   low  4:  row 0, k = 0..3     row 1, k = 0..3        row 15, k = 0..3
 //   high 4:  row 0, k = 4..7     row 1, k = 4..7        row 15, k = 4..7
+//
+// A group may have too few words for a register of a narrow plane: 16 values
+// are four, and a register of a plane of 1 bit has room for eight. Then the
+// registers of the panel's rows share it, the second one's words behind the
+// first one's.
 //
 // Rows follow each other in order, whatever a register holds: registers of 16
 // lanes, two side by side, are registers of 8 lanes, four side by side. So code
@@ -61,8 +67,9 @@ struct PanelLayout {
   llvm::SmallVector<unsigned, 3> planes;
   /// True if every group carries its scales, false if the panel does.
   bool groupScales;
+  int32_t packedVectors; ///< registers side by side that it was packed for
   int64_t scaleBytes, minimumBytes; ///< of one panel's rows together
-  int64_t factorBytes; ///< of one panel's rows and a block; 0 without factors
+  int64_t factorBytes; ///< of what a block shares, of one panel's rows
   /// What scales are multiplied by as they are packed. f8E4M3FN numbers are
   /// decoded by moving their bits into an f16, which makes them 2^8 too small.
   float scaleFactor = 1;
@@ -77,6 +84,12 @@ struct PanelLayout {
   int64_t planeRegisters(unsigned planeBits) const {
     return llvm::divideCeil(wordsPerGroup(), wordsPerRegister(planeBits));
   }
+  /// Rows of the panel that have a place of their own in a plane's registers;
+  /// the others share it.
+  int64_t planeRows(unsigned planeBits) const;
+  int64_t planeBytes(unsigned planeBits) const {
+    return planeRegisters(planeBits) * planeRows(planeBits) * 4;
+  }
   /// Where plane `index` starts inside a group.
   int64_t planeOffset(unsigned index) const;
   /// The lowest bit of the code that plane `index` holds.
@@ -86,9 +99,15 @@ struct PanelLayout {
     return groupScales ? codeBytes : numGroups * groupBytes;
   }
   int64_t minimumOffset() const { return scaleOffset() + scaleBytes; }
-  /// Groups whose scales share factors; all without factors.
+  /// Values of K whose groups share what stands in front of them: scales, or
+  /// factors of scales. 0 if nothing does.
+  int64_t scaleBlock() const {
+    bool shared = !planes.empty() && form.group < k && form.group > group;
+    return form.scaleBlock ? form.scaleBlock : shared ? form.group : 0;
+  }
+  /// Groups of a block; all without blocks.
   int64_t blockGroups() const {
-    return form.scaleBlock ? form.scaleBlock / group : numGroups;
+    return scaleBlock() ? scaleBlock() / group : numGroups;
   }
   /// Bytes from a block of groups to the next. Its factors come first.
   int64_t blockBytes() const {

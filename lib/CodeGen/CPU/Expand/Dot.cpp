@@ -13,58 +13,88 @@ static Value intrinsic(KernelBuilder &b, StringRef name, Type result,
   return b.intrinsic(name, result, operands);
 }
 
-/// sum over pairs in i16, then over pairs of pairs in i32. The first sum must
-/// not saturate: |weight| <= 127 or (128 and |activation| <= 127) is enough.
-static Value addPairs(KernelBuilder &b, Value acc, Value weights,
-                      Value activations, bool wide) {
-  int64_t lanes = b.target.lanes;
-  auto i16 = b.vec(lanes * 2, b.getI16Type());
-  Value pairs = intrinsic(
+/// Products of the bytes of a word in pairs: i16 lanes.
+static Value multiplyPairs(KernelBuilder &b, Value weights, Value activations) {
+  bool wide = b.target.lanes == 16;
+  return intrinsic(
       b, wide ? "llvm.x86.avx512.pmaddubs.w.512" : "llvm.x86.avx2.pmadd.ub.sw",
-      i16, {weights, activations});
-  Value sums = intrinsic(
-      b, wide ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd",
-      acc.getType(), {pairs, b.constant(i16, 1)});
-  return arith::AddIOp::create(b, acc, sums);
+      b.vec(b.target.lanes * 2, b.getI16Type()), {weights, activations});
 }
 
-Value quantmlir::cpu::emitDot(KernelBuilder &b, Value acc, Value weights,
-                              Value activations, unsigned laneBits) {
-  auto bytes = cast<VectorType>(weights.getType());
+/// Pairs of pairs, in i32 lanes.
+static Value widenPairs(KernelBuilder &b, Value pairs) {
+  bool wide = b.target.lanes == 16;
+  return intrinsic(
+      b, wide ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd",
+      b.vec(b.target.lanes, b.getI32Type()),
+      {pairs, b.constant(pairs.getType(), 1)});
+}
+
+DotSum::DotSum(KernelBuilder &b, Value start, unsigned laneBits)
+    : b(b), acc(start), laneBits(laneBits) {
+  // |activation| <= 128, but 127 where weights are 8 bits with a sign.
+  int64_t most = laneBits < 8 ? (1 << laneBits) - 1 : 127;
+  fit = INT16_MAX / (2 * 128 * most);
+}
+
+void DotSum::addPairs(Value weights, Value activations) {
+  Value products = multiplyPairs(b, weights, activations);
+  pairs =
+      pairs ? arith::AddIOp::create(b, pairs, products).getResult() : products;
+  if (++pending == fit)
+    widen();
+}
+
+void DotSum::widen() {
+  if (pending)
+    acc = arith::AddIOp::create(b, acc, widenPairs(b, pairs));
+  pairs = {};
+  pending = 0;
+}
+
+Value DotSum::finish() {
+  widen();
+  return acc;
+}
+
+void DotSum::add(Value weights, Value activations) {
+  Type type = acc.getType(), bytes = weights.getType();
   switch (b.target.dot) {
   case DotKind::Amx:
   case DotKind::Avx512Vnni:
-    return intrinsic(b, "llvm.x86.avx512.vpdpbusd.512", acc.getType(),
-                     {acc, weights, activations});
+    acc = intrinsic(b, "llvm.x86.avx512.vpdpbusd.512", type,
+                    {acc, weights, activations});
+    return;
   case DotKind::AvxVnni:
-    return intrinsic(b, "llvm.x86.avx512.vpdpbusd.256", acc.getType(),
-                     {acc, weights, activations});
+    acc = intrinsic(b, "llvm.x86.avx512.vpdpbusd.256", type,
+                    {acc, weights, activations});
+    return;
   case DotKind::NeonDot:
   case DotKind::NeonI8MM:
-    return intrinsic(b, "llvm.aarch64.neon.sdot.v4i32.v16i8", acc.getType(),
-                     {acc, weights, activations});
+    acc = intrinsic(b, "llvm.aarch64.neon.sdot.v4i32.v16i8", type,
+                    {acc, weights, activations});
+    return;
   case DotKind::Avx2: {
     if (laneBits < 8)
-      return addPairs(b, acc, weights, activations, /*wide=*/false);
+      return addPairs(weights, activations);
     // Signed weights: the sign moves to the activation.
     Value magnitude =
         intrinsic(b, "llvm.x86.avx2.psign.b", bytes, {weights, weights});
     Value signedActivations =
         intrinsic(b, "llvm.x86.avx2.psign.b", bytes, {activations, weights});
-    return addPairs(b, acc, magnitude, signedActivations, /*wide=*/false);
+    return addPairs(magnitude, signedActivations);
   }
   case DotKind::Avx512: {
     if (laneBits < 8)
-      return addPairs(b, acc, weights, activations, /*wide=*/true);
+      return addPairs(weights, activations);
     // There is no vpsignb here. Take the top bit of each weight apart:
     // w = (w mod 128) + 128 * (w / 128).
     Value low = arith::AndIOp::create(b, weights, b.constant(bytes, 127));
     Value top = arith::ShRUIOp::create(b, weights, b.constant(bytes, 7));
-    Value zero = b.constant(acc.getType(), 0);
-    Value tops = addPairs(b, zero, top, activations, /*wide=*/true);
-    tops = arith::ShLIOp::create(b, tops, b.constant(acc.getType(), 7));
+    Value tops = widenPairs(b, multiplyPairs(b, top, activations));
+    tops = arith::ShLIOp::create(b, tops, b.constant(type, 7));
     acc = arith::AddIOp::create(b, acc, tops);
-    return addPairs(b, acc, low, activations, /*wide=*/true);
+    return addPairs(low, activations);
   }
   }
   llvm_unreachable("unknown dot product");

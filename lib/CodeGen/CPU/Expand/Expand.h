@@ -81,11 +81,31 @@ public:
 /// that many lanes cover a row without a rest.
 int64_t vectorLanes(int64_t size, int64_t most = 16);
 
-/// acc[i32 lanes] += four unsigned weight bytes times four signed activation
-/// bytes in each lane. `laneBits` bounds the weights; targets that want signed
-/// bytes get 8-bit weights minus 128 (CPUTarget::wantsSignedBytes).
-mlir::Value emitDot(KernelBuilder &b, mlir::Value acc, mlir::Value weights,
-                    mlir::Value activations, unsigned laneBits);
+/// A sum to which words are added: acc[i32 lanes] += four unsigned weight bytes
+/// times four signed activation bytes in each lane. `laneBits` bounds the
+/// weights; targets that want signed bytes get 8-bit weights minus 128
+/// (CPUTarget::wantsSignedBytes).
+///
+/// Targets whose products are pairs of 16 bits add up as many of them as surely
+/// fit before they are widened.
+class DotSum {
+public:
+  using Value = mlir::Value;
+
+  DotSum(KernelBuilder &b, Value start, unsigned laneBits);
+  void add(Value weights, Value activations);
+  Value finish();
+
+private:
+  void addPairs(Value weights, Value activations);
+  void widen();
+
+  KernelBuilder &b;
+  Value acc, pairs;
+  unsigned laneBits;
+  int64_t pending = 0; ///< words in `pairs`
+  int64_t fit;         ///< the most of them
+};
 
 /// acc[i32 lanes] += two signed 16-bit numbers times two others in each lane,
 /// vectors of 16 lanes.

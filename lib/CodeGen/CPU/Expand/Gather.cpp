@@ -87,9 +87,6 @@ void GatherEmitter::emitRow(Value row, Value id) {
   if (form.kind == qt::LaneForm::Kind::Float)
     return emitFloatRow(row, panel, inPanel);
 
-  Value laneBytes =
-      b.add(b.mul(b.div(inPanel, layout.lanes), layout.registerBytes()),
-            b.mul(b.rem(inPanel, layout.lanes), 4));
   auto i8 = b.vec(4, b.getI8Type());
   auto i32 = b.vec(4, b.getI32Type());
   int64_t scaleWidth = form.scaleType.getIntOrFloatBitWidth() / 8;
@@ -102,7 +99,7 @@ void GatherEmitter::emitRow(Value row, Value id) {
     Value word = b.div(b.rem(k, layout.group), 4);
     Value groupBytes = b.add(panel, b.mul(group, layout.groupBytes));
     Value factors;
-    if (form.scaleBlock) {
+    if (layout.scaleBlock()) {
       Value block = b.div(group, layout.blockGroups());
       factors = b.add(panel, b.mul(block, layout.blockBytes()));
       groupBytes = b.add(b.add(groupBytes, b.mul(block, layout.factorBytes)),
@@ -111,14 +108,17 @@ void GatherEmitter::emitRow(Value row, Value id) {
     Value code;
     for (auto [plane, width] : llvm::enumerate(layout.planes)) {
       int64_t perRegister = PanelLayout::wordsPerRegister(width);
-      Value reg = b.mul(b.div(word, perRegister),
-                        layout.vectors * layout.registerBytes());
-      Value at = b.add(b.add(b.add(groupBytes, reg), laneBytes),
-                       layout.planeOffset(plane));
+      int64_t rows = layout.planeRows(width);
+      Value reg = b.mul(b.div(word, perRegister), rows);
+      Value place = b.mul(b.add(reg, b.rem(inPanel, rows)), 4);
+      Value at = b.add(b.add(groupBytes, place), layout.planeOffset(plane));
+      Value inRegister =
+          b.add(b.rem(word, perRegister),
+                b.mul(b.div(inPanel, rows), layout.wordsPerGroup()));
       Value bits =
           arith::ExtUIOp::create(b, i32, b.load(i8, op.getWeights(), at));
-      Value shift = arith::IndexCastOp::create(
-          b, b.getI32Type(), b.mul(b.rem(word, perRegister), width));
+      Value shift = arith::IndexCastOp::create(b, b.getI32Type(),
+                                               b.mul(inRegister, width));
       bits = arith::ShRUIOp::create(b, bits, b.splat(shift, 4));
       bits = arith::AndIOp::create(b, bits, b.constant(i32, (1 << width) - 1));
       bits = arith::ShLIOp::create(b, bits,
@@ -131,10 +131,12 @@ void GatherEmitter::emitRow(Value row, Value id) {
       Value place = b.mul(inPanel, width);
       if (!factors)
         return scalar(b.add(b.add(base, place), offset), type);
+      Value factor = scalar(b.add(b.add(factors, place), factorOffset), type);
+      if (!form.scaleBlock)
+        return factor;
       Value integer =
           b.loadScalar(op.getWeights(), b.add(b.add(base, inPanel), offset));
       integer = arith::SIToFPOp::create(b, b.getF32Type(), integer);
-      Value factor = scalar(b.add(b.add(factors, place), factorOffset), type);
       return b.mulF(integer, factor);
     };
     Value scale = scaleOf(layout.scaleOffset(), 0, form.scaleType);

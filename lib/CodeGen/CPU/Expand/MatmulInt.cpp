@@ -99,18 +99,23 @@ void MatmulIntEmitter::dotWords(Tile &acc, Value row, Value group, Value word,
                                 int64_t words, Value codes) {
   PanelReader::Words reading(reader, codes, word);
   Value base = b.add(b.mul(group, layout.wordsPerGroup()), word);
+  SmallVector<DotSum> sums; // [row * vectors + vector]
+  for (ArrayRef<Value> starts : acc)
+    for (Value start : starts)
+      sums.emplace_back(b, start, layout.form.getLaneBits());
   for (int64_t j = 0; j < words; ++j) {
     SmallVector<Value> weights;
     for (int64_t v = 0; v < layout.vectors; ++v)
       weights.push_back(operand(reading, j, v));
-    for (auto [m, vectors] : llvm::enumerate(acc)) {
+    for (int64_t m = 0; m < int64_t(acc.size()); ++m) {
       Value x = b.loadScalar(op.getCodes(), {b.add(row, m), b.add(base, j)});
       Value activations = b.bitcast(bytes, b.splat(x, lanes));
-      for (auto [v, sum] : llvm::enumerate(vectors))
-        sum =
-            emitDot(b, sum, weights[v], activations, layout.form.getLaneBits());
+      for (auto [v, weight] : llvm::enumerate(weights))
+        sums[m * layout.vectors + v].add(weight, activations);
     }
   }
+  for (auto [i, sum] : llvm::enumerate(sums))
+    acc[i / layout.vectors][i % layout.vectors] = sum.finish();
 }
 
 /// Two registers, each with a row of the tile, become the blocks of both rows

@@ -171,7 +171,10 @@ qt::Lane RegisterEvaluator::lookup(ArrayRef<uint8_t> table, qt::Lane code) {
 FailureOr<PanelLayout> quantmlir::cpu::readPanels(const CPUTarget &target,
                                                   Operation *op, Type weight) {
   PanelLayout packed(cast<qt::QuantTensorType>(weight));
-  if (packed.panelRows % target.lanes != 0)
+  int64_t rows = packed.panelRows;
+  for (unsigned width : packed.planes)
+    rows = std::min(rows, packed.planeRows(width));
+  if (rows % target.lanes != 0)
     return op->emitOpError("has a weight packed for panels of ")
            << packed.panelRows << " rows, but registers of cpu:" << target.name
            << " have " << target.lanes
@@ -236,9 +239,12 @@ Value PanelReader::factors(Numbers which, Value panel, Value group, int64_t v) {
 }
 
 Value PanelReader::scales(Numbers which, Value panel, Value group, int64_t v) {
-  if (layout.form.scaleBlock)
-    return b.mulF(integers(which, panel, group, v),
-                  factors(which, panel, group, v));
+  if (layout.scaleBlock()) {
+    Value factor = factors(which, panel, group, v);
+    return layout.form.scaleBlock
+               ? b.mulF(integers(which, panel, group, v), factor)
+               : factor;
+  }
   Value base = layout.groupScales ? groupAt(panel, group) : panel;
   return which == Numbers::Scales
              ? floats(base, layout.scaleOffset(), layout.form.scaleType, v)
@@ -260,32 +266,31 @@ Value PanelReader::Words::codes(int64_t j, int64_t v) {
   Value code;
   for (auto [plane, width] : llvm::enumerate(layout.planes)) {
     int64_t perRegister = PanelLayout::wordsPerRegister(width);
+    int64_t rows = layout.planeRows(width), row = v * layout.lanes;
     int64_t reg = j / perRegister;
-    int64_t registerBytes = layout.vectors * layout.registerBytes();
-    Value &raw = loaded[{plane, reg, v}];
+    Value &raw = loaded[{plane, reg, row % rows}];
     if (!raw) {
-      Value at = b.add(group, b.mul(b.div(first, perRegister), registerBytes));
-      raw = reader.load(bytes, at,
-                        layout.planeOffset(plane) + reg * registerBytes +
-                            v * layout.registerBytes());
+      Value at = b.add(group, b.mul(b.div(first, perRegister), rows * 4));
+      raw = reader.load(
+          bytes, at, layout.planeOffset(plane) + (reg * rows + row % rows) * 4);
     }
     Value bits = raw;
     if (width < 8) {
-      // There are no shifts of bytes: shift pairs, mask what came across.
-      int64_t right = j % perRegister * width;
-      unsigned up = layout.planeShift(plane);
-      if (right) {
-        Value shifted = arith::ShRUIOp::create(
-            b, b.bitcast(pairs, bits), b.constant(pairs, double(right)));
-        bits = b.bitcast(bytes, shifted);
-      }
-      bits =
-          arith::AndIOp::create(b, bits, b.constant(bytes, (1 << width) - 1));
+      // There are no shifts of bytes: shift pairs, mask what came across. From
+      // its place in the register straight to the one in the code.
+      int64_t word = j % perRegister + row / rows * layout.wordsPerGroup();
+      int64_t up = int64_t(layout.planeShift(plane)) - word * int64_t(width);
       if (up) {
-        Value shifted = arith::ShLIOp::create(b, b.bitcast(pairs, bits),
-                                              b.constant(pairs, up));
-        bits = b.bitcast(bytes, shifted);
+        Value words = b.bitcast(pairs, bits);
+        Value count = b.constant(pairs, double(std::abs(up)));
+        bits = b.bitcast(
+            bytes, up > 0
+                       ? arith::ShLIOp::create(b, words, count).getResult()
+                       : arith::ShRUIOp::create(b, words, count).getResult());
       }
+      int64_t mask = ((int64_t(1) << width) - 1) << layout.planeShift(plane);
+      bits = arith::AndIOp::create(b, bits,
+                                   b.constant(bytes, double(int8_t(mask))));
     }
     code = code ? arith::OrIOp::create(b, code, bits).getResult() : bits;
   }

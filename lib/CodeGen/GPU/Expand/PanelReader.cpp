@@ -151,7 +151,7 @@ PanelReader::Values PanelReader::numbers(Numbers which, Value panel,
   FloatType type = isScale ? form.scaleType : form.minimumType;
   int64_t start = isScale ? layout.scaleOffset() : layout.minimumOffset();
   Value first = b.mul(panel, layout.panelBytes);
-  if (!form.scaleBlock) {
+  if (!layout.scaleBlock()) {
     Value base = layout.groupScales ? groupAt(panel, group) : first;
     return floats(base, start, type, row, count);
   }
@@ -161,6 +161,8 @@ PanelReader::Values PanelReader::numbers(Numbers which, Value panel,
       isScale ? 0
               : layout.panelRows * form.scaleType.getIntOrFloatBitWidth() / 8,
       type, row, count);
+  if (!form.scaleBlock)
+    return values;
   Value at = b.add(b.add(groupAt(panel, group), start), row);
   Type integer = b.getIntegerType(8 * count);
   Value bytes = b.load(integer, weights, at, count);
