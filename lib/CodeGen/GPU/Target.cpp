@@ -36,9 +36,13 @@ quantmlir::cuda::parseGPUTarget(llvm::StringRef spec) {
     for (const GPUTarget &target : targets)
       if (target.chip == chip) {
         GPUTarget found = target;
-        // An emulator runs one block after the other.
-        if (isEmulated(spec))
+        // An emulator runs one block after the other; what it takes to compile
+        // a tile for it and to run it grows with its size.
+        if (isEmulated(spec)) {
           found.processors = 1;
+          found.largeTile = {128, 16, 4};
+          found.smallTile = {64, 16, 4};
+        }
         return found;
       }
   std::string known;

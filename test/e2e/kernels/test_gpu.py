@@ -134,7 +134,7 @@ def many_cases():
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the emulator runs on x86-64")
 def test_many_rows(compiled):
-    """The emulated GPU has one processor, which two blocks of a large tile keep busy."""
+    """The emulated GPU has one processor, which a block of a large tile keeps busy."""
     cases = many_cases()
     path = write_module(compiled.cache / "gpu", "many", cases)
     flags = ("--target", "cuda-emulated:sm_80", "--batch", "144")
@@ -222,12 +222,14 @@ def test_inner_loops(tmp_path):
     done = run_quantc("--kernels", list_file, *flags)
     assert done.returncode == 0, done.stderr
     found = sass.functions(tmp_path / "out" / "kernels.cubin", env)
-    for step, products in (("float", 32), ("int", 32)):
+    for step in ("float", "int"):
         (name,) = (name for name in found if re.fullmatch(rf".*_{step}_\d_tiles256x64", name))
         counts = sass.inner_loop(found[name])
-        assert counts["tensor"] == products, (name, counts)
-        assert counts["copies"] >= 1 and counts.get("local", 0) == 0, (name, counts)
-        assert counts["all"] < 12 * products, (name, counts)
+        # Steps of a group may have become one: 32 rows by 64 tokens by two instructions' K.
+        assert counts["tensor"] % 32 == 0 and counts["tensor"] > 0, (name, counts)
+        assert counts["copies"] >= counts["tensor"] / 32, (name, counts)
+        assert counts.get("local", 0) == 0, (name, counts)
+        assert counts["all"] < 8 * counts["tensor"], (name, counts)
 
 
 def test_errors(tmp_path):
