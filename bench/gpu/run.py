@@ -24,6 +24,8 @@ import torch
 REPLAYS = 20
 # More than the level-2 caches of today, four times.
 COLD_BYTES = 256 << 20
+# From how many rows on forms are timed one by one, and how many rows of a block they have at least.
+FORMS_ROWS, FORMS_BLOCK = 64, 8
 
 
 class Driver:
@@ -31,6 +33,8 @@ class Driver:
 
     def __init__(self):
         self.lib = ctypes.CDLL("libcuda.so.1")
+        # Of a function: the most shared memory that the launch may ask for.
+        self.most_shared = 8
 
     def check(self, status, what):
         if status:
@@ -49,12 +53,17 @@ class Driver:
         self.check(found, f"cuModuleGetFunction of {name}")
         return function
 
-    def launch(self, function, grid, threads, pointers, rows):
+    def allow(self, function, shared):
+        if shared > 48 << 10:
+            done = self.lib.cuFuncSetAttribute(function, self.most_shared, shared)
+            self.check(done, "cuFuncSetAttribute")
+
+    def launch(self, function, grid, threads, shared, pointers, rows):
         values = [ctypes.c_uint64(pointer) for pointer in pointers] + [ctypes.c_uint64(rows)]
         arguments = (ctypes.c_void_p * len(values))(*(ctypes.addressof(v) for v in values))
         stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
         done = self.lib.cuLaunchKernel(
-            function, *grid, 1, threads, 1, 1, 0, stream, arguments, None
+            function, *grid, 1, threads, 1, 1, shared, stream, arguments, None
         )
         self.check(done, "cuLaunchKernel")
 
@@ -69,15 +78,22 @@ class Kernel:
             for step in self.steps
             for form in step
         }
+        for step in self.steps:
+            for form in step:
+                driver.allow(self.functions[form["function"]], form["shared_bytes"])
         self.n = description["weight"]["n"]
 
-    def launch(self, forms, tensors, rows):
-        """The form for so many rows: the first whose block holds them, else the last."""
-        form = next((form for form in forms if rows <= form["rows_per_block"]), forms[-1])
+    @staticmethod
+    def choose(forms, rows):
+        """The form for so many rows: the first that is for them, else the last."""
+        return next((form for form in forms if rows <= form["most_rows"]), forms[-1])
+
+    def launch(self, form, tensors, rows):
         pointers = [tensors[argument["name"]].data_ptr() for argument in form["arguments"]]
         grid = (form["blocks"], -(-rows // form["rows_per_block"]))
         function = self.functions[form["function"]]
-        self.driver.launch(function, grid, form["threads"], pointers, rows)
+        shared = form["shared_bytes"]
+        self.driver.launch(function, grid, form["threads"], shared, pointers, rows)
 
     def workspace(self, rows) -> dict:
         """What the first of two steps makes for the second."""
@@ -91,13 +107,24 @@ class Kernel:
             if argument["name"] != "x"
         }
 
+    def prepare(self, tensors):
+        """What comes before the product, if anything does."""
+        if len(self.steps) > 1:
+            self.quantize(tensors)
+
     def quantize(self, tensors):
-        self.launch(self.steps[0], tensors, tensors["x"].shape[0])
+        rows = tensors["x"].shape[0]
+        self.launch(self.choose(self.steps[0], rows), tensors, rows)
 
     def run(self, tensors):
         """`tensors` by the names of arguments, those of the workspace among them."""
+        rows = tensors["x"].shape[0]
         for forms in self.steps:
-            self.launch(forms, tensors, tensors["x"].shape[0])
+            self.launch(self.choose(forms, rows), tensors, rows)
+
+    def multiply(self, form, tensors):
+        """The product alone, by a form of its step."""
+        self.launch(form, tensors, tensors["x"].shape[0])
 
 
 def load(folder, target):
@@ -119,7 +146,8 @@ def to_gpu(array):
 
 
 def check(kernels, sizes, folder) -> list:
-    """[{case, rows, worst error as a share of the range, exact share, passed}]"""
+    """[{case, rows, form, worst error as a share of the range, exact share, passed}], of each form
+    for any number of rows."""
     results = []
     for name, size in sizes.items():
         if "weights" not in size:
@@ -134,27 +162,35 @@ def check(kernels, sizes, folder) -> list:
             for part in ("x", "residual"):
                 if part in data:
                     tensors[part] = to_gpu(data[part][-rows:])
-            result = {"case": name, "what": size["what"], "rows": rows}
-            try:
-                kernel.run(tensors)
-                torch.cuda.synchronize()
-            except RuntimeError as error:
-                results.append({**result, "passed": False, "error": str(error)})
-                continue
-            got = out.cpu().numpy()
-            error = np.abs(got - expected).max() / max(np.ptp(expected), 1e-30)
-            wrong = ~(np.abs(got - expected) <= size["close"] * np.ptp(expected))
-            result.update(
-                error=float(error),
-                equal=float((got == expected).mean()),
-                passed=not wrong.any(),
-            )
-            if wrong.any():
-                place = np.argwhere(wrong)[0]
-                result["first_wrong"] = [*map(int, place), float(got[tuple(place)])]
-                result["expected"] = float(expected[tuple(place)])
-            results.append(result)
+            for form in kernel.steps[-1]:
+                result = {"case": name, "what": size["what"], "rows": rows}
+                result["form"] = form["function"]
+                out.fill_(float("nan"))
+                try:
+                    kernel.prepare(tensors)
+                    kernel.multiply(form, tensors)
+                    torch.cuda.synchronize()
+                except RuntimeError as error:
+                    results.append({**result, "passed": False, "error": str(error)})
+                    continue
+                result.update(judge(out.cpu().numpy(), expected, size["close"]))
+                results.append(result)
     return results
+
+
+def judge(got, expected, close) -> dict:
+    error = np.abs(got - expected).max() / max(np.ptp(expected), 1e-30)
+    wrong = ~(np.abs(got - expected) <= close * np.ptp(expected))
+    result = {
+        "error": float(error),
+        "equal": float((got == expected).mean()),
+        "passed": not wrong.any(),
+    }
+    if wrong.any():
+        place = np.argwhere(wrong)[0]
+        result["first_wrong"] = [*map(int, place), float(got[tuple(place)])]
+        result["expected"] = float(expected[tuple(place)])
+    return result
 
 
 def graph_of(calls):
@@ -182,7 +218,8 @@ def time_of(graph, calls) -> float:
 
 
 def compare(kernel, rows, weights, half) -> tuple:
-    """Microseconds of our product, of PyTorch's in f16, and of what quantizing has of ours."""
+    """Microseconds of our product, of PyTorch's in f16, of what quantizing has of ours; and of the
+    product alone by each form that could do it, from FORMS_ROWS rows on."""
     x = torch.randn(rows, half[0].shape[1], device="cuda")
     in_half = x.half()
     out = torch.empty(rows, kernel.n, device="cuda")
@@ -198,7 +235,16 @@ def compare(kernel, rows, weights, half) -> tuple:
         for (graph, calls), into in zip(graphs, times):
             into.append(time_of(graph, calls))
     mine, theirs, *quantizing = map(statistics.median, times)
-    return mine, theirs, quantizing[0] if quantizing else 0.0
+    forms = {}
+    for form in kernel.steps[-1] if rows >= FORMS_ROWS else ():
+        if form["rows_per_block"] < FORMS_BLOCK:
+            continue
+        kernel.prepare(tensors)
+        calls = [functools.partial(kernel.multiply, form, call.args[0]) for call in ours]
+        graph = graph_of(calls)
+        samples = [time_of(graph, len(calls)) for _ in range(REPLAYS)]
+        forms[form["function"]] = statistics.median(samples)
+    return mine, theirs, quantizing[0] if quantizing else 0.0, forms
 
 
 def measure(kernels, sizes) -> list:
@@ -216,12 +262,13 @@ def measure(kernels, sizes) -> list:
             for _ in range(max(2, -(-COLD_BYTES // (2 * n * k))))
         ]
         for rows in size["rows"]:
-            mine, theirs, quantizing = compare(kernels[name], rows, weights, half)
+            mine, theirs, quantizing, forms = compare(kernels[name], rows, weights, half)
             results.append(
                 {
                     **{"case": name, "what": size["what"], "n": n, "k": k, "rows": rows},
                     **{"us": mine, "fp16_us": theirs, "ratio": theirs / mine},
                     "quantize_us": quantizing,
+                    "forms_us": forms,
                     "weight_gb_per_s": stored / mine / 1000,
                     "tera_per_s": 2 * rows * n * k / mine / 1e6,
                 }
@@ -269,6 +316,8 @@ def main() -> int:
             f"{result['ratio']:5.2f}x {result['weight_gb_per_s']:7.0f} GB/s "
             f"{result['tera_per_s']:7.2f} T/s"
         )
+        for form, time in result["forms_us"].items():
+            print(f"    {form:60}{time:9.1f} us")
     content = {
         "device": torch.cuda.get_device_name(),
         "torch": torch.__version__,

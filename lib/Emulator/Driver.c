@@ -160,17 +160,24 @@ static int copy_out(void *to, unsigned long long from, size_t bytes) {
 }
 
 void qm_emulate_launch(void (*code)(void **), void **arguments,
-                       int64_t blocks_x, int64_t blocks_y, int64_t threads);
+                       int64_t blocks_x, int64_t blocks_y, int64_t threads,
+                       int64_t shared);
+
+static int set_attribute(const function *function, int attribute, int value) {
+  (void)function;
+  return attribute == 8 && value >= 0 ? DONE : INVALID;
+}
 
 static int launch(const function *function, unsigned blocks_x,
                   unsigned blocks_y, unsigned blocks_z, unsigned threads_x,
                   unsigned threads_y, unsigned threads_z, unsigned shared,
                   void *stream, void **arguments, void **extra) {
-  if (blocks_z != 1 || threads_y != 1 || threads_z != 1 || shared || stream ||
-      extra || !blocks_x || !blocks_y || blocks_y > 65535)
+  if (blocks_z != 1 || threads_y != 1 || threads_z != 1 || stream || extra ||
+      !blocks_x || !blocks_y || blocks_y > 65535)
     return INVALID;
   begin();
-  qm_emulate_launch(function->code, arguments, blocks_x, blocks_y, threads_x);
+  qm_emulate_launch(function->code, arguments, blocks_x, blocks_y, threads_x,
+                    shared);
   return end(DONE);
 }
 
@@ -199,6 +206,7 @@ void *qm_emulated_driver(const char *name) {
       {"cuMemsetD8_v2", (void *)set_bytes},
       {"cuMemcpyHtoD_v2", (void *)copy_in},
       {"cuMemcpyDtoH_v2", (void *)copy_out},
+      {"cuFuncSetAttribute", (void *)set_attribute},
       {"cuLaunchKernel", (void *)launch},
   };
   for (size_t i = 0; i < sizeof known / sizeof *known; ++i)

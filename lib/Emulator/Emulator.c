@@ -7,7 +7,7 @@
 #include <string.h>
 #include <ucontext.h>
 
-enum { STACK_BYTES = 64 * 1024, MOST_THREADS = 1024 };
+enum { STACK_BYTES = 256 * 1024, MOST_THREADS = 1024, MOST_COPIES = 512 };
 
 typedef enum { READY, WAITING, DONE } state;
 
@@ -18,7 +18,17 @@ typedef struct {
   qm_collective operation;
   void *const *operands;
   void *result;
+  /* Copies that it has started, in their order, and the groups that ended. */
+  struct copy *copies;
+  uint32_t num_copies, groups;
 } fiber;
+
+typedef struct copy {
+  void *to;
+  const void *from;
+  size_t bytes;
+  uint32_t group;
+} copy;
 
 /* Of the launch that this thread of the CPU runs. */
 typedef struct {
@@ -50,6 +60,34 @@ void qm_emulate_together(qm_collective operation, void *const *operands,
   self->operands = operands;
   self->result = result;
   swapcontext(&self->context, &running->scheduler);
+}
+
+/* What the launch says how much there is of, as generated code knows it; all
+ * that any GPU has. */
+char qm_shared[227 << 10] __attribute__((aligned(128)));
+
+void qm_emulate_copy(void *to, const void *from, size_t bytes) {
+  fiber *self = &running->fibers[running->current];
+  if ((uintptr_t)to % bytes || (uintptr_t)from % bytes)
+    stop("a copy that is not aligned");
+  if (self->num_copies == MOST_COPIES)
+    stop("too many copies without a wait");
+  self->copies[self->num_copies++] = (copy){to, from, bytes, self->groups};
+}
+
+void qm_emulate_end_copies(void) { ++running->fibers[running->current].groups; }
+
+void qm_emulate_wait_for_copies(uint32_t pending) {
+  fiber *self = &running->fibers[running->current];
+  uint32_t done = 0;
+  for (; done < self->num_copies; ++done) {
+    copy *next = &self->copies[done];
+    if (next->group + pending >= self->groups)
+      break;
+    memcpy(next->to, next->from, next->bytes);
+  }
+  self->num_copies -= done;
+  memmove(self->copies, self->copies + done, self->num_copies * sizeof(copy));
 }
 
 /* Stands for what a whole block meets at. */
@@ -118,10 +156,14 @@ static int advance_block(launch *all) {
   return waiting != 0;
 }
 
-static void run_block(launch *all, char *stacks) {
+static void run_block(launch *all, char *stacks, copy *copies, size_t shared) {
+  /* Of what was there before nobody may know. */
+  memset(qm_shared, 0xff, shared);
   for (uint32_t i = 0; i < all->count; ++i) {
     fiber *self = &all->fibers[i];
     self->state = READY;
+    self->copies = copies + (size_t)i * MOST_COPIES;
+    self->num_copies = self->groups = 0;
     getcontext(&self->context);
     self->context.uc_stack.ss_sp = stacks + (size_t)i * STACK_BYTES;
     self->context.uc_stack.ss_size = STACK_BYTES;
@@ -133,22 +175,27 @@ static void run_block(launch *all, char *stacks) {
 }
 
 void qm_emulate_launch(void (*code)(void **), void **arguments,
-                       int64_t blocks_x, int64_t blocks_y, int64_t threads) {
+                       int64_t blocks_x, int64_t blocks_y, int64_t threads,
+                       int64_t shared) {
   launch all = {.code = code, .arguments = arguments, .count = threads};
   char *stacks = malloc((size_t)threads * STACK_BYTES);
+  copy *copies = malloc((size_t)threads * MOST_COPIES * sizeof(copy));
   all.fibers = malloc((size_t)threads * sizeof(fiber));
   running = &all;
-  if (!stacks || !all.fibers)
+  if (!stacks || !copies || !all.fibers)
     stop("out of memory");
+  if (shared < 0 || (size_t)shared > sizeof qm_shared)
+    stop("a block has no such amount of shared memory");
   if (threads <= 0 || threads > MOST_THREADS || threads % WARP)
     stop("a block needs 1 to 32 whole warps");
   for (int64_t y = 0; y < blocks_y; ++y)
     for (int64_t x = 0; x < blocks_x; ++x) {
       all.place.block_x = (uint32_t)x;
       all.place.block_y = (uint32_t)y;
-      run_block(&all, stacks);
+      run_block(&all, stacks, copies, (size_t)shared);
     }
   running = NULL;
   free(all.fibers);
+  free(copies);
   free(stacks);
 }

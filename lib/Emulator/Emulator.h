@@ -6,6 +6,7 @@
  * their own. A thread runs until it meets others: what a warp does together,
  * such as a shuffle, is done once all 32 lanes have come to it. */
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum { WARP = 32 };
@@ -25,6 +26,13 @@ typedef void (*qm_collective)(void *const *const operands[WARP],
 /* The calling lane comes to `operation`, and goes on when it is done. */
 void qm_emulate_together(qm_collective operation, void *const *operands,
                          void *result);
+
+/* The calling thread has a copy done when it waits for it, and no sooner. */
+void qm_emulate_copy(void *to, const void *from, size_t bytes);
+/* Ends a group of copies. */
+void qm_emulate_end_copies(void);
+/* Does the copies of all groups but the last `pending`. */
+void qm_emulate_wait_for_copies(uint32_t pending);
 
 /* The calling thread waits until all of its block have come here. */
 void qm_emulate_barrier(void);

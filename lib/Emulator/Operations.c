@@ -37,6 +37,35 @@ OPERATION(barrier_cta_sync_aligned_all) {
   qm_emulate_barrier();
 }
 
+/*===--- Copies that run ahead -------------------------------------------===*/
+
+static void copy_operands(void *const *in, size_t bytes) {
+  void *to;
+  const void *from;
+  memcpy(&to, in[0], sizeof to);
+  memcpy(&from, in[1], sizeof from);
+  qm_emulate_copy(to, from, bytes);
+}
+OPERATION(cp_async_cg_shared_global_16) {
+  (void)out;
+  copy_operands(in, 16);
+}
+OPERATION(cp_async_ca_shared_global_4) {
+  (void)out;
+  copy_operands(in, 4);
+}
+OPERATION(cp_async_commit_group) {
+  (void)in;
+  (void)out;
+  qm_emulate_end_copies();
+}
+OPERATION(cp_async_wait_group) {
+  (void)out;
+  qm_emulate_wait_for_copies(u32(in, 0));
+}
+
+/*===--- Words -----------------------------------------------------------===*/
+
 OPERATION(idp4a_u_s) {
   uint32_t a = u32(in, 0), b = u32(in, 1), sum = u32(in, 2);
   for (int i = 0; i < 32; i += 8)
@@ -143,6 +172,27 @@ static void mma_integers(void *const *const in[WARP], void *const out[WARP]) {
 }
 OPERATION(mma_m16n8k32_row_col_u8_s8) {
   qm_emulate_together(mma_integers, in, out);
+}
+
+/* The same with 16 values of K: operands 0 and 1, 2, and 3 to 6. */
+static void mma_short_integers(void *const *const in[WARP],
+                               void *const out[WARP]) {
+  for (int row = 0; row < 16; ++row)
+    for (int column = 0; column < 8; ++column) {
+      int lane = row % 8 * 4 + column / 2, place = row / 8 * 2 + column % 2;
+      uint32_t sum = u32(in[lane], 3 + place);
+      for (int k = 0; k < 16; ++k) {
+        int t = k / 4, shift = k % 4 * 8;
+        uint32_t a = u32(in[row % 8 * 4 + t], row / 8);
+        uint32_t b = u32(in[column * 4 + t], 2);
+        sum += (uint32_t)((int32_t)(a >> shift & 255) *
+                          (int8_t)(b >> shift & 255));
+      }
+      memcpy((char *)out[lane] + 4 * place, &sum, 4);
+    }
+}
+OPERATION(mma_m16n8k16_row_col_u8_s8) {
+  qm_emulate_together(mma_short_integers, in, out);
 }
 
 static float from_bf16(uint32_t half) { return from_bits(half << 16); }

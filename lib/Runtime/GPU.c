@@ -26,7 +26,8 @@ typedef void *cu_context, *cu_module, *cu_function, *cu_stream;
 enum {
   CU_OUT_OF_MEMORY = 2,
   CU_CAPABILITY_MAJOR = 75, /* attributes of a device */
-  CU_CAPABILITY_MINOR = 76
+  CU_CAPABILITY_MINOR = 76,
+  CU_MAX_DYNAMIC_SHARED_SIZE = 8 /* attribute of a function */
 };
 
 #define DRIVER_FUNCTIONS(F)                                                    \
@@ -44,6 +45,7 @@ enum {
   F(cuModuleUnload, (cu_module module))                                        \
   F(cuModuleGetFunction,                                                       \
     (cu_function * function, cu_module module, const char *name))              \
+  F(cuFuncSetAttribute, (cu_function function, int attribute, int value))      \
   F(cuMemAlloc_v2, (cu_address * memory, size_t bytes))                        \
   F(cuMemFree_v2, (cu_address memory))                                         \
   F(cuMemsetD8_v2, (cu_address memory, unsigned char value, size_t bytes))     \
@@ -289,19 +291,27 @@ static _Thread_local struct {
   const char *function; /* whose launch has failed */
 } running;
 
+/* Bytes of shared memory that a block gets without having been asked for. */
+#define ALWAYS_SHARED ((int64_t)48 << 10)
+
 /* Called by generated code. After a failure nothing more is launched. */
 void qm_gpu_launch(int64_t number, void **arguments, int64_t blocks_x,
-                   int64_t blocks_y, int64_t threads);
+                   int64_t blocks_y, int64_t threads, int64_t shared);
 
 void qm_gpu_launch(int64_t number, void **arguments, int64_t blocks_x,
-                   int64_t blocks_y, int64_t threads) {
+                   int64_t blocks_y, int64_t threads, int64_t shared) {
   gpu *self = running.self;
+  cu_function function = self->functions[number];
   if (running.result || !blocks_x || !blocks_y)
     return;
-  running.result = self->cuda.cuLaunchKernel(
-      self->functions[number], (unsigned)blocks_x, (unsigned)blocks_y, 1,
-      (unsigned)threads, 1, 1, /*shared=*/0, /*stream=*/NULL, arguments, NULL);
   running.function = self->code->functions[number];
+  if (shared > ALWAYS_SHARED)
+    running.result = self->cuda.cuFuncSetAttribute(
+        function, CU_MAX_DYNAMIC_SHARED_SIZE, (int)shared);
+  if (!running.result)
+    running.result = self->cuda.cuLaunchKernel(
+        function, (unsigned)blocks_x, (unsigned)blocks_y, 1, (unsigned)threads,
+        1, 1, (unsigned)shared, /*stream=*/NULL, arguments, NULL);
 }
 
 static qm_status call(void *opened, void (*entry)(void **args), void **args) {

@@ -47,12 +47,18 @@ static json::Array describeArguments(mlir::gpu::LaunchFuncOp launch) {
 /// How a GPU function is launched: as many blocks along x, and along y one for
 /// each `rows_per_block`.
 static json::Object describeLaunch(mlir::gpu::LaunchFuncOp launch) {
-  auto rows = launch->getAttrOfType<IntegerAttr>("kernel.rows_per_block");
+  auto number = [&](StringRef name) {
+    auto value = launch->getAttrOfType<IntegerAttr>(name);
+    return value ? value.getInt() : 1;
+  };
+  Value memory = launch.getDynamicSharedMemorySize();
   return json::Object{{"arguments", describeArguments(launch)},
                       {"function", launch.getKernelName().getValue()},
                       {"blocks", constantOf(launch.getGridSizeX())},
                       {"threads", constantOf(launch.getBlockSizeX())},
-                      {"rows_per_block", rows ? rows.getInt() : 1}};
+                      {"rows_per_block", number("kernel.rows_per_block")},
+                      {"most_rows", number("kernel.most_rows")},
+                      {"shared_bytes", memory ? constantOf(memory) : 0}};
 }
 
 /// What a kernel of the list does: steps, each in several forms.

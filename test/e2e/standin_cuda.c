@@ -115,13 +115,26 @@ int cuMemcpyDtoH_v2(void *to, uint64_t from, size_t bytes) {
   int result = called("cuMemcpyDtoH", "", bytes);
   return result ? result : outside();
 }
+/* Of the function that was named last. */
+static unsigned allowed_shared = 48 << 10;
+static void *allowed_function;
+
+int cuFuncSetAttribute(void *function, int attribute, int value) {
+  allowed_function = function;
+  allowed_shared = (unsigned)value;
+  int result = called("cuFuncSetAttribute", function, (uint64_t)value);
+  return result ? result : attribute == 8 ? outside() : 1;
+}
 int cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z,
                    unsigned threads, unsigned threads_y, unsigned threads_z,
                    unsigned shared, void *stream, void **arguments,
                    void **extra) {
-  (void)shared, (void)stream, (void)extra;
+  (void)stream, (void)extra;
+  unsigned most =
+      function == allowed_function ? allowed_shared : (unsigned)48 << 10;
   int whole = x && y && z == 1 && threads && threads % 32 == 0 &&
-              threads <= 1024 && threads_y == 1 && threads_z == 1 && arguments;
+              threads <= 1024 && threads_y == 1 && threads_z == 1 &&
+              arguments && shared <= most;
   int result = called("cuLaunchKernel", function, (uint64_t)x * y);
   return result ? result : whole ? outside() : 1;
 }

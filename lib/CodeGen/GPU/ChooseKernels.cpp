@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "Forms.h"
+#include "TileStage.h"
 #include "quant-mlir/CodeGen/CPU/PanelLayout.h"
 #include "quant-mlir/CodeGen/GPU/Passes.h"
 #include "quant-mlir/CodeGen/GPU/Target.h"
@@ -19,14 +20,27 @@ using namespace quantmlir::cuda;
 // The attribute
 //===----------------------------------------------------------------------===//
 
+template <typename F>
+static auto numbersOf(F &form)
+    -> std::array<std::pair<StringRef, decltype((form.tokens))>, 5> {
+  return {{{"tokens", form.tokens},
+           {"warps", form.warps},
+           {"most", form.most},
+           {"rows", form.rows},
+           {"stages", form.stages}}};
+}
+
 void quantmlir::cuda::setForms(Operation *op, ArrayRef<Form> forms) {
   Builder b(op->getContext());
   SmallVector<Attribute> list;
-  for (const Form &form : forms)
-    list.push_back(b.getDictionaryAttr(
-        {b.getNamedAttr("form", b.getStringAttr(form.name)),
-         b.getNamedAttr("tokens", b.getI64IntegerAttr(form.tokens)),
-         b.getNamedAttr("warps", b.getI64IntegerAttr(form.warps))}));
+  for (const Form &form : forms) {
+    SmallVector<NamedAttribute> fields = {
+        b.getNamedAttr("form", b.getStringAttr(form.name))};
+    for (auto [name, value] : numbersOf(form))
+      if (value)
+        fields.push_back(b.getNamedAttr(name, b.getI64IntegerAttr(value)));
+    list.push_back(b.getDictionaryAttr(fields));
+  }
   op->setDiscardableAttr(formsAttrName, b.getArrayAttr(list));
 }
 
@@ -38,18 +52,30 @@ FailureOr<SmallVector<Form>> quantmlir::cuda::getForms(Operation *op) {
   for (Attribute each : list) {
     auto fields = dyn_cast<DictionaryAttr>(each);
     auto name = fields ? fields.getAs<StringAttr>("form") : StringAttr();
-    auto tokens = fields ? fields.getAs<IntegerAttr>("tokens") : IntegerAttr();
-    auto warps = fields ? fields.getAs<IntegerAttr>("warps") : IntegerAttr();
-    if (!name || !tokens || !warps)
+    Form form = {name ? name.getValue() : "", 0, 0};
+    for (auto [field, value] : numbersOf(form))
+      if (auto number = fields ? fields.getAs<IntegerAttr>(field) : nullptr)
+        value = number.getInt();
+    if (!name || !form.tokens || !form.warps)
       return op->emitOpError("has a form without form, tokens and warps");
-    Form form = {name.getValue(), tokens.getInt(), warps.getInt()};
-    bool isMMA = form.name == "mma";
-    if (form.tokens < 1 || form.tokens > 64 || form.warps < 1 ||
-        form.warps > 32 || (isMMA && form.tokens % 8 != 0))
+    if (form.tokens < 1 || form.warps < 1 || form.warps > 32)
       return op->emitOpError("has a form of ")
              << form.tokens << " tokens and " << form.warps
-             << " warps; tokens are 1 to 64, of mma a multiple of 8, and warps "
-                "1 to 32";
+             << " warps; there is at least a token, and warps are 1 to 32";
+    bool isMMA = form.name == "mma", isTiles = form.name == "tiles";
+    if (!isTiles && (form.tokens > 64 || (isMMA && form.tokens % 8 != 0)))
+      return op->emitOpError("has a form of ")
+             << form.tokens
+             << " tokens; they are 1 to 64, of mma a multiple of 8";
+    int64_t shares = form.rows / 32;
+    if (isTiles && (shares < 1 || form.rows % 32 != 0 || form.stages < 2 ||
+                    form.warps % shares != 0 ||
+                    form.tokens % (form.warps / shares * 8) != 0))
+      return op->emitOpError("has tiles of ")
+             << form.rows << " rows by " << form.tokens << " tokens, "
+             << form.warps << " warps and " << form.stages
+             << " stages; a warp takes 32 rows and a multiple of 8 tokens, and "
+                "there are two stages or more";
     forms.push_back(form);
   }
   return forms;
@@ -66,13 +92,42 @@ static bool fitsTensorCores(qt::QuantTensorType type) {
   return form.kind == qt::LaneForm::Kind::Integer || !form.floatType.isF32();
 }
 
+static constexpr int64_t mostMMARows = 32;
+
+/// No more rows than the weight has, and as many stages as there is room for.
+static Form chooseTiles(const GPUTarget &gpu, const TileSizes &sizes,
+                        const cpu::PanelLayout &layout, bool isInteger) {
+  int64_t rows = std::min<int64_t>(sizes.rows, llvm::alignTo(layout.n, 32));
+  Form form = {"tiles", sizes.tokens, sizes.warps * rows / sizes.rows};
+  form.rows = rows;
+  form.stages = std::min(
+      gpu.stages, gpu.sharedBytes / TileStage(layout, isInteger, form).bytes);
+  return form;
+}
+
 static SmallVector<Form> chooseMatmul(const GPUTarget &gpu,
                                       kernel::MatmulOpInterface op) {
   SmallVector<Form> forms = {{"dot", 1, gpu.warps}};
   if (gpu.dotTokens > 1)
     forms.push_back({"dot", gpu.dotTokens, gpu.warps});
-  if (fitsTensorCores(op.getType()))
-    forms.push_back({"mma", gpu.mmaTokens, gpu.warps});
+  if (!fitsTensorCores(op.getType()))
+    return forms;
+  // Two tiles of it, where there is something better for more.
+  forms.push_back({"mma", gpu.mmaTokens, gpu.warps, mostMMARows});
+  cpu::PanelLayout layout(op.getType());
+  if (!TileStage::fits(layout))
+    return forms;
+  bool isInteger = isa<kernel::MatmulIntOp>(op);
+  Form small = chooseTiles(gpu, gpu.smallTile, layout, isInteger);
+  Form large = chooseTiles(gpu, gpu.largeTile, layout, isInteger);
+  if (large.rows <= small.rows) {
+    forms.push_back(small);
+    return forms;
+  }
+  // From here on every processor has a large one.
+  small.most =
+      gpu.processors * gpu.largeTile.rows * gpu.largeTile.tokens / layout.n;
+  forms.append({small, large});
   return forms;
 }
 

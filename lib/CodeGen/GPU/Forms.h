@@ -11,6 +11,12 @@ struct Form {
   llvm::StringRef name;
   int64_t tokens; ///< rows of the activation that a block takes
   int64_t warps;  ///< of a block
+  /// Most rows of a call that it is for; 0: `tokens`.
+  int64_t most = 0;
+  int64_t rows = 0;   ///< of the weight that a block takes: `tiles` alone
+  int64_t stages = 0; ///< copies of a tile that are on their way or in use
+
+  int64_t mostRows() const { return most ? most : tokens; }
 };
 
 inline constexpr llvm::StringLiteral formsAttrName = "gpu.forms";

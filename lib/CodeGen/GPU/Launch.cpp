@@ -69,16 +69,19 @@ void quantmlir::cuda::callLauncher(
                ? arith::IndexCastUIOp::create(b, i64, value).getResult()
                : value;
   };
+  Value memory = op.getDynamicSharedMemorySize();
+  memory = memory ? arith::ExtUIOp::create(b, i64, memory).getResult()
+                  : LLVM::ConstantOp::create(b, b.getI64IntegerAttr(0));
   SmallVector<Value> arguments;
   for (Value operand : op.getKernelOperands())
     arguments.push_back(wide(operand));
   Value list = putInMemory(b, arguments), first = code(b);
   declareFunction(op->getParentOfType<ModuleOp>(), launcher,
-                  {first.getType(), pointer, i64, i64, i64});
+                  {first.getType(), pointer, i64, i64, i64, i64});
   LLVM::CallOp::create(b, TypeRange(), launcher,
                        ValueRange{first, list, wide(op.getGridSizeX()),
                                   wide(op.getGridSizeY()),
-                                  wide(op.getBlockSizeX())});
+                                  wide(op.getBlockSizeX()), memory});
   op.erase();
 }
 

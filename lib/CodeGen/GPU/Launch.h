@@ -16,7 +16,7 @@ void declareFunction(mlir::ModuleOp module, llvm::StringRef name,
 mlir::Value putInMemory(mlir::ImplicitLocOpBuilder &b, mlir::ValueRange values);
 
 /// Replaces a launch by `launcher(code, pointers to the arguments, blocks along
-/// x, along y, threads)`.
+/// x, along y, threads, bytes of shared memory)`.
 void callLauncher(
     mlir::gpu::LaunchFuncOp op, llvm::StringRef launcher,
     llvm::function_ref<mlir::Value(mlir::ImplicitLocOpBuilder &)> code);

@@ -1,10 +1,26 @@
 // RUN: quant-opt %s --gpu-choose-kernels=target=cuda:sm_90a | FileCheck %s
 
-// One row, up to four, and more.
+// One row, up to four, up to 32; tiles for more, no larger than the weight.
 // CHECK-LABEL: func.func @integers
-//       CHECK: gpu.forms = [{form = "dot", tokens = 1 : i64, warps = 8 : i64}, {form = "dot", tokens = 4 : i64, warps = 8 : i64}, {form = "mma", tokens = 32 : i64, warps = 8 : i64}]
+//       CHECK: gpu.forms = [{form = "dot", tokens = 1 : i64, warps = 8 : i64}, {form = "dot", tokens = 4 : i64, warps = 8 : i64}, {form = "mma", most = 32 : i64, tokens = 32 : i64, warps = 8 : i64}, {form = "tiles", rows = 32 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 2 : i64}]
 func.func @integers(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
   kernel.matmul_float %x, %weights[%offset] into %out {type = !qt.tensor<16x32xf32, #qt.q4_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x32xf32>, memref<?xi8>, index, memref<?x16xf32>
+  return
+}
+
+// Small tiles until each of 132 processors has a large one.
+// CHECK-LABEL: func.func @large
+//       CHECK: {form = "tiles", most = 528 : i64, rows = 64 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 4 : i64}, {form = "tiles", rows = 256 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 8 : i64}]
+func.func @large(%x: memref<?x4096xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x4096xf32>, %thread: index, %threads: index) {
+  kernel.matmul_float %x, %weights[%offset] into %out {type = !qt.tensor<4096x4096xf32, #qt.float<bf16>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 4096>>} : memref<?x4096xf32>, memref<?xi8>, index, memref<?x4096xf32>
+  return
+}
+
+// A group of twelve values ends within what tensor cores multiply at once.
+// CHECK-LABEL: func.func @short_groups
+//   CHECK-NOT: "tiles"
+func.func @short_groups(%x: memref<?x24xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
+  kernel.matmul_float %x, %weights[%offset] into %out {type = !qt.tensor<16x24xf32, #qt.int<4, group = 12, scale = f16>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 12>>} : memref<?x24xf32>, memref<?xi8>, index, memref<?x16xf32>
   return
 }
 

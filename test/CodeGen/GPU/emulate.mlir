@@ -2,7 +2,7 @@
 
 // Operands and results go through memory; a launch names the function and where its
 // arguments are.
-// CHECK-DAG: llvm.func @qm_emulate_launch(!llvm.ptr, !llvm.ptr, i64, i64, i64)
+// CHECK-DAG: llvm.func @qm_emulate_launch(!llvm.ptr, !llvm.ptr, i64, i64, i64, i64)
 // CHECK-DAG: llvm.func @qm_emulate_prmt(!llvm.ptr, !llvm.ptr)
 // CHECK-LABEL: func.func @host
 //       CHECK: %[[THREAD:.+]] = llvm.mlir.addressof @permute.thread

@@ -45,8 +45,40 @@ func.func @undecided(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: inde
 // -----
 
 func.func @tokens(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
-  // expected-error @below {{has a form of 12 tokens and 4 warps; tokens are 1 to 64, of mma a multiple of 8, and warps 1 to 32}}
+  // expected-error @below {{has a form of 12 tokens; they are 1 to 64, of mma a multiple of 8}}
   kernel.matmul_float %x, %weights[%offset] into %out {gpu.forms = [{form = "mma", tokens = 12, warps = 4}], type = !qt.tensor<16x32xf32, #qt.q4_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x32xf32>, memref<?xi8>, index, memref<?x16xf32>
+  return
+}
+
+// -----
+
+func.func @warps(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{has a form of 8 tokens and 33 warps; there is at least a token, and warps are 1 to 32}}
+  kernel.matmul_float %x, %weights[%offset] into %out {gpu.forms = [{form = "mma", tokens = 8, warps = 33}], type = !qt.tensor<16x32xf32, #qt.q4_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x32xf32>, memref<?xi8>, index, memref<?x16xf32>
+  return
+}
+
+// -----
+
+func.func @odd_tile(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{has tiles of 64 rows by 64 tokens, 3 warps and 4 stages; a warp takes 32 rows and a multiple of 8 tokens, and there are two stages or more}}
+  kernel.matmul_float %x, %weights[%offset] into %out {gpu.forms = [{form = "tiles", rows = 64, tokens = 64, warps = 3, stages = 4}], type = !qt.tensor<16x32xf32, #qt.q4_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x32xf32>, memref<?xi8>, index, memref<?x16xf32>
+  return
+}
+
+// -----
+
+func.func @short_groups(%x: memref<?x24xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{has groups of 12 values; tiles have 16 or a multiple of 32 (form mma)}}
+  kernel.matmul_float %x, %weights[%offset] into %out {gpu.forms = [{form = "tiles", rows = 32, tokens = 64, warps = 1, stages = 2}], type = !qt.tensor<16x24xf32, #qt.int<4, group = 12, scale = f16>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 12>>} : memref<?x24xf32>, memref<?xi8>, index, memref<?x16xf32>
+  return
+}
+
+// -----
+
+func.func @large_tile(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{has tiles of 212992 bytes of shared memory; sm_80 has 166912}}
+  kernel.matmul_float %x, %weights[%offset] into %out {gpu.forms = [{form = "tiles", rows = 1024, tokens = 512, warps = 32, stages = 4}], type = !qt.tensor<16x32xf32, #qt.q4_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x32xf32>, memref<?xi8>, index, memref<?x16xf32>
   return
 }
 

@@ -1,22 +1,24 @@
 // RUN: quant-opt %s --gpu-launch --split-input-file --verify-diagnostics | FileCheck %s
 
 // The second function of the GPU's is number 1; its arguments are in memory, two
-// pointers to them.
-// CHECK: llvm.func @qm_gpu_launch(i64, !llvm.ptr, i64, i64, i64)
+// pointers to them. A block asks for shared memory.
+// CHECK: llvm.func @qm_gpu_launch(i64, !llvm.ptr, i64, i64, i64, i64)
 // CHECK-LABEL: func.func @host(
 //  CHECK-SAME: %[[P:[a-z0-9]+]]: !llvm.ptr<1>, %[[ROWS:[a-z0-9]+]]: index)
 //   CHECK-DAG: %[[WIDE:.+]] = arith.index_castui %[[ROWS]] : index to i64
+//   CHECK-DAG: %[[MEMORY:.+]] = arith.extui %{{.*}} : i32 to i64
 //   CHECK-DAG: llvm.store %[[P]], %{{.*}} : !llvm.ptr<1>, !llvm.ptr
 //   CHECK-DAG: llvm.store %[[WIDE]], %{{.*}} : i64, !llvm.ptr
 //       CHECK: %[[ONE:.+]] = llvm.mlir.constant(1 : i64) : i64
-//       CHECK: llvm.call @qm_gpu_launch(%[[ONE]], %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}})
+//       CHECK: llvm.call @qm_gpu_launch(%[[ONE]], %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %[[MEMORY]])
 //   CHECK-NOT: gpu.launch_func
 // The functions stay.
 //       CHECK: gpu.module @kernels
 module attributes {gpu.container_module} {
   func.func @host(%p: !llvm.ptr<1>, %rows: index) {
     %one = arith.constant 1 : index
-    gpu.launch_func @kernels::@second blocks in (%one, %rows, %one) threads in (%one, %one, %one) args(%p : !llvm.ptr<1>, %rows : index)
+    %memory = arith.constant 1024 : i32
+    gpu.launch_func @kernels::@second blocks in (%one, %rows, %one) threads in (%one, %one, %one) dynamic_shared_memory_size %memory args(%p : !llvm.ptr<1>, %rows : index)
     return
   }
   gpu.module @kernels {

@@ -9,18 +9,25 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 import quant_mlir
-from cases import modules
+from cases import Case, modules
 from compiling import with_ptxas
 from quant_mlir import tools
-from schemes import Codebook, Float, store_floats
+from schemes import Block, Codebook, Float, Int, SmallFloat, SuperBlock, store_floats
 from test_matmul import UNIT, activations, integer_product, quantize, write_module
 
-# Rows of a call: dot products for 1, for up to 4; tensor cores for more, 16 at a time.
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[3] / "bench/gpu"))
+import sass
+
+# Rows of a call: dot products for 1, for up to 4; tensor cores for more, 16 at a time, and from
+# shared memory beyond 32.
 TOKENS = (1, 3, 17, 33)
+# More than a tile of 64, two, and a row more.
+MANY_TOKENS = (70, 128, 129)
 DOT_TOKENS = 4
 
 
@@ -69,10 +76,10 @@ def float_product(case, x, tokens):
     return x @ values.T, bound
 
 
-def check(case, model):
-    x = activations(case)
+def check(case, model, calls=TOKENS):
+    x = activations(case, max(calls))
     residual = np.random.default_rng(9).integers(-100, 100, (len(x), case.n)).astype(np.float32)
-    for tokens in TOKENS:
+    for tokens in calls:
         exact = None
         if case.is_integer:
             expected, bound, exact = (a[-tokens:] for a in integer_product(case, x))
@@ -103,6 +110,38 @@ def test_kernels(compiled, module):
     with quant_mlir.load(folder, 1) as model:
         for case in cases:
             check(case, model)
+
+
+def many_cases():
+    """What tiles do in ways of their own: small and large ones, words that share registers, floats
+    of two bytes, groups of one step, of several, of half a product on tensor cores."""
+    token, group = "#qt.int<8, token>", "#qt.int<8, group = 32>"
+    rows = [
+        (Int(4, False, "group = 128", "f16"), "", 128, 256),
+        (Int(4, True, "group = 64", "f16"), "", 33, 192),  # sums of activations, over two steps
+        (Int(3, True, "channel", "f32"), token, 48, 320),  # planes of 2 bits and of 1
+        (Int(8, False, "channel", "f32"), token, 576, 96),
+        (Block("q4_0"), group, 96, 96),
+        (SuperBlock("q4_K"), group, 48, 256),
+        (SuperBlock("q6_K"), "#qt.int<8, group = 16>", 80, 256),
+        (SuperBlock("q3_K"), "", 48, 256),
+        (Codebook("nf4", 64), "", 264, 128),
+        (SmallFloat("f8E4M3FN", "channel"), "", 70, 64),
+        (Float("bf16"), "", 112, 96),
+    ]
+    return [Case(*row, i % 2 == 0, i % 3 == 0, f"many_{i}", False) for i, row in enumerate(rows)]
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the emulator runs on x86-64")
+def test_many_rows(compiled):
+    """The emulated GPU has one processor, which a block of a large tile keeps busy."""
+    cases = many_cases()
+    path = write_module(compiled.cache / "gpu", "many", cases)
+    flags = ("--target", "cuda-emulated:sm_80", "--batch", "144")
+    folder = compiled(path, None, *flags)
+    with quant_mlir.load(folder, 1) as model:
+        for case in cases:
+            check(case, model, MANY_TOKENS)
 
 
 def run_quantc(*arguments):
@@ -163,6 +202,34 @@ def test_code(tmp_path, target):
         ).stdout
         for instruction in ("IMMA.16832.U8.S8", "HMMA.16816.F32", "IDP.4A"):
             assert instruction in dump
+
+
+def test_inner_loops(tmp_path):
+    """What the GPU executes for a step of a tile: the products, copies that run ahead, and no more
+    instructions beside these than they can hide."""
+    env = with_ptxas()
+    if not all(shutil.which(tool, path=env["PATH"]) for tool in ("nvdisasm", "ptxas")):
+        pytest.skip("no nvdisasm or ptxas (requirements-tools.txt)")
+    list_file = tmp_path / "list.yaml"
+    list_file.write_text(
+        "kernels:\n"
+        '  int4: {op: matmul, n: 4096, k: 4096, weights: "#qt.int<4, group = 128, scale = f16>", '
+        "activations: float}\n"
+        '  int8: {op: matmul, n: 4096, k: 4096, weights: "#qt.int<8, channel>", '
+        'activations: "#qt.int<8, token>"}\n'
+    )
+    flags = ("--target", "cuda:sm_90a", "-o", tmp_path / "out")
+    done = run_quantc("--kernels", list_file, *flags)
+    assert done.returncode == 0, done.stderr
+    found = sass.functions(tmp_path / "out" / "kernels.cubin", env)
+    for step in ("float", "int"):
+        (name,) = (name for name in found if re.fullmatch(rf".*_{step}_\d_tiles256x64", name))
+        counts = sass.inner_loop(found[name])
+        # Steps of a group may have become one: 32 rows by 64 tokens by two instructions' K.
+        assert counts["tensor"] % 32 == 0 and counts["tensor"] > 0, (name, counts)
+        assert counts["copies"] >= counts["tensor"] / 32, (name, counts)
+        assert counts.get("local", 0) == 0, (name, counts)
+        assert counts["all"] < 8 * counts["tensor"], (name, counts)
 
 
 def test_errors(tmp_path):

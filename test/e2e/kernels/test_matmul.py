@@ -46,14 +46,14 @@ def write_module(folder, name, cases):
     return path
 
 
-def activations(case):
-    """[33, K]. Even rows quantize to themselves with scale 1: whole numbers, 127 in each group.
+def activations(case, count=33):
+    """[count, K]. Even rows quantize to themselves with scale 1: whole numbers, 127 in each group.
 
     From the end, because calls with fewer tokens take the last rows: whole, arbitrary, all 127,
     ..., one loud value, all zeros.
     """
     rng = np.random.default_rng(case.k)
-    x = rng.standard_normal((max(TOKENS), case.k)).astype(np.float32)
+    x = rng.standard_normal((count, case.k)).astype(np.float32)
     x[::2] = rng.integers(-127, 127, x[::2].shape, endpoint=True)
     x[::2, :: case.xgroup] = 127
     x[-3] = 127

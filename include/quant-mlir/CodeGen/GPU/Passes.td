@@ -26,13 +26,15 @@ def GPUChooseKernelsPass : Pass<"gpu-choose-kernels", "::mlir::ModuleOp"> {
   let summary = "Choose which forms a kernel has, and the sizes of their blocks";
   let description = [{
     Writes `gpu.forms` on every kernel that has none: a list of
-    `{form, tokens, warps}`, of which a call takes the first whose `tokens`
-    are as many as its rows, or else the last.
+    `{form, tokens, warps}`, `tokens` being the rows of the activation that a
+    block takes. A call takes the first whose `most` (if it says nothing else,
+    `tokens`) are as many as its rows, or else the last.
 
     | form | |
     |---|---|
     | `dot` | each lane multiplies words of four values of four rows by vector instructions; lanes share K |
     | `mma` | a warp multiplies 16 rows by `tokens` activations on tensor cores |
+    | `tiles` | a block multiplies `rows` of the weight by `tokens` on tensor cores, from shared memory, where `stages` steps along K are being read or on their way |
     | `rows` | a block has a row of the activation |
 
     Before:   each kernel is alone in a function (`--kernel-distribute`).
@@ -60,7 +62,8 @@ def GPUExpandPass : Pass<"gpu-expand", "::mlir::ModuleOp"> {
               integers is exact up to its scales; with one scale a row it is the
               CPU's, bit by bit. `mma` with float activations rounds these to f16
               (saturating; to bf16 for weights of bf16), and codebooks of
-              fractions too; sums are f32. Sums of a norm or of attention are
+              fractions too; sums are f32. So does `tiles`, which adds up in
+              another order. Sums of a norm or of attention are
               added in another order than a CPU's. What lies in a cache behind
               the last position is not cleared: nothing here reads it.
     Example:  test/CodeGen/GPU/expand.mlir, expand-layers.mlir
@@ -83,7 +86,7 @@ def GPULaunchPass : Pass<"gpu-launch", "::mlir::ModuleOp"> {
   let summary = "Launch GPU functions through the runtime";
   let description = [{
     `gpu.launch_func` becomes a call of `qm_gpu_launch(number, arguments, blocks
-    along x, along y, threads)`, by the number of the function in `gpu.module`.
+    along x, along y, threads, bytes of shared memory)`, by the number of the function in `gpu.module`.
     What the host's functions are given are addresses of the GPU's memory.
 
     Before:   GPU functions are in the LLVM dialect.

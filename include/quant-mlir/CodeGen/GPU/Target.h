@@ -8,6 +8,13 @@
 
 namespace quantmlir::cuda {
 
+/// How much of a product a block of the form `tiles` computes.
+struct TileSizes {
+  int64_t rows;   ///< of the weight, by 32
+  int64_t tokens; ///< rows of the activation
+  int64_t warps;
+};
+
 /// All that code generation knows about a GPU: a row of the table in
 /// Target.cpp.
 struct GPUTarget {
@@ -16,6 +23,11 @@ struct GPUTarget {
   int64_t dotTokens;        ///< most activations that dot products are for
   int64_t mmaTokens;        ///< activations of a warp on tensor cores, by 8
   int64_t warps;            ///< of a block
+  TileSizes largeTile;      ///< where such blocks keep all processors busy
+  TileSizes smallTile;      ///< where they do not
+  int64_t stages;           ///< of a tile, copies that are on their way
+  int64_t processors;       ///< of the GPU that most people have
+  int64_t sharedBytes;      ///< most that a block can have
   bool wgmma;               ///< has products of four warps
 };
 

@@ -30,8 +30,11 @@ struct Buffer {
   mlir::Type element;
   int64_t stride = 0;  ///< elements from a row to the next
   int64_t columns = 0; ///< of a row
+  int64_t offset = 0;  ///< elements in front, where that is known
 
   explicit operator bool() const { return bool(pointer); }
+  /// Whether rows start where four elements may be read at once.
+  bool holdsWords() const { return stride % 4 == 0 && offset % 4 == 0; }
 };
 
 /// A builder that speaks of indices, threads and memory.
@@ -128,10 +131,23 @@ public:
   void store(Value value, Value pointer, Value byte, int64_t alignment);
   Value load(const Buffer &buffer, Value row, Value column);
   void store(Value value, const Buffer &buffer, Value row, Value column);
+  /// `count` elements at once, from a multiple of their number on.
+  Values loadSome(const Buffer &buffer, Value row, Value column, int64_t count);
+  void storeSome(mlir::ValueRange values, const Buffer &buffer, Value row,
+                 Value column);
   /// Where an element is, in bytes.
   Value byteOf(const Buffer &buffer, Value row, Value column);
   /// Memory that the threads of a block share; where it starts.
   Value shared(mlir::Type element, int64_t count);
+  /// The same, of a size that the launch says.
+  Value launchedMemory();
+  /// Starts a copy of 4 or 16 bytes into memory that a block shares.
+  void copyAsync(Value to, Value toByte, Value from, Value fromByte,
+                 int64_t bytes);
+  /// What this thread has started since the last call is a group.
+  void endCopies();
+  /// Until all of this thread's groups but the last `pending` have arrived.
+  void waitForCopies(int64_t pending);
   /// A table of numbers in the GPU's memory; where it starts.
   Value table(llvm::ArrayRef<mlir::Attribute> values);
 };
@@ -181,11 +197,13 @@ public:
   /// Floats of a word of a row, as they are stored: i32, i64 or four f32.
   Value floatWord(Value group, Value word, Value row);
 
+  /// Adds the bits of a plane to a code, which may be null: `raw` shifted by
+  /// `shift`.
+  Value plane(Value code, unsigned index, Value raw, Value shift);
+
 private:
   Values floats(Value base, int64_t start, mlir::FloatType type, Value row,
                 int64_t count);
-  /// The bits of a plane as part of a code: `raw` shifted by `shift`.
-  Value plane(Value code, unsigned index, Value raw, Value shift);
 
   GPUBuilder &b;
   const cpu::PanelLayout &layout;
@@ -217,11 +235,46 @@ struct Matmul {
   Value codeSum(GPUBuilder &b, Value token, Value group) const;
   /// The scale of a group's codes; null if it waits for `finish`.
   Value codeScale(GPUBuilder &b, Value token, Value group) const;
-  /// sum += what the integer product of a group stands for.
+  /// An integer product of a group, exactly, before its scale.
+  Value withoutOffset(GPUBuilder &b, Value product, Value codeSum) const;
+  /// sum += what such a product stands for.
   Value addGroup(GPUBuilder &b, Value sum, Value product, Value scale,
                  Value minimum, Value codeSum, Value codeScale) const;
-  /// Scale of the row, bias, residual; stores if there is such an element.
-  void finish(GPUBuilder &b, Value sum, Value token, Value n) const;
+  /// Scale of the row, bias, residual; stores what there is of a few elements
+  /// side by side, from `n` on, a multiple of how many they are. Blocks have
+  /// `blockRows` rows of the weight.
+  void finish(GPUBuilder &b, mlir::ValueRange sums, Value token, Value n,
+              int64_t blockRows) const;
+};
+
+/// What tensor cores multiply. Lane 4 * g + t of a product has of its first
+/// operand the words t, and perhaps others, of rows g and g + 8, of its second
+/// those of column g, and of sums columns 2t and 2t + 1 of rows g and g + 8.
+class TensorCores {
+public:
+  using Value = mlir::Value;
+  using Values = GPUBuilder::Values;
+  /// A word as pairs of 16-bit floats.
+  using Halves = std::array<Value, 2>;
+
+  TensorCores(GPUBuilder &b, const Matmul &matmul, PanelReader &reader);
+
+  /// Codes as f16, before their scale.
+  Halves numbersOf(Value codes);
+  /// Four f32 as what they are multiplied as.
+  Halves activationsOf(llvm::ArrayRef<Value> values);
+  /// f16 or bf16.
+  mlir::Type halfType() const;
+  /// sums + weights * x. Words of weights: rows g and g + 8 of the first word,
+  /// and of a second; of x one for each of these.
+  Values multiply(llvm::ArrayRef<Value> weights, llvm::ArrayRef<Value> x,
+                  mlir::ValueRange sums);
+
+private:
+  GPUBuilder &b;
+  const qt::LaneForm &lane;
+  PanelReader &reader;
+  bool isInteger, isBF16;
 };
 
 /// Four f32 of what `PanelReader::floatWord` has read, or as f16 pairs: 8-bit
@@ -242,12 +295,15 @@ struct LaunchShape {
   int64_t blocks;
   int64_t tokens;
   int64_t threads;
+  int64_t sharedBytes = 0; ///< of `GPUBuilder::launchedMemory`
 };
 
 LaunchShape emitMatmulDot(GPUBuilder &b, const Matmul &matmul,
                           const Form &form);
 LaunchShape emitMatmulMMA(GPUBuilder &b, const Matmul &matmul,
                           const Form &form);
+LaunchShape emitMatmulTiles(GPUBuilder &b, const Matmul &matmul,
+                            const Form &form);
 
 /// Rows of floats to int8.
 struct Quantize {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "../TileStage.h"
 #include "KernelExpander.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
@@ -7,7 +8,6 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "quant-mlir/CodeGen/GPU/Passes.h"
-#include "quant-mlir/CodeGen/GPU/Target.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 namespace quantmlir::cuda {
@@ -26,6 +26,24 @@ LogicalResult KernelExpander::checkPanels(const cpu::PanelLayout &layout) {
   bool isFloat = layout.form.kind == qt::LaneForm::Kind::Float;
   if (isFloat && layout.depth != 4)
     return op->emitOpError("has floats that do not lie in words (--gpu-pack)");
+  return success();
+}
+
+LogicalResult KernelExpander::checkTiles(const cpu::PanelLayout &layout,
+                                         bool isInteger, ArrayRef<Form> forms) {
+  for (const Form &form : forms) {
+    if (form.name != "tiles")
+      continue;
+    if (!TileStage::fits(layout))
+      return op->emitOpError("has groups of ")
+             << layout.group
+             << " values; tiles have 16 or a multiple of 32 (form mma)";
+    int64_t bytes = form.stages * TileStage(layout, isInteger, form).bytes;
+    if (bytes > gpu.sharedBytes)
+      return op->emitOpError("has tiles of ")
+             << bytes << " bytes of shared memory; " << gpu.chip << " has "
+             << gpu.sharedBytes;
+  }
   return success();
 }
 
@@ -64,14 +82,17 @@ KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
     return op->emitOpError("has experts, which no GPU kernel has yet");
   if (failed(checkPanels(matmul.layout)))
     return failure();
+  FailureOr<SmallVector<Form>> forms = getForms(op);
+  if (failed(forms) ||
+      failed(checkTiles(matmul.layout, matmul.isInteger(), *forms)))
+    return failure();
   Value start = weightAt(weights, offset, matmul.layout.totalBytes);
   Value out = interface.getOut();
   operands.append({{"bias", bias},
                    {"residual", residual},
                    {"out", out},
                    {"weights", start}});
-  FailureOr<SmallVector<Form>> forms = getForms(op);
-  if (failed(forms) || failed(checkRows(operands)))
+  if (failed(checkRows(operands)))
     return failure();
   Value rows = memref::DimOp::create(host, out, 0);
   return emitForms(
@@ -85,8 +106,9 @@ KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
         matmul.out = given.find("out");
         matmul.weights = given.find("weights").pointer;
         matmul.rows = given.rows();
-        return form.name == "mma" ? emitMatmulMMA(b, matmul, form)
-                                  : emitMatmulDot(b, matmul, form);
+        return form.name == "tiles" ? emitMatmulTiles(b, matmul, form)
+               : form.name == "mma" ? emitMatmulMMA(b, matmul, form)
+                                    : emitMatmulDot(b, matmul, form);
       });
 }
 
@@ -219,7 +241,7 @@ struct ExpandKernels : cuda::impl::GPUExpandPassBase<ExpandKernels> {
     module->setAttr(mlir::gpu::GPUDialect::getContainerModuleAttrName(),
                     builder.getUnitAttr());
     for (Operation *op : kernels) {
-      KernelExpander expander(functions, op, gpu->warps);
+      KernelExpander expander(functions, op, *gpu);
       if (failed(expander.expand()))
         return signalPassFailure();
       numFunctions += expander.numFunctions();

@@ -259,6 +259,29 @@ void GPUBuilder::store(Value value, const Buffer &buffer, Value row,
         buffer.element.getIntOrFloatBitWidth() / 8);
 }
 
+GPUBuilder::Values GPUBuilder::loadSome(const Buffer &buffer, Value row,
+                                        Value column, int64_t count) {
+  if (count == 1)
+    return {load(buffer, row, column)};
+  Value all =
+      load(vec(count, buffer.element), buffer.pointer,
+           byteOf(buffer, row, column), count * bytesOf(buffer.element));
+  Values values;
+  for (int64_t i = 0; i < count; ++i)
+    values.push_back(extract(all, i));
+  return values;
+}
+void GPUBuilder::storeSome(ValueRange values, const Buffer &buffer, Value row,
+                           Value column) {
+  if (values.size() == 1)
+    return store(values.front(), buffer, row, column);
+  int64_t count = values.size();
+  Value all =
+      vector::FromElementsOp::create(*this, vec(count, buffer.element), values);
+  store(all, buffer.pointer, byteOf(buffer, row, column),
+        count * bytesOf(buffer.element));
+}
+
 Value GPUBuilder::shared(Type element, int64_t count) {
   auto module = getInsertionBlock()
                     ->getParentOp()
@@ -279,6 +302,41 @@ Value GPUBuilder::shared(Type element, int64_t count) {
     LLVM::ReturnOp::create(*this, none);
   }
   return LLVM::AddressOfOp::create(*this, global);
+}
+
+Value GPUBuilder::launchedMemory() {
+  constexpr StringLiteral name = "qm_shared";
+  auto module = getInsertionBlock()
+                    ->getParentOp()
+                    ->getParentOfType<mlir::gpu::GPUModuleOp>();
+  auto global = module.lookupSymbol<LLVM::GlobalOp>(name);
+  if (!global) {
+    OpBuilder::InsertionGuard guard(*this);
+    setInsertionPointToStart(module.getBody());
+    global = LLVM::GlobalOp::create(
+        *this, LLVM::LLVMArrayType::get(getI8Type(), 0), /*isConstant=*/false,
+        LLVM::Linkage::External, name, Attribute(), /*alignment=*/128,
+        sharedSpace);
+  }
+  return LLVM::AddressOfOp::create(*this, global);
+}
+
+/// Large copies go past the first cache, small ones have to go through it.
+void GPUBuilder::copyAsync(Value to, Value toByte, Value from, Value fromByte,
+                           int64_t bytes) {
+  StringRef name = bytes == 16 ? "llvm.nvvm.cp.async.cg.shared.global.16"
+                               : "llvm.nvvm.cp.async.ca.shared.global.4";
+  LLVM::CallIntrinsicOp::create(*this, getStringAttr(name),
+                                ValueRange{at(to, toByte), at(from, fromByte)});
+}
+void GPUBuilder::endCopies() {
+  LLVM::CallIntrinsicOp::create(
+      *this, getStringAttr("llvm.nvvm.cp.async.commit.group"), ValueRange());
+}
+void GPUBuilder::waitForCopies(int64_t pending) {
+  LLVM::CallIntrinsicOp::create(*this,
+                                getStringAttr("llvm.nvvm.cp.async.wait.group"),
+                                ValueRange(i32(pending)));
 }
 
 void GPUBuilder::waitForBlock() {

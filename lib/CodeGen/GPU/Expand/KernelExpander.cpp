@@ -18,8 +18,12 @@ static bool isBuffer(Value value) { return isa<MemRefType>(value.getType()); }
 static Buffer describe(Value buffer, Value pointer) {
   auto type = cast<MemRefType>(buffer.getType());
   Buffer result = {pointer, type.getElementType()};
+  auto [strides, offset] = type.getStridesAndOffset();
   if (type.getRank() == 2)
-    result.stride = type.getStridesAndOffset().first[0];
+    result.stride = strides[0];
+  // One that is not known is that of a row.
+  if (!ShapedType::isDynamic(offset))
+    result.offset = offset;
   result.columns = type.getRank() ? type.getShape().back() : 1;
   return result;
 }
@@ -98,18 +102,22 @@ ArrayAttr KernelExpander::describeOperands(ArrayRef<Operand> operands) {
 //===----------------------------------------------------------------------===//
 
 void KernelExpander::launch(mlir::gpu::GPUFuncOp function,
-                            const LaunchShape &shape, ValueRange arguments,
-                            ArrayAttr described) {
+                            const LaunchShape &shape, int64_t most,
+                            ValueRange arguments, ArrayAttr described) {
   Value one = host.index(1);
   Value y = arguments.back();
   if (shape.tokens > 1)
     y = host.div(host.add(y, shape.tokens - 1), shape.tokens);
+  Value memory;
+  if (shape.sharedBytes)
+    memory = host.i32(shape.sharedBytes);
   auto launched = mlir::gpu::LaunchFuncOp::create(
       host, function, mlir::gpu::KernelDim3{host.index(shape.blocks), y, one},
-      mlir::gpu::KernelDim3{host.index(shape.threads), one, one},
-      /*dynamicSharedMemorySize=*/Value(), arguments);
+      mlir::gpu::KernelDim3{host.index(shape.threads), one, one}, memory,
+      arguments);
   launched->setAttr("kernel.rows_per_block",
                     host.getI64IntegerAttr(shape.tokens));
+  launched->setAttr("kernel.most_rows", host.getI64IntegerAttr(most));
   launched->setAttr("kernel.operands", described);
 }
 
@@ -134,7 +142,9 @@ LogicalResult KernelExpander::emitForms(SmallVector<Operand> operands,
 
   for (auto [index, form] : llvm::enumerate(forms)) {
     std::string name = (function.getSymName() + "_" + form.name).str();
-    if (form.tokens > 1)
+    if (form.rows)
+      name += std::to_string(form.rows) + "x";
+    if (form.rows || form.tokens > 1)
       name += std::to_string(form.tokens);
     GPUBuilder b(op->getLoc(), op->getContext());
     b.setInsertionPointToEnd(functions.getBody());
@@ -152,14 +162,14 @@ LogicalResult KernelExpander::emitForms(SmallVector<Operand> operands,
     emitted->setAttr("nvvm.minctasm", b.getI32IntegerAttr(1));
     ++count;
     if (index + 1 == forms.size()) {
-      launch(emitted, shape, arguments, described);
+      launch(emitted, shape, form.mostRows(), arguments, described);
       break;
     }
-    auto choice =
-        scf::IfOp::create(host, host.less(rows, host.index(form.tokens + 1)),
-                          /*withElseRegion=*/true);
+    auto choice = scf::IfOp::create(
+        host, host.less(rows, host.index(form.mostRows() + 1)),
+        /*withElseRegion=*/true);
     host.setInsertionPointToStart(choice.thenBlock());
-    launch(emitted, shape, arguments, described);
+    launch(emitted, shape, form.mostRows(), arguments, described);
     host.setInsertionPointToStart(choice.elseBlock());
   }
   return success();

@@ -8,6 +8,7 @@
 #include "Expand.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "quant-mlir/CodeGen/GPU/Target.h"
 
 namespace quantmlir::cuda {
 
@@ -40,8 +41,9 @@ private:
 class KernelExpander {
 public:
   KernelExpander(mlir::gpu::GPUModuleOp functions, mlir::Operation *op,
-                 int64_t warps)
-      : functions(functions), op(op), warps(warps), host(op->getLoc(), op) {}
+                 const GPUTarget &gpu)
+      : functions(functions), op(op), gpu(gpu), warps(gpu.warps),
+        host(op->getLoc(), op) {}
 
   llvm::LogicalResult expand();
   int64_t numFunctions() const { return count; }
@@ -63,6 +65,8 @@ private:
   llvm::LogicalResult expandLinalg(mlir::linalg::LinalgOp linalg);
 
   llvm::LogicalResult checkPanels(const cpu::PanelLayout &layout);
+  llvm::LogicalResult checkTiles(const cpu::PanelLayout &layout, bool isInteger,
+                                 llvm::ArrayRef<Form> forms);
   /// The bytes of one weight: this, and not all, is what the GPU is given.
   mlir::Value weightAt(mlir::Value weights, mlir::Value offset, int64_t bytes);
   /// The operands of a cache, and what an emitter makes of them.
@@ -76,11 +80,14 @@ private:
                                 Emit emit);
   mlir::Value pointerTo(mlir::Value buffer);
   mlir::ArrayAttr describeOperands(llvm::ArrayRef<Operand> operands);
+  /// `most`: rows of a call that this form is for.
   void launch(mlir::gpu::GPUFuncOp function, const LaunchShape &shape,
-              mlir::ValueRange arguments, mlir::ArrayAttr described);
+              int64_t most, mlir::ValueRange arguments,
+              mlir::ArrayAttr described);
 
   mlir::gpu::GPUModuleOp functions;
   mlir::Operation *op;
+  const GPUTarget &gpu;
   int64_t warps; ///< of a block, where the kernel itself does not say
   GPUBuilder host;
   int64_t count = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// What both forms of a matmul share: activations, and the steps from a sum of
+// What all forms of a matmul share: activations, and the steps from a sum of
 // products to an element of the result.
 
 #include "Expand.h"
@@ -59,30 +59,50 @@ Value Matmul::codeScale(GPUBuilder &b, Value token, Value group) const {
   return b.load(scales, token, b.div(group, xGroup / layout.group));
 }
 
-Value Matmul::addGroup(GPUBuilder &b, Value sum, Value product, Value scale,
-                       Value minimum, Value codeSum, Value codeScale) const {
+Value Matmul::withoutOffset(GPUBuilder &b, Value product, Value codeSum) const {
   if (layout.form.offset)
     product = b.addI(product, b.mulI(codeSum, b.i32(-layout.form.offset)));
+  return b.toF32(product);
+}
+
+Value Matmul::addGroup(GPUBuilder &b, Value sum, Value product, Value scale,
+                       Value minimum, Value codeSum, Value codeScale) const {
   Value factor = codeScale ? b.mulF(scale, codeScale) : scale;
-  sum = b.fma(b.toF32(product), factor, sum);
+  sum = b.fma(product, factor, sum);
   if (!minimum)
     return sum;
   Value total = b.toF32(codeSum);
   return b.fma(minimum, codeScale ? b.mulF(total, codeScale) : total, sum);
 }
 
-void Matmul::finish(GPUBuilder &b, Value sum, Value token, Value n) const {
+void Matmul::finish(GPUBuilder &b, ValueRange sums, Value token, Value n,
+                    int64_t blockRows) const {
+  int64_t count = sums.size();
+  bool together = layout.n % count == 0 && out.holdsWords() &&
+                  (!residual || residual.holdsWords());
+  if (!together && count > 1) {
+    for (auto [i, sum] : llvm::enumerate(sums))
+      finish(b, sum, token, b.add(n, i), blockRows);
+    return;
+  }
   Value exists = b.less(token, rows);
-  if (layout.n % layout.panelRows != 0)
+  if (layout.n % blockRows != 0)
     exists = arith::AndIOp::create(b, exists, b.less(n, layout.n));
   b.onlyIf(exists, [&] {
-    Value value = sum;
-    if (isInteger() && rowScale())
-      value = b.mulF(value, b.load(scales, token, b.index(0)));
-    if (bias)
-      value = b.addF(value, b.load(bias, b.index(0), n));
-    if (residual)
-      value = b.addF(value, b.load(residual, token, n));
-    b.store(value, out, token, n);
+    Values values(sums);
+    if (isInteger() && rowScale()) {
+      Value scale = b.load(scales, token, b.index(0));
+      for (Value &value : values)
+        value = b.mulF(value, scale);
+    }
+    Value zero = b.index(0);
+    for (auto [buffer, row] : {std::pair{bias, zero}, {residual, token}}) {
+      if (!buffer)
+        continue;
+      Values addends = b.loadSome(buffer, row, n, count);
+      for (auto [value, addend] : llvm::zip(values, addends))
+        value = b.addF(value, addend);
+    }
+    b.storeSome(values, out, token, n);
   });
 }

@@ -211,7 +211,8 @@ DotEmitter::Values DotEmitter::addGroup(Value group, ValueRange sums) {
       Value &sum = results[at];
       Value minimum = lane.hasMinimum ? minimums[i] : Value();
       if (isInteger) {
-        sum = matmul.addGroup(b, sum, parts[at], scales[i], minimum, codeSum,
+        Value product = matmul.withoutOffset(b, parts[at], codeSum);
+        sum = matmul.addGroup(b, sum, product, scales[i], minimum, codeSum,
                               codeScale);
         continue;
       }
@@ -255,7 +256,8 @@ void DotEmitter::emit() {
       for (int64_t t = 0; t < tokens; ++t)
         for (int64_t i = 0; i < quarter; ++i) {
           Value n = b.add(b.mul(panel, layout.panelRows), b.add(row, i));
-          matmul.finish(b, sums[t * quarter + i], b.add(first, t), n);
+          matmul.finish(b, sums[t * quarter + i], b.add(first, t), n,
+                        layout.panelRows);
         }
     });
   });

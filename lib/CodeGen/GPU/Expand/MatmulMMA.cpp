@@ -11,7 +11,6 @@
 // 1 of eight, which share a stored register where codes are narrow.
 
 #include "Expand.h"
-#include "quant-mlir/Quantize/FloatConversion.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -23,20 +22,11 @@ class MMAEmitter {
 public:
   MMAEmitter(GPUBuilder &b, const Matmul &matmul, const Form &form)
       : b(b), matmul(matmul), layout(matmul.layout), lane(layout.form),
-        reader(b, layout, matmul.weights), tiles(form.tokens / 8),
-        isFloat(lane.kind == qt::LaneForm::Kind::Float),
-        isBF16(isFloat && lane.floatType.isBF16()),
+        reader(b, layout, matmul.weights), cores(b, matmul, reader),
+        tiles(form.tokens / 8), isFloat(lane.kind == qt::LaneForm::Kind::Float),
         steps(llvm::divideCeil(layout.wordsPerGroup(), words)),
         single(layout.numGroups == 1),
-        warps(std::min(form.warps, single ? steps : layout.numGroups)) {
-    if (!lane.numbers.empty() && !matmul.isInteger()) {
-      SmallVector<Attribute> entries;
-      for (float number : lane.numbers)
-        entries.push_back(
-            b.getIntegerAttr(b.getI16Type(), APInt(16, f32ToF16(number))));
-      table = b.table(entries);
-    }
-  }
+        warps(std::min(form.warps, single ? steps : layout.numGroups)) {}
 
   void emit();
   int64_t getWarps() const { return warps; }
@@ -44,14 +34,9 @@ public:
 private:
   using Values = GPUBuilder::Values;
   using Numbers = PanelReader::Numbers;
-  /// A word as pairs of 16-bit floats.
-  using Halves = std::array<Value, 2>;
   static constexpr int64_t words = 8; ///< of a step
 
   Value orZero(Value bits, Value valid);
-  Halves numbersOf(Value codes);
-  Halves activationsOf(ArrayRef<Value> values);
-  Values multiply(ArrayRef<Value> weights, ArrayRef<Value> x, ValueRange sums);
   Values integerStep(Value group, Value start, Value step, ValueRange sums);
   Values floatStep(Value group, Value start, Value step, ValueRange sums);
   Values addGroup(Value group, ValueRange sums);
@@ -61,12 +46,12 @@ private:
   const cpu::PanelLayout &layout;
   const qt::LaneForm &lane;
   PanelReader reader;
+  TensorCores cores;
   int64_t tiles; ///< of eight activations
-  bool isFloat, isBF16;
+  bool isFloat;
   int64_t steps; ///< of a group
   bool single;   ///< one group
   int64_t warps; ///< no more than have something to do
-  Value table;
 
   Value thread, warp, panel;
   Value row, place; ///< g and t of this lane
@@ -79,24 +64,6 @@ private:
 /// Words that a group does not have.
 Value MMAEmitter::orZero(Value bits, Value valid) {
   return valid ? b.select(valid, bits, b.i32(0)) : bits;
-}
-
-/// d = weights * x + d for one tile.
-MMAEmitter::Values MMAEmitter::multiply(ArrayRef<Value> weights,
-                                        ArrayRef<Value> x, ValueRange sums) {
-  Values operands(weights);
-  operands.append(x.begin(), x.end());
-  StringRef name = "llvm.nvvm.mma.m16n8k32.row.col.u8.s8";
-  if (!matmul.isInteger()) {
-    name = isBF16 ? "llvm.nvvm.mma.m16n8k16.row.col.bf16"
-                  : "llvm.nvvm.mma.m16n8k16.row.col.f32.f32";
-    if (!isBF16)
-      for (Value &operand : operands)
-        operand = b.bitcast(b.vec(2, b.getF16Type()), operand);
-  }
-  llvm::append_range(operands, sums);
-  SmallVector<Type> results(4, sums.front().getType());
-  return b.intrinsics(name, results, operands);
 }
 
 MMAEmitter::Values MMAEmitter::integerStep(Value group, Value start, Value step,
@@ -129,57 +96,10 @@ MMAEmitter::Values MMAEmitter::integerStep(Value group, Value start, Value step,
         x.push_back(
             b.load(matmul.x, rows[tile], b.min(b.add(column, j), last)));
     }
-    llvm::append_range(results, multiply(weights, x, sums.slice(4 * tile, 4)));
+    llvm::append_range(results,
+                       cores.multiply(weights, x, sums.slice(4 * tile, 4)));
   }
   return results;
-}
-
-/// Codes as f16. 0x6400 is 1024, in units of the last bit: a byte in its place
-/// adds itself.
-MMAEmitter::Halves MMAEmitter::numbersOf(Value codes) {
-  Halves halves;
-  if (table) {
-    Values entries = lookUp(b, table, codes, b.getI16Type());
-    for (int64_t half = 0; half < 2; ++half) {
-      auto wide = [&](int64_t i) -> Value {
-        return arith::ExtUIOp::create(b, b.getI32Type(), entries[2 * half + i]);
-      };
-      halves[half] = b.orI(wide(0), b.shiftLeft(wide(1), b.i32(16)));
-    }
-    return halves;
-  }
-  auto pair = b.vec(2, b.getF16Type());
-  Value zero = arith::ConstantOp::create(
-      b, DenseElementsAttr::get(
-             pair, Attribute(b.getF16FloatAttr(float(1024 + lane.offset)))));
-  codes = reader.decode(codes);
-  constexpr int64_t selectors[] = {0x4140, 0x4342};
-  for (auto [half, selector] : llvm::enumerate(selectors)) {
-    Value bits = b.permute(codes, b.i32(0x64646464), b.i32(selector));
-    Value number = arith::SubFOp::create(b, b.bitcast(pair, bits), zero);
-    halves[half] = b.bitcast(b.getI32Type(), number);
-  }
-  return halves;
-}
-
-/// Rounded; beyond the largest f16, that.
-MMAEmitter::Halves MMAEmitter::activationsOf(ArrayRef<Value> values) {
-  Halves halves;
-  for (int64_t half = 0; half < 2; ++half) {
-    std::array<Value, 2> pair = {values[2 * half], values[2 * half + 1]};
-    if (!isBF16)
-      for (Value &value : pair) {
-        value = arith::MinimumFOp::create(b, value, b.f32(65504));
-        value = arith::MaximumFOp::create(b, value, b.f32(-65504));
-      }
-    Type element = isBF16 ? Type(b.getBF16Type()) : Type(b.getF16Type());
-    // The upper half comes first.
-    Value rounded =
-        b.intrinsic(isBF16 ? "llvm.nvvm.ff2bf16x2.rn" : "llvm.nvvm.ff2f16x2.rn",
-                    b.vec(2, element), {pair[1], pair[0]});
-    halves[half] = b.bitcast(b.getI32Type(), rounded);
-  }
-  return halves;
 }
 
 /// With minimums, sums of the activations follow, by a first operand of ones.
@@ -194,7 +114,8 @@ MMAEmitter::Values MMAEmitter::floatStep(Value group, Value start, Value step,
       codes[half] = reader.pair(start, pair, b.add(row, 8 * half));
   auto multiplyInto = [&](int64_t first, ArrayRef<Value> weights,
                           ArrayRef<Value> x) {
-    Values sum = multiply(weights, x, ValueRange(results).slice(first, 4));
+    Values sum =
+        cores.multiply(weights, x, ValueRange(results).slice(first, 4));
     llvm::copy(sum, results.begin() + first);
   };
   for (int64_t j = 0; j < 2; ++j) {
@@ -202,17 +123,18 @@ MMAEmitter::Values MMAEmitter::floatStep(Value group, Value start, Value step,
     Value valid = perGroup % words != 0 ? b.less(word, perGroup) : Value();
     Values weights(4);
     for (int64_t half = 0; half < 2; ++half) {
-      Halves numbers =
+      TensorCores::Halves numbers =
           isFloat
               ? halvesOf(b, reader.floatWord(start, word, b.add(row, 8 * half)),
                          lane.floatType)
-              : numbersOf(codes[half][j]);
+              : cores.numbersOf(codes[half][j]);
       for (int64_t i = 0; i < 2; ++i)
         weights[2 * i + half] = orZero(numbers[i], valid);
     }
     Values ones(4, b.i32(0x3c003c00));
     for (int64_t tile = 0; tile < tiles; ++tile) {
-      Halves x = activationsOf(matmul.activations(b, rows[tile], group, word));
+      TensorCores::Halves x =
+          cores.activationsOf(matmul.activations(b, rows[tile], group, word));
       multiplyInto(4 * tile, weights, x);
       if (lane.hasMinimum)
         multiplyInto(4 * (tiles + tile), ones, x);
@@ -261,7 +183,8 @@ MMAEmitter::Values MMAEmitter::addGroup(Value group, ValueRange sums) {
       int64_t at = column / 2 * 4 + half * 2 + column % 2;
       Value &sum = results[at];
       if (isInteger) {
-        sum = matmul.addGroup(b, sum, parts[at], scales[half], minimums[half],
+        Value product = matmul.withoutOffset(b, parts[at], codeSum);
+        sum = matmul.addGroup(b, sum, product, scales[half], minimums[half],
                               codeSum, codeScale);
         continue;
       }
@@ -303,7 +226,7 @@ void MMAEmitter::emit() {
     for (auto [i, sum] : llvm::enumerate(sums)) {
       int64_t column = i / 4 * 2 + i % 2, half = i / 2 % 2;
       Value n = b.add(b.mul(panel, layout.panelRows), b.add(row, 8 * half));
-      matmul.finish(b, sum, tokens[column], n);
+      matmul.finish(b, sum, tokens[column], n, layout.panelRows);
     }
   });
 }

@@ -1,0 +1,654 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// So many activations that arithmetic is all that counts: tensor cores again,
+// fed from shared memory. A block computes a tile of `rows` x `tokens`; K is
+// taken in steps, and while one is multiplied copies of the next ones are on
+// their way into the other stages of a ring (TileStage). Float activations go
+// through registers, where they are rounded to what is multiplied, once a
+// block.
+//
+// A warp has two panels, 32 rows, and some of the tokens; where several share
+// rows each decodes for itself. Lane 4 * g + t reads 16 bytes of a panel at a
+// time: words of four rows of the panel g / 4, from row 4 * (g % 4) on, or of
+// 16-bit floats two rows of each panel, from row 2 * g on. These four rows are
+// g and g + 8 of two products of 16 rows, one after the other, which row stands
+// where being up to us. So is K, if the activations follow: a lane takes
+// `laneWords` words side by side, which are 16 bytes of a row of activations.
+//
+// Eight lanes read 128 bytes at once if these lie in different banks. Rows of
+// activations do by themselves. Pieces of a panel are kept in another order:
+// `swizzled`.
+//
+// A product of integers is added up over a group before it is scaled, and so is
+// one of floats; with one group there is nothing to do before the end.
+
+#include "../TileStage.h"
+#include "Expand.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace quantmlir;
+using namespace quantmlir::cuda;
+
+namespace {
+
+class TilesEmitter {
+public:
+  TilesEmitter(GPUBuilder &b, const Matmul &matmul, const Form &form)
+      : b(b), matmul(matmul), layout(matmul.layout), lane(layout.form),
+        form(form), stage(layout, matmul.isInteger(), form),
+        reader(b, layout, matmul.weights), cores(b, matmul, reader),
+        isInteger(matmul.isInteger()),
+        isFloat(lane.kind == qt::LaneForm::Kind::Float),
+        isWide(isFloat && lane.floatType.getIntOrFloatBitWidth() == 16),
+        single(layout.numGroups == 1), steps(stage.steps(layout)),
+        threads(form.warps * GPUBuilder::warpSize),
+        warpTokens(form.tokens * form.rows / (warpRows * form.warps)),
+        tiles(warpTokens / 8) {}
+
+  void emit();
+  int64_t sharedBytes() const { return form.stages * stage.bytes; }
+
+private:
+  using Values = GPUBuilder::Values;
+  using Numbers = PanelReader::Numbers;
+  static constexpr int64_t warpRows = 32, piece = 16;
+  /// 1.5 * 2^23: an integer below 2^22 that is added to its bits is added to
+  /// it.
+  static constexpr int64_t magic = 0x4b400000;
+
+  /// A thread's part of pieces that the block copies.
+  struct Share {
+    Value from, to; ///< bytes
+    Value valid;    ///< null: always
+  };
+
+  SmallVector<Share> share(int64_t pieces,
+                           llvm::function_ref<Share(Value piece)> place);
+  Value swizzled(Value index);
+  void placeCopies();
+  void placeReads();
+  Value bufferOf(Value step);
+  /// Group and step within it.
+  std::pair<Value, Value> placeOf(Value step);
+
+  void startCopies(Value step);
+  SmallVector<Values> loadFloats(Value step);
+  Values storeFloats(ArrayRef<Values> x, Value step, ValueRange running);
+
+  /// [word][row] of this lane: one operand for integers, else two.
+  SmallVector<SmallVector<Values>> readWeights(Value buffer);
+  Values multiply(Value buffer, ValueRange sums);
+  Values advance(Value step, ValueRange carried);
+
+  /// Where a column of this lane's sums is in the block.
+  Value tokenOf(int64_t tile, int64_t column) {
+    return b.add(columns, b.add(b.mul(t, 2), 8 * tile + column));
+  }
+  Values scalesOf(Value group);
+  Values tokenNumbers(Value buffer, int64_t which, Type type);
+  Values addGroup(Value group, Value buffer, ValueRange parts,
+                  ValueRange scales, ValueRange sums);
+  void finish(ValueRange sums);
+
+  /// Sums of the activations of a group, for minimums.
+  bool sumsX() const { return !isInteger && lane.hasMinimum; }
+  bool needsSums() const {
+    return isInteger && (lane.offset || lane.hasMinimum);
+  }
+  /// Whether sums of a group are integers that f32 holds, added to `magic`.
+  bool isExact() const {
+    return isInteger && !single && 255 * 128 * layout.group < 1 << 22;
+  }
+
+  GPUBuilder &b;
+  const Matmul &matmul;
+  const cpu::PanelLayout &layout;
+  const qt::LaneForm &lane;
+  const Form &form;
+  TileStage stage;
+  PanelReader reader;
+  TensorCores cores;
+  bool isInteger, isFloat;
+  bool isWide;   ///< words of the weight have 8 bytes
+  bool single;   ///< one group
+  int64_t steps; ///< of a group
+  int64_t threads, warpTokens;
+  int64_t tiles; ///< of eight tokens, of a warp
+
+  Value memory, thread;
+  Value g, t;             ///< of this lane
+  Value firstToken, pair; ///< of the block; panels of the warp
+  Value columns;          ///< where the warp's tokens start in the block
+  SmallVector<SmallVector<Share>> weightShares; ///< [region]
+  SmallVector<Share> tokenShares;
+  std::array<SmallVector<Share>, 2> numberShares; ///< scales, sums
+  /// What this thread rounds: a word of a token.
+  SmallVector<std::array<Value, 2>> floatItems;
+  SmallVector<Values> reads; ///< [region][load]: bytes in a stage
+  Values shifts;             ///< of each plane, where lanes share registers
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Where things are
+//===----------------------------------------------------------------------===//
+
+/// The pieces of a thread, by their number.
+SmallVector<TilesEmitter::Share>
+TilesEmitter::share(int64_t pieces, llvm::function_ref<Share(Value)> place) {
+  SmallVector<Share> shares;
+  for (int64_t first = 0; first < pieces; first += threads) {
+    Value index = b.add(thread, first), valid;
+    if (first + threads > pieces) {
+      valid = b.less(index, pieces);
+      index = b.min(index, b.index(pieces - 1));
+    }
+    shares.push_back(place(index));
+    shares.back().valid = valid;
+  }
+  return shares;
+}
+
+/// Eight pieces of 16 bytes are a line of all banks. Lanes that read together
+/// read neighbours in lines that differ in two of the lowest three bits of
+/// their number.
+Value TilesEmitter::swizzled(Value index) {
+  Value line = b.div(index, 8);
+  Value mask = arith::XOrIOp::create(b, line, b.div(line, 4));
+  return arith::XOrIOp::create(b, index, b.mul(b.rem(mask, 4), 2));
+}
+
+void TilesEmitter::placeCopies() {
+  Value firstPanel = b.mul(b.block('x'), stage.panels);
+  Value last = b.index(layout.numPanels - 1);
+  for (const TileStage::Region &region : stage.regions) {
+    int64_t perPanel = region.bytes / piece;
+    weightShares.push_back(
+        share(stage.panels * perPanel, [&](Value index) -> Share {
+          Value panel = b.div(index, perPanel),
+                inPanel = b.rem(index, perPanel);
+          Value to = b.add(b.mul(panel, perPanel), swizzled(inPanel));
+          // What is behind the weight's end is of no use.
+          panel = b.min(b.add(firstPanel, panel), last);
+          return {b.add(b.mul(panel, layout.panelBytes),
+                        b.add(b.mul(inPanel, piece), region.source)),
+                  b.add(b.mul(to, piece), region.start)};
+        }));
+  }
+  auto tokenOf = [&](Value index) {
+    return matmul.clampToken(b, b.add(firstToken, index));
+  };
+  if (!isInteger) {
+    for (int64_t first = 0; first < form.tokens * stage.words;
+         first += threads) {
+      Value index = b.add(thread, first);
+      floatItems.push_back(
+          {b.div(index, stage.words), b.rem(index, stage.words)});
+    }
+    return;
+  }
+  int64_t perToken = stage.tokenBytes() / piece;
+  tokenShares = share(form.tokens * perToken, [&](Value index) -> Share {
+    Value token = tokenOf(b.div(index, perToken));
+    Value column = b.mul(b.rem(index, perToken), piece / 4);
+    return {b.byteOf(matmul.x, token, column), b.mul(index, piece)};
+  });
+  if (single)
+    return;
+  auto numbers = [&](const Buffer &buffer, int64_t which) {
+    return share(form.tokens, [&](Value index) -> Share {
+      Value to =
+          b.add(b.mul(index, 4), stage.numbers + which * 4 * form.tokens);
+      return {b.byteOf(buffer, tokenOf(index), b.index(0)), to};
+    });
+  };
+  if (!matmul.rowScale())
+    numberShares[0] = numbers(matmul.scales, 0);
+  if (needsSums())
+    numberShares[1] = numbers(matmul.sums, 1);
+}
+
+void TilesEmitter::placeReads() {
+  for (auto [i, region] : llvm::enumerate(stage.regions)) {
+    Values loads;
+    int64_t panelPieces = region.bytes / piece;
+    auto add = [&](Value panel, Value inPanel) {
+      Value index = b.add(b.mul(panel, panelPieces), swizzled(inPanel));
+      loads.push_back(b.add(b.mul(index, piece), region.start));
+    };
+    Value shift;
+    if (isWide) {
+      for (int64_t word = 0; word < stage.laneWords; ++word)
+        for (int64_t panel = 0; panel < 2; ++panel)
+          add(b.add(pair, panel),
+              b.add(b.mul(b.add(b.mul(t, stage.laneWords), word), 8), g));
+    } else {
+      int64_t width = isFloat ? 8 : layout.planes[i];
+      int64_t perRegister = cpu::PanelLayout::wordsPerRegister(width);
+      int64_t count = std::max<int64_t>(stage.laneWords / perRegister, 1);
+      int64_t sharing = std::max<int64_t>(perRegister / stage.laneWords, 1);
+      for (int64_t j = 0; j < count; ++j) {
+        Value stored = b.add(b.mul(b.div(t, sharing), count), j);
+        add(b.add(pair, b.div(g, 4)), b.add(b.mul(stored, 4), b.rem(g, 4)));
+      }
+      if (sharing > 1)
+        shift = arith::IndexCastUIOp::create(
+            b, b.getI32Type(),
+            b.mul(b.rem(t, sharing), stage.laneWords * width));
+    }
+    reads.push_back(loads);
+    shifts.push_back(shift);
+  }
+}
+
+Value TilesEmitter::bufferOf(Value step) {
+  return b.mul(b.rem(step, form.stages), stage.bytes);
+}
+
+std::pair<Value, Value> TilesEmitter::placeOf(Value step) {
+  if (single)
+    return {b.index(0), step};
+  if (steps == 1)
+    return {step, b.index(0)};
+  return {b.div(step, steps), b.rem(step, steps)};
+}
+
+//===----------------------------------------------------------------------===//
+// Into shared memory
+//===----------------------------------------------------------------------===//
+
+void TilesEmitter::startCopies(Value step) {
+  auto [group, inGroup] = placeOf(step);
+  Value buffer = bufferOf(step);
+  auto copy = [&](ArrayRef<Share> shares, Value from, Value offset,
+                  int64_t bytes) {
+    for (const Share &each : shares) {
+      auto start = [&] {
+        b.copyAsync(memory, b.add(buffer, each.to), from,
+                    b.add(each.from, offset), bytes);
+      };
+      if (each.valid)
+        b.onlyIf(each.valid, start);
+      else
+        start();
+    }
+  };
+  Value start = reader.groupAt(b.index(0), group);
+  for (auto [region, shares] : llvm::zip(stage.regions, weightShares))
+    copy(shares, matmul.weights, b.add(start, b.mul(inGroup, region.bytes)),
+         piece);
+  if (!isInteger)
+    return;
+  Value word =
+      b.add(b.mul(group, layout.wordsPerGroup()), b.mul(inGroup, stage.words));
+  copy(tokenShares, matmul.x.pointer, b.mul(word, 4), piece);
+  if (!single && !matmul.rowScale())
+    copy(numberShares[0], matmul.scales.pointer,
+         b.mul(b.div(group, matmul.xGroup / layout.group), 4), 4);
+  copy(numberShares[1], matmul.sums.pointer, b.mul(group, 4), 4);
+}
+
+SmallVector<TilesEmitter::Values> TilesEmitter::loadFloats(Value step) {
+  auto [group, inGroup] = placeOf(step);
+  SmallVector<Values> x;
+  for (auto [token, word] : floatItems)
+    x.push_back(
+        matmul.activations(b, matmul.clampToken(b, b.add(firstToken, token)),
+                           group, b.add(b.mul(inGroup, stage.words), word)));
+  return x;
+}
+
+/// `running` are sums of what has been stored of the group, of each item.
+TilesEmitter::Values TilesEmitter::storeFloats(ArrayRef<Values> x, Value step,
+                                               ValueRange running) {
+  Value buffer = bufferOf(step);
+  Values sums;
+  for (auto [i, values] : llvm::enumerate(x)) {
+    auto [token, word] = floatItems[i];
+    TensorCores::Halves halves = cores.activationsOf(values);
+    Value at = b.add(b.mul(token, stage.tokenBytes()), b.mul(word, 8));
+    Value both = vector::FromElementsOp::create(
+        b, b.vec(2, b.getI32Type()), ValueRange{halves[0], halves[1]});
+    auto store = [&] { b.store(both, memory, b.add(buffer, at), 8); };
+    bool isWhole = form.tokens * stage.words % threads == 0;
+    if (isWhole)
+      store();
+    else
+      b.onlyIf(b.less(token, form.tokens), store);
+    if (!sumsX())
+      continue;
+    Value starts = b.less(placeOf(step).second, 1);
+    Value sum = b.select(starts, b.f32(0), running[i]);
+    for (Value half : halves) {
+      Value numbers = b.bitcast(b.vec(2, cores.halfType()), half);
+      for (int64_t j = 0; j < 2; ++j)
+        sum = b.addF(sum, b.toF32(b.extract(numbers, j)));
+    }
+    sums.push_back(sum);
+    // Neighbouring lanes have the token's other words.
+    for (int64_t mask = 1; mask < stage.words; mask *= 2)
+      sum = b.addF(sum, b.exchange(sum, mask));
+    auto storeSum = [&] {
+      b.store(sum, memory, b.add(buffer, b.add(b.mul(token, 4), stage.numbers)),
+              4);
+    };
+    if (isWhole)
+      storeSum();
+    else
+      b.onlyIf(b.less(token, form.tokens), storeSum);
+  }
+  return sums;
+}
+
+//===----------------------------------------------------------------------===//
+// A step
+//===----------------------------------------------------------------------===//
+
+SmallVector<SmallVector<TilesEmitter::Values>>
+TilesEmitter::readWeights(Value buffer) {
+  auto four = b.vec(4, b.getI32Type());
+  SmallVector<SmallVector<Values>> loaded; // [region][load][i]
+  for (const Values &places : reads) {
+    loaded.emplace_back();
+    for (Value place : places) {
+      Value all = b.load(four, memory, b.add(buffer, place), 16);
+      loaded.back().emplace_back();
+      for (int64_t i = 0; i < 4; ++i)
+        loaded.back().back().push_back(b.extract(all, i));
+    }
+  }
+  SmallVector<SmallVector<Values>> weights(stage.laneWords);
+  for (int64_t word = 0; word < stage.laneWords; ++word)
+    for (int64_t row = 0; row < 4; ++row) {
+      if (isWide) {
+        const Values &words = loaded[0][2 * word + row / 2];
+        weights[word].push_back({words[row % 2 * 2], words[row % 2 * 2 + 1]});
+        continue;
+      }
+      if (isFloat) {
+        auto halves = halvesOf(b, loaded[0][word][row], lane.floatType);
+        weights[word].push_back({halves[0], halves[1]});
+        continue;
+      }
+      Value code;
+      for (auto [plane, width] : llvm::enumerate(layout.planes)) {
+        int64_t per = cpu::PanelLayout::wordsPerRegister(width);
+        Value shift = b.i32(word % per * width);
+        if (shifts[plane])
+          shift = b.addI(shifts[plane], b.i32(word * width));
+        int64_t load = per >= stage.laneWords ? 0 : word / per;
+        code = reader.plane(code, plane, loaded[plane][load][row], shift);
+      }
+      if (isInteger) {
+        weights[word].push_back({reader.decode(code)});
+        continue;
+      }
+      TensorCores::Halves halves = cores.numbersOf(code);
+      weights[word].push_back({halves[0], halves[1]});
+    }
+  return weights;
+}
+
+/// sums[tile][product][4] += a step.
+TilesEmitter::Values TilesEmitter::multiply(Value buffer, ValueRange sums) {
+  SmallVector<SmallVector<Values>> weights = readWeights(buffer);
+  int64_t perLane = stage.laneWords * stage.wordBytes() / 4;
+  Value at = b.add(buffer, b.add(b.mul(b.add(columns, g), stage.tokenBytes()),
+                                 b.mul(t, 4 * perLane)));
+  SmallVector<Values> x(tiles);
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    Value from = b.add(at, 8 * tile * stage.tokenBytes());
+    if (perLane == 1) {
+      x[tile] = {b.load(b.getI32Type(), memory, from, 4)};
+      continue;
+    }
+    Value all =
+        b.load(b.vec(perLane, b.getI32Type()), memory, from, 4 * perLane);
+    for (int64_t i = 0; i < perLane; ++i)
+      x[tile].push_back(b.extract(all, i));
+  }
+  // Operands of a product: parts of a word, or of integers two words.
+  SmallVector<SmallVector<Values>> operands; // [k][row]
+  if (isInteger && stage.laneWords > 1) {
+    for (int64_t word = 0; word < stage.laneWords; word += 2) {
+      operands.emplace_back();
+      for (int64_t row = 0; row < 4; ++row)
+        operands.back().push_back(
+            {weights[word][row][0], weights[word + 1][row][0]});
+    }
+  } else {
+    operands = weights;
+  }
+  Values results(sums);
+  for (auto [k, rows] : llvm::enumerate(operands))
+    for (int64_t tile = 0; tile < tiles; ++tile)
+      for (int64_t product = 0; product < 2; ++product) {
+        const Values &upper = rows[2 * product], &lower = rows[2 * product + 1];
+        Values a;
+        for (auto [one, other] : llvm::zip(upper, lower))
+          a.append({one, other});
+        int64_t count = upper.size(), first = 4 * (2 * tile + product);
+        Values sum =
+            cores.multiply(a, ArrayRef(x[tile]).slice(k * count, count),
+                           ValueRange(results).slice(first, 4));
+        llvm::copy(sum, results.begin() + first);
+      }
+  return results;
+}
+
+/// carried: parts of the group, and running sums of `storeFloats`.
+TilesEmitter::Values TilesEmitter::advance(Value step, ValueRange carried) {
+  int64_t count = 8 * tiles, total = layout.numGroups * steps;
+  Value next = b.add(step, form.stages - 1);
+  b.waitForCopies(form.stages - 2);
+  b.waitForBlock();
+  b.onlyIf(b.less(next, total), [&] { startCopies(next); });
+  b.endCopies();
+  // What is behind the end goes where nobody reads.
+  SmallVector<Values> x = loadFloats(b.min(next, b.index(total - 1)));
+  Values results = multiply(bufferOf(step), carried.take_front(count));
+  llvm::append_range(results, storeFloats(x, next, carried.drop_front(count)));
+  return results;
+}
+
+//===----------------------------------------------------------------------===//
+// Scales
+//===----------------------------------------------------------------------===//
+
+/// Of this lane's four rows, with their minimums; what there is.
+TilesEmitter::Values TilesEmitter::scalesOf(Value group) {
+  Value first = b.mul(b.block('x'), stage.panels);
+  auto load = [&](Numbers which) -> Values {
+    auto read = [&](Value panel, Value row, int64_t count) {
+      panel = b.min(b.add(first, panel), b.index(layout.numPanels - 1));
+      return reader.numbers(which, panel, group, row, count);
+    };
+    if (!isWide)
+      return read(b.add(pair, b.div(g, 4)), b.mul(b.rem(g, 4), 4), 4);
+    Values values;
+    for (int64_t panel = 0; panel < 2; ++panel)
+      llvm::append_range(values, read(b.add(pair, panel), b.mul(g, 2), 2));
+    return values;
+  };
+  Values all;
+  if (lane.scaleType)
+    all = load(Numbers::Scales);
+  if (isInteger && !lane.numbers.empty())
+    for (Value &scale : all)
+      scale = b.mulF(scale, b.f32(1.0 / lane.laneFactor));
+  if (lane.hasMinimum)
+    llvm::append_range(all, load(Numbers::Minimums));
+  return all;
+}
+
+/// Of the two columns of each tile.
+TilesEmitter::Values TilesEmitter::tokenNumbers(Value buffer, int64_t which,
+                                                Type type) {
+  Values numbers;
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    Value token = tokenOf(tile, 0);
+    Value at = b.add(buffer, b.add(b.mul(token, 4),
+                                   stage.numbers + which * 4 * form.tokens));
+    Value two = b.load(b.vec(2, type), memory, at, 8);
+    for (int64_t i = 0; i < 2; ++i)
+      numbers.push_back(b.extract(two, i));
+  }
+  return numbers;
+}
+
+/// sums[tile][product][4] += scaled parts. `buffer` is that of the last step.
+TilesEmitter::Values TilesEmitter::addGroup(Value group, Value buffer,
+                                            ValueRange parts, ValueRange scales,
+                                            ValueRange sums) {
+  Values codeScales, totals;
+  if (isInteger && single) {
+    for (int64_t i = 0; needsSums() && i < 2 * tiles; ++i) {
+      Value token = b.add(firstToken, tokenOf(i / 2, i % 2));
+      totals.push_back(matmul.codeSum(b, matmul.clampToken(b, token), group));
+    }
+  } else if (isInteger) {
+    if (!matmul.rowScale())
+      codeScales = tokenNumbers(buffer, 0, b.getF32Type());
+    if (needsSums())
+      totals = tokenNumbers(buffer, 1, b.getI32Type());
+  } else if (sumsX()) {
+    totals = tokenNumbers(buffer, 0, b.getF32Type());
+  }
+  Values zeros; // what stands for no product
+  for (int64_t i = 0; isExact() && i < 2 * tiles; ++i) {
+    Value zero = b.f32(12582912);
+    if (lane.offset)
+      zero = b.addF(zero, b.toF32(b.mulI(totals[i], b.i32(lane.offset))));
+    zeros.push_back(zero);
+  }
+  Values results(sums);
+  for (int64_t at = 0; at < 8 * tiles; ++at) {
+    int64_t column = at / 8 * 2 + at % 2, row = at % 8 / 2;
+    Value total = totals.empty() ? Value() : totals[column];
+    Value minimum = lane.hasMinimum ? scales[scales.size() - 4 + row] : Value();
+    Value &sum = results[at];
+    if (isInteger) {
+      Value product =
+          isExact()
+              ? arith::SubFOp::create(b, b.bitcast(b.getF32Type(), parts[at]),
+                                      zeros[column])
+              : matmul.withoutOffset(b, parts[at], total);
+      sum = matmul.addGroup(b, sum, product, scales[row], minimum, total,
+                            codeScales.empty() ? Value() : codeScales[column]);
+      continue;
+    }
+    sum = lane.scaleType ? b.fma(parts[at], scales[row], sum)
+                         : b.addF(sum, parts[at]);
+    if (minimum)
+      sum = b.fma(minimum, total, sum);
+  }
+  return results;
+}
+
+void TilesEmitter::finish(ValueRange sums) {
+  Value firstRow = b.mul(b.block('x'), form.rows);
+  Value start = b.add(firstRow, b.mul(pair, layout.panelRows));
+  int64_t together = isWide ? 2 : 4;
+  for (int64_t tile = 0; tile < tiles; ++tile)
+    for (int64_t column = 0; column < 2; ++column) {
+      Value token = tokenOf(tile, column);
+      Values rows;
+      for (int64_t row = 0; row < 4; ++row)
+        rows.push_back(sums[8 * tile + 2 * row + column]);
+      for (int64_t row = 0; row < 4; row += together)
+        matmul.finish(b, ValueRange(rows).slice(row, together),
+                      b.add(firstToken, token),
+                      b.add(start, b.add(b.mul(g, together),
+                                         row / together * layout.panelRows)),
+                      form.rows);
+    }
+}
+
+//===----------------------------------------------------------------------===//
+// All of it
+//===----------------------------------------------------------------------===//
+
+void TilesEmitter::emit() {
+  memory = b.launchedMemory();
+  thread = b.thread();
+  Value warp = b.div(thread, GPUBuilder::warpSize);
+  Value inWarp = b.rem(thread, GPUBuilder::warpSize);
+  g = b.div(inWarp, 4);
+  t = b.rem(inWarp, 4);
+  firstToken = b.mul(b.block('y'), form.tokens);
+  int64_t pairs = form.rows / warpRows;
+  pair = b.mul(b.rem(warp, pairs), 2);
+  columns = b.mul(b.div(warp, pairs), warpTokens);
+  placeCopies();
+  placeReads();
+
+  int64_t total = layout.numGroups * steps, count = 8 * tiles;
+  Values running(sumsX() ? floatItems.size() : 0, b.f32(0));
+  for (int64_t step = 0; step + 1 < form.stages; ++step) {
+    Value at = b.index(step);
+    if (step < total) {
+      startCopies(at);
+      Values sums = storeFloats(loadFloats(at), at, running);
+      running = sums;
+    }
+    b.endCopies();
+  }
+
+  Value zero = b.f32(0);
+  if (isInteger)
+    zero = b.i32(isExact() ? magic : 0);
+  Values zeros(count, zero), noSums(count, b.f32(0));
+  if (single) {
+    Values carried = zeros;
+    llvm::append_range(carried, running);
+    carried = b.loop(
+        b.index(0), b.index(total), 1, carried,
+        [&](Value step, ValueRange carried) { return advance(step, carried); });
+    Value group = b.index(0);
+    Value last = bufferOf(b.index(total - 1));
+    finish(addGroup(group, last, ValueRange(carried).take_front(count),
+                    scalesOf(group), noSums));
+    return;
+  }
+  // Scales are read a group ahead.
+  Values scales = scalesOf(b.index(0)), carried = noSums;
+  llvm::append_range(carried, scales);
+  llvm::append_range(carried, running);
+  carried = b.loop(
+      b.index(0), b.index(layout.numGroups), 1, carried,
+      [&](Value group, ValueRange carried) {
+        ValueRange sums = carried.take_front(count);
+        ValueRange now = carried.slice(count, scales.size());
+        Value following = b.min(b.add(group, 1), b.index(layout.numGroups - 1));
+        Values next = scalesOf(following);
+        Values parts = zeros;
+        llvm::append_range(parts, carried.drop_front(count + scales.size()));
+        Value first = b.mul(group, steps);
+        if (steps == 1)
+          parts = advance(first, parts);
+        else
+          parts = b.loop(b.index(0), b.index(steps), 1, parts,
+                         [&](Value step, ValueRange carried) {
+                           return advance(b.add(first, step), carried);
+                         });
+        Value last = bufferOf(b.add(first, steps - 1));
+        Values results = addGroup(
+            group, last, ValueRange(parts).take_front(count), now, sums);
+        llvm::append_range(results, next);
+        llvm::append_range(results, ValueRange(parts).drop_front(count));
+        return results;
+      });
+  finish(ValueRange(carried).take_front(count));
+}
+
+LaunchShape quantmlir::cuda::emitMatmulTiles(GPUBuilder &b,
+                                             const Matmul &matmul,
+                                             const Form &form) {
+  TilesEmitter emitter(b, matmul, form);
+  emitter.emit();
+  int64_t blocks = llvm::divideCeil(matmul.layout.n, form.rows);
+  return {blocks, form.tokens, form.warps * GPUBuilder::warpSize,
+          emitter.sharedBytes()};
+}

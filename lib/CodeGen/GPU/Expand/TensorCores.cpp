@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The operands of tensor cores: four codes, or four activations, as bytes or as
+// two pairs of 16-bit floats.
+
+#include "Expand.h"
+#include "quant-mlir/Quantize/FloatConversion.h"
+
+using namespace mlir;
+using namespace quantmlir;
+using namespace quantmlir::cuda;
+
+using Halves = TensorCores::Halves;
+
+TensorCores::TensorCores(GPUBuilder &b, const Matmul &matmul,
+                         PanelReader &reader)
+    : b(b), lane(matmul.layout.form), reader(reader),
+      isInteger(matmul.isInteger()),
+      isBF16(lane.kind == qt::LaneForm::Kind::Float &&
+             lane.floatType.isBF16()) {}
+
+/// Of a codebook both bytes are looked up and then put together. 0x6400 is
+/// 1024, in units of the last bit: a byte in its place adds itself.
+Halves TensorCores::numbersOf(Value codes) {
+  Halves halves;
+  if (!lane.numbers.empty()) {
+    WordEvaluator evaluator(b);
+    Value bytes[2];
+    for (int64_t half = 0; half < 2; ++half) {
+      SmallVector<uint8_t> table;
+      for (float number : lane.numbers)
+        table.push_back(f32ToF16(number) >> (8 * half));
+      bytes[half] = evaluator.lookup(table, {0, codes}).value;
+    }
+    return {b.permute(bytes[0], bytes[1], b.i32(0x5140)),
+            b.permute(bytes[0], bytes[1], b.i32(0x7362))};
+  }
+  auto pair = b.vec(2, b.getF16Type());
+  Value zero = arith::ConstantOp::create(
+      b, DenseElementsAttr::get(
+             pair, Attribute(b.getF16FloatAttr(float(1024 + lane.offset)))));
+  codes = reader.decode(codes);
+  constexpr int64_t selectors[] = {0x4140, 0x4342};
+  for (auto [half, selector] : llvm::enumerate(selectors)) {
+    Value bits = b.permute(codes, b.i32(0x64646464), b.i32(selector));
+    Value number = arith::SubFOp::create(b, b.bitcast(pair, bits), zero);
+    halves[half] = b.bitcast(b.getI32Type(), number);
+  }
+  return halves;
+}
+
+/// Rounded; beyond the largest f16, that.
+Halves TensorCores::activationsOf(ArrayRef<Value> values) {
+  Halves halves;
+  for (int64_t half = 0; half < 2; ++half) {
+    std::array<Value, 2> pair = {values[2 * half], values[2 * half + 1]};
+    if (!isBF16)
+      for (Value &value : pair) {
+        value = arith::MinimumFOp::create(b, value, b.f32(65504));
+        value = arith::MaximumFOp::create(b, value, b.f32(-65504));
+      }
+    // The upper half comes first.
+    Value rounded =
+        b.intrinsic(isBF16 ? "llvm.nvvm.ff2bf16x2.rn" : "llvm.nvvm.ff2f16x2.rn",
+                    b.vec(2, halfType()), {pair[1], pair[0]});
+    halves[half] = b.bitcast(b.getI32Type(), rounded);
+  }
+  return halves;
+}
+
+Type TensorCores::halfType() const {
+  return isBF16 ? Type(b.getBF16Type()) : Type(b.getF16Type());
+}
+
+GPUBuilder::Values TensorCores::multiply(ArrayRef<Value> weights,
+                                         ArrayRef<Value> x, ValueRange sums) {
+  Values operands(weights);
+  operands.append(x.begin(), x.end());
+  StringRef name = weights.size() == 2 ? "llvm.nvvm.mma.m16n8k16.row.col.u8.s8"
+                                       : "llvm.nvvm.mma.m16n8k32.row.col.u8.s8";
+  if (!isInteger) {
+    name = isBF16 ? "llvm.nvvm.mma.m16n8k16.row.col.bf16"
+                  : "llvm.nvvm.mma.m16n8k16.row.col.f32.f32";
+    if (!isBF16)
+      for (Value &operand : operands)
+        operand = b.bitcast(b.vec(2, b.getF16Type()), operand);
+  }
+  llvm::append_range(operands, sums);
+  SmallVector<Type> results(4, sums.front().getType());
+  return b.intrinsics(name, results, operands);
+}
