@@ -28,8 +28,9 @@ from rich.table import Table
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "bench")]
 
+import sources  # noqa: E402
 from divergence import LlamaCpp  # noqa: E402
-from models import installed_gguf, output_of  # noqa: E402
+from models import output_of  # noqa: E402
 from quant_mlir import load, tools  # noqa: E402
 from quant_mlir.errors import InputError  # noqa: E402
 from quant_mlir.evaluation import compare_language_models  # noqa: E402
@@ -68,7 +69,7 @@ PROMPTS = [
 class Bench:
     def __init__(self, options):
         self.options, self.work = options, options.work
-        self.source = options.gguf or installed_gguf()
+        self.source = options.gguf or sources.smollm2()
         self.work.mkdir(parents=True, exist_ok=True)
         self.store = self.work / "mixes.json"
         self.figures = json.loads(self.store.read_text()) if self.store.is_file() else {}
