@@ -85,9 +85,9 @@ def main() -> int:
     suites = {
         "lit": ([*ninja, "check-lit"], count_lit),
         "unit": (["ctest", "--test-dir", str(options.build), "-L", "unit", "-V"], count_gtest),
-        # Modules stay together: their fixtures compile models.
+        # Models are compiled once for both processes (test/python/compiling.py).
         "pytest": (
-            [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile"],
+            [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal"],
             count_pytest,
         ),
         # Compiled with sanitizers, which is why it is not part of all.
