@@ -112,6 +112,17 @@ func.func @interleaved(%x: memref<?x8xf32>, %position: index, %thread: index, %t
 
 // -----
 
+// A table of single rows is copied by whole registers.
+// CHECK-LABEL: func.func @gather_rows(
+//       CHECK: %[[BYTES:.+]] = vector.load {{.*}} vector<32xi8>
+//       CHECK: %[[HALVES:.+]] = vector.bitcast %[[BYTES]] : vector<32xi8> to vector<16xf16>
+//       CHECK: arith.extf %[[HALVES]]
+//       CHECK: vector.store
+func.func @gather_rows(%ids: memref<?xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x32xf32>, %thread: index, %threads: index) {
+  kernel.gather %ids, %weights[%offset] into %out {type = !qt.tensor<16x32xf32, #qt.float<f16>, #qt.panels<lanes = 1, vectors = 1, depth = 1, group = 32>>} : memref<?xi32>, memref<?xi8>, index, memref<?x32xf32>
+  return
+}
+
 // A token's row is id % 16 of panel id / 16; panels of 256 bytes of codes and 16
 // scales of two bytes.
 // CHECK-LABEL: func.func @gather(
