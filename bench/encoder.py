@@ -49,14 +49,18 @@ def prepare(options) -> None:
 
 def quantize(exported: pathlib.Path) -> None:
     """onnxruntime's dynamic int8 of a BERT of MiniLM's sizes, with and without fusions."""
+    from onnx import TensorProto
     from onnxruntime.quantization import quantize_dynamic
     from onnxruntime.transformers import optimizer
 
     fused = exported.with_name("minilm-fused.onnx")
     model = optimizer.optimize_model(str(exported), "bert", num_heads=12, hidden_size=384)
     model.save_model_to_file(str(fused))
+    # Fused nodes have results whose types onnx does not infer.
+    options = {"DefaultTensorType": TensorProto.FLOAT}
     for source in exported, fused:
-        quantize_dynamic(source, source.with_name(f"{source.stem}-int8.onnx"))
+        target = source.with_name(f"{source.stem}-int8.onnx")
+        quantize_dynamic(source, target, extra_options=options)
 
 
 def work(kind: str, path: str, threads: int, length: int) -> None:
