@@ -28,6 +28,7 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "python")]
 
 import sources  # noqa: E402
 from quant_mlir import tools  # noqa: E402
+from quant_mlir.errors import InputError  # noqa: E402
 
 SECONDS = 0.5  # of a turn
 PAUSE = 0.2  # between turns: threads that wait for work by spinning give up
@@ -145,7 +146,7 @@ def main() -> None:
         return work(*options.worker, options.threads, options.length)
     if options.quantize:
         return quantize(options.quantize)
-    if not options.folders:
+    if not options.folders and not options.onnx:
         prepare(options)
 
     peers = [Program(options.python, "onnx", path, options) for path in options.onnx]
@@ -175,4 +176,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")

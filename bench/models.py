@@ -33,6 +33,7 @@ sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "test" / "python")]
 
 import sources  # noqa: E402
 import synthetic  # noqa: E402
+from quant_mlir.errors import InputError  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
@@ -197,4 +198,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")
