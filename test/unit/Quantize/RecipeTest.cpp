@@ -95,9 +95,9 @@ TEST(Recipe, BuiltInNames) {
       {"q6_K-a32", "#qt.q6_K with float"},
       {"nf4", "#qt.codebook<nf4, group = 64> with float"},
       {"nf4-dq", "#qt.codebook<nf4, group = 64, nested = 256> with float"},
-      {"nf4-a8", "#qt.codebook<nf4, group = 64> with auto"},
+      {"nf4-a8", "#qt.codebook<nf4, group = 64> with #qt.int<8, group = 64>"},
       {"fp4", "#qt.codebook<fp4, group = 64> with float"},
-      {"fp4-a8", "#qt.codebook<fp4, group = 64> with auto"},
+      {"fp4-a8", "#qt.codebook<fp4, group = 64> with #qt.int<8, group = 64>"},
       {"fp8", "#qt.float<f8E4M3FN, channel> with #qt.float<f8E4M3FN, token>"},
       {"fp8-block", "#qt.float<f8E4M3FN, block = 128x128> with "
                     "#qt.float<f8E4M3FN, group = 128>"},
