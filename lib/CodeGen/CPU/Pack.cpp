@@ -60,7 +60,8 @@ struct PackPass : cpu::impl::CPUPackPassBase<PackPass> {
       return signalPassFailure();
     }
     CPUTarget cpu = chooseForPanels(*targets);
-    PanelShape shape = {cpu.lanes, cpu.vectors, /*floatDepth=*/1, cpu.dotsBF16};
+    PanelShape shape = {cpu.lanes, cpu.vectors, /*floatDepth=*/1, cpu.dotsBF16,
+                        /*rowsOfTables=*/true};
     if (failed(packModule(getOperation(), shape, target)))
       signalPassFailure();
   }
@@ -203,6 +204,13 @@ FailureOr<int64_t> Packer::choosePanelGroup(LoadOp load, QuantTensorType type) {
   return form.group == k ? llvm::alignTo(k, wholeRowStep) : form.group;
 }
 
+/// True for a table whose rows are looked up, and which nothing multiplies.
+static bool isLookedUpOnly(ArrayRef<LoadOp> loads) {
+  return llvm::all_of(loads, [](LoadOp load) {
+    return llvm::all_of(load->getUsers(), llvm::IsaPred<GatherOp>);
+  });
+}
+
 LogicalResult Packer::packWeight(WeightOp weight, ArrayRef<LoadOp> loads) {
   auto type = dyn_cast<QuantTensorType>(weight.getType());
   if (!type)
@@ -248,12 +256,15 @@ LogicalResult Packer::packWeight(WeightOp weight, ArrayRef<LoadOp> loads) {
           return matmul.emitOpError("has experts of ")
                  << rows << " rows; kernels need a multiple of " << shape.lanes;
       }
-  int64_t vectors = shape.vectors;
-  while (vectors > 1 && rows % (shape.lanes * vectors) != 0)
+  int64_t lanes = shape.lanes, vectors = shape.vectors;
+  while (vectors > 1 && rows % (lanes * vectors) != 0)
     vectors /= 2;
+  // A lookup in panels of several rows would wait for memory at every word.
+  if (shape.rowsOfTables && isLookedUpOnly(loads))
+    lanes = vectors = 1;
   int64_t depth = pairs ? 2 : isFloat ? shape.floatDepth : 4;
   auto packed = type.withLayout(
-      PanelsAttr::get(context(), shape.lanes, vectors, depth, *group));
+      PanelsAttr::get(context(), lanes, vectors, depth, *group));
   weight.setType(packed);
   for (LoadOp load : loads)
     load.getResult().setType(packed);

@@ -25,7 +25,7 @@ struct PackPass : cuda::impl::GPUPackPassBase<PackPass> {
     }
     // 16 rows are those of a tensor core's operand, on every GPU.
     cpu::PanelShape shape = {/*lanes=*/16, /*vectors=*/1, /*floatDepth=*/4,
-                             /*pairs=*/false};
+                             /*pairs=*/false, /*rowsOfTables=*/false};
     if (failed(cpu::packModule(getOperation(), shape, target)))
       signalPassFailure();
   }

@@ -8,19 +8,22 @@
 //   CHECK-DAG: %[[C127:.+]] = arith.constant 1.270000e+02 : f32
 //   CHECK-DAG: %[[ZERO:.+]] = arith.constant 0.000000e+00 : f32
 //   CHECK-DAG: %[[I0:.+]] = arith.constant 0 : i32
+//   CHECK-DAG: %[[MAGIC:.+]] = arith.constant dense<0x4B400000> : vector<16xf32>
 //   CHECK-DAG: %[[C8:.+]] = arith.constant 8 : index
 //   CHECK-DAG: %[[C16:.+]] = arith.constant 16 : index
 //       CHECK: scf.for %[[ROW:.+]] =
 //       CHECK: %[[TOTAL:.+]] = scf.for {{.*}} step %[[C16]] iter_args
 //       CHECK: math.absf
-//       CHECK: %[[MAX:.+]] = vector.reduction <maximumf>
+//       CHECK: %[[BITS:.+]] = vector.reduction <maxsi>
+//       CHECK: %[[MAX:.+]] = arith.bitcast %[[BITS]] : i32 to f32
 //       CHECK: %[[SCALE:.+]] = arith.divf %[[MAX]], %[[C127]]
 //       CHECK: memref.store %[[SCALE]], %[[SCALES]][%[[ROW]],
 //       CHECK: %[[EMPTY:.+]] = arith.cmpf oeq, %[[MAX]], %[[ZERO]]
 //       CHECK: %[[INVERSE:.+]] = arith.divf %[[C127]], %[[MAX]]
 //       CHECK: arith.select %[[EMPTY]], %[[ZERO]], %[[INVERSE]]
-//       CHECK: math.roundeven
-//       CHECK: arith.fptosi {{.*}} : vector<16xf32> to vector<16xi32>
+//       CHECK: %[[RATIO:.+]] = arith.mulf
+//       CHECK: %[[SHIFTED:.+]] = arith.addf %[[RATIO]], %[[MAGIC]]
+//       CHECK: vector.bitcast %[[SHIFTED]] : vector<16xf32> to vector<16xi32>
 //       CHECK: %[[BYTES:.+]] = arith.trunci {{.*}} to vector<16xi8>
 //       CHECK: %[[WORDS:.+]] = vector.bitcast %[[BYTES]] : vector<16xi8> to vector<4xi32>
 //       CHECK: vector.store %[[WORDS]], %[[CODES]][%[[ROW]],
@@ -108,6 +111,17 @@ func.func @interleaved(%x: memref<?x8xf32>, %position: index, %thread: index, %t
 }
 
 // -----
+
+// A table of single rows is copied by whole registers.
+// CHECK-LABEL: func.func @gather_rows(
+//       CHECK: %[[BYTES:.+]] = vector.load {{.*}} vector<32xi8>
+//       CHECK: %[[HALVES:.+]] = vector.bitcast %[[BYTES]] : vector<32xi8> to vector<16xf16>
+//       CHECK: arith.extf %[[HALVES]]
+//       CHECK: vector.store
+func.func @gather_rows(%ids: memref<?xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x32xf32>, %thread: index, %threads: index) {
+  kernel.gather %ids, %weights[%offset] into %out {type = !qt.tensor<16x32xf32, #qt.float<f16>, #qt.panels<lanes = 1, vectors = 1, depth = 1, group = 32>>} : memref<?xi32>, memref<?xi8>, index, memref<?x32xf32>
+  return
+}
 
 // A token's row is id % 16 of panel id / 16; panels of 256 bytes of codes and 16
 // scales of two bytes.

@@ -176,9 +176,10 @@ func.func @shared_scales(%x: tensor<?x256xf32>) -> tensor<?x32xf32> {
 // -----
 
 // A table that is looked up and multiplied has the layout of the matmul, whichever
-// comes first; a table that is only looked up that of its own scheme.
+// comes first; one that is only looked up has its rows one behind the other, in
+// groups of its own scheme.
 // CHECK: qt.weight @tied : {{.*}} #qt.panels<{{.*}} group = 32>>
-// CHECK: qt.weight @table : {{.*}} #qt.panels<{{.*}} group = 128>>
+// CHECK: qt.weight @table : {{.*}} #qt.panels<lanes = 1, vectors = 1, {{.*}} group = 128>>
 qt.weight @tied : !qt.tensor<64x128xf32, #qt.int<8, channel>> in "m.safetensors"
 qt.weight @table : !qt.tensor<64x128xf32, #qt.int<8, channel>> in "m.safetensors"
 // CHECK-LABEL: func.func @tables

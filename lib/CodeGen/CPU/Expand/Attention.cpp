@@ -13,7 +13,6 @@
 //   sums[r] += weights[r][key] * v[key]
 
 #include "Attention.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -191,28 +190,36 @@ void AttentionEmitter::emitResults(int64_t rows, Value item, Value kvHead) {
 void AttentionEmitter::emitScores(int64_t rows, Value kvHead, Value firstKey,
                                   Value blocks) {
   // Two chains hide some of the multiply-add's latency for few rows. As many
-  // for all, so that a row's result does not depend on the tile that it is in.
-  constexpr int64_t chains = 2, step = 4;
+  // for all, so that a row's result does not depend on the tile that it is in;
+  // one after the other where registers do not hold both.
+  constexpr int64_t chains = 2, step = 8;
+  int64_t together = fitsRegisters(rows * chains) ? chains : 1;
   b.loop(b.index(0), blocks, 1, [&](Value number) {
     Value key = b.add(firstKey, b.mul(number, block));
     Value start = b.mul(key, size);
-    Rows acc =
-        b.loop(b.index(0), b.index(size), step,
-               Rows(rows * chains, b.constant(f32, 0)),
-               [&](Value i, ValueRange carried) {
-                 Rows next(carried);
-                 for (int64_t j = 0; j < step; ++j) {
-                   Value element = b.add(i, j);
-                   Value k = cacheVector(CacheLayout::keys, kvHead,
-                                         b.add(start, b.mul(element, block)));
-                   for (int64_t r = 0; r < rows; ++r) {
-                     Value q = b.loadScalar(queries, {b.index(r), element});
-                     Value &sum = next[j % chains * rows + r];
-                     sum = b.fma(b.splat(q, block), k, sum);
+    Rows acc;
+    for (int64_t chain = 0; chain < chains; chain += together)
+      llvm::append_range(
+          acc,
+          b.loop(b.index(0), b.index(size), step,
+                 Rows(rows * together, b.constant(f32, 0)),
+                 [&](Value i, ValueRange carried) {
+                   Rows next(carried);
+                   for (int64_t j = chain; j < step; ++j) {
+                     int64_t own = j % chains - chain;
+                     if (own < 0 || own >= together)
+                       continue;
+                     Value element = b.add(i, j);
+                     Value k = cacheVector(CacheLayout::keys, kvHead,
+                                           b.add(start, b.mul(element, block)));
+                     for (int64_t r = 0; r < rows; ++r) {
+                       Value q = b.loadScalar(queries, {b.index(r), element});
+                       Value &sum = next[own * rows + r];
+                       sum = b.fma(b.splat(q, block), k, sum);
+                     }
                    }
-                 }
-                 return next;
-               });
+                   return next;
+                 }));
     prefetch(rows, CacheLayout::values, kvHead, start);
     for (int64_t r = 0; r < rows; ++r) {
       Value sum = b.addF(acc[r], acc[rows + r]), row = b.index(r);
@@ -277,8 +284,7 @@ void AttentionEmitter::emitSoftmax(int64_t rows, Value blocks) {
         b.loop(b.index(0), keys, block, b.constant(f32, 0),
                [&](Value key, ValueRange carried) -> SmallVector<Value> {
                  Value score = b.load(f32, scores, {r, key});
-                 Value weight =
-                     math::ExpOp::create(b, b.subF(score, b.splat(now, block)));
+                 Value weight = exp(b.subF(score, b.splat(now, block)));
                  b.store(weight, scores, {r, key});
                  return {b.addF(carried[0], weight)};
                })
@@ -290,8 +296,7 @@ void AttentionEmitter::emitSoftmax(int64_t rows, Value blocks) {
   // Of all rows together; those that the tile does not have may be anything.
   VectorType numbers = b.f32Vec(most);
   Value first = b.index(0), now = b.load(numbers, newLargest, first);
-  Value shrink =
-      math::ExpOp::create(b, b.subF(b.load(numbers, largest, first), now));
+  Value shrink = exp(b.subF(b.load(numbers, largest, first), now));
   Value divisor = b.fma(b.load(numbers, divisors, first), shrink,
                         b.load(numbers, added, first));
   b.store(now, largest, first);
@@ -304,7 +309,7 @@ void AttentionEmitter::emitSoftmax(int64_t rows, Value blocks) {
 /// nothing, which does no harm.
 void AttentionEmitter::prefetch(int64_t rows, int64_t plane, Value kvHead,
                                 Value blockStart) {
-  if (rows > 4)
+  if (rows == most)
     return;
   int64_t line = 64 * 8 / cache.element.getIntOrFloatBitWidth();
   for (int64_t i = 0; i < cache.blockSize(); i += line)
@@ -315,7 +320,7 @@ void AttentionEmitter::prefetch(int64_t rows, int64_t plane, Value kvHead,
 /// for what is read of the cache lies together.
 int64_t AttentionEmitter::sumsWidth(int64_t rows) const {
   for (int64_t width : {4, 2})
-    if (vectors % width == 0 && rows * width <= 2 * most)
+    if (vectors % width == 0 && fitsRegisters(rows * width))
       return width;
   return 1;
 }
@@ -334,20 +339,27 @@ void AttentionEmitter::emitSums(int64_t rows, Value kvHead, Value firstKey,
         acc.push_back(
             b.mulF(b.load(f32, sums, {b.index(r), place(v)}), shrink));
     }
-    acc = b.loop(b.index(0), keys, 1, acc, [&](Value key, ValueRange carried) {
-      Rows next(carried);
-      Value at = b.mul(b.add(firstKey, key), size);
-      Rows values;
-      for (int64_t v = 0; v < width; ++v)
-        values.push_back(
-            cacheVector(CacheLayout::values, kvHead, b.add(at, place(v))));
-      for (int64_t r = 0; r < rows; ++r) {
-        Value weight = b.splat(b.loadScalar(scores, {b.index(r), key}), block);
-        for (int64_t v = 0; v < width; ++v)
-          next[r * width + v] = b.fma(weight, values[v], next[r * width + v]);
-      }
-      return next;
-    });
+    constexpr int64_t step = 4;
+    acc = b.loop(
+        b.index(0), keys, step, acc, [&](Value start, ValueRange carried) {
+          Rows next(carried);
+          for (int64_t j = 0; j < step; ++j) {
+            Value key = b.add(start, j);
+            Value at = b.mul(b.add(firstKey, key), size);
+            Rows values;
+            for (int64_t v = 0; v < width; ++v)
+              values.push_back(cacheVector(CacheLayout::values, kvHead,
+                                           b.add(at, place(v))));
+            for (int64_t r = 0; r < rows; ++r) {
+              Value weight =
+                  b.splat(b.loadScalar(scores, {b.index(r), key}), block);
+              for (int64_t v = 0; v < width; ++v)
+                next[r * width + v] =
+                    b.fma(weight, values[v], next[r * width + v]);
+            }
+          }
+          return next;
+        });
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t v = 0; v < width; ++v)
         b.store(acc[r * width + v], sums, {b.index(r), place(v)});

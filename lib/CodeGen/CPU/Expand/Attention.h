@@ -4,6 +4,7 @@
 
 #include "../AttentionSplit.h"
 #include "Cache.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 
 namespace quantmlir::cpu {
 
@@ -33,6 +34,12 @@ private:
   void emitIntScores(int64_t rows, Value kvHead, Value firstKey, Value blocks);
   void emitIntSums(int64_t rows, Value kvHead, Value firstKey, Value blocks);
   int64_t sumsWidth(int64_t rows) const;
+  /// Whether registers hold `count` blocks of sums and what is added to them.
+  bool fitsRegisters(int64_t count) const {
+    int64_t perBlock = llvm::divideCeil(block, b.target.lanes);
+    int64_t registers = b.target.isNeon() || b.target.lanes == 16 ? 32 : 16;
+    return count * perBlock <= registers * 3 / 4;
+  }
   void prefetch(int64_t rows, int64_t plane, Value kvHead, Value blockStart);
   Value roundRow(Value source, Value target, Value row, Value count);
   Value loadWords(int64_t plane, Value kvHead, Value at);
@@ -65,6 +72,10 @@ private:
                       mlir::vector::ShuffleOp::create(b, vector, vector, high));
     }
     return mlir::vector::ExtractOp::create(b, vector, 0);
+  }
+  /// Of numbers that are not infinite, and no power of which is.
+  Value exp(Value x) {
+    return mlir::math::ExpOp::create(b, x, mlir::arith::FastMathFlags::ninf);
   }
   Value buffer(llvm::ArrayRef<int64_t> shape, mlir::Type element) {
     return mlir::memref::AllocaOp::create(

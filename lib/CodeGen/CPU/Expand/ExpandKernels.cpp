@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "Approximations.h"
 #include "Expand.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -62,6 +63,7 @@ struct ExpandKernels : cpu::impl::KernelExpandPassBase<ExpandKernels> {
     }
     // exp, tanh and erf of vectors, without a call of a library.
     RewritePatternSet patterns(&getContext());
+    populateApproximations(patterns);
     populateMathPolynomialApproximationPatterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A lookup in a table that is packed for multiplying. A row's words lie a
-// register apart; the embedding of a token is a few hundred of them.
+// A lookup in a packed table. Where it is packed for multiplying, too, a row's
+// words lie a register apart; the embedding of a token is a few hundred of
+// them.
 
 #include "Expand.h"
 
@@ -64,18 +65,25 @@ Value GatherEmitter::lookUp(Value codes) {
 
 void GatherEmitter::emitFloatRow(Value row, Value panel, Value inPanel) {
   int64_t width = layout.form.floatType.getIntOrFloatBitWidth() / 8;
+  // A row by itself lies as the result does.
+  int64_t lanes = layout.panelRows == 1
+                      ? vectorLanes(layout.k, vectorLanes(layout.group))
+                      : 1;
   Value start = b.add(panel, b.mul(inPanel, width));
-  b.loop(0, layout.k, 1, [&](Value k) {
+  b.loop(0, layout.k, lanes, [&](Value k) {
     Value group = b.mul(b.div(k, layout.group), layout.groupBytes);
     Value at = b.add(b.add(start, group),
                      b.mul(b.rem(k, layout.group), layout.panelRows * width));
-    Value value = scalar(at, layout.form.floatType);
+    Value value = emitFloats(
+        b, b.load(b.vec(lanes * width, b.getI8Type()), op.getWeights(), at),
+        layout.form.floatType);
     if (FloatType type = layout.form.scaleType) {
       Value base = layout.groupScales ? b.add(panel, group) : panel;
       base = b.add(base, b.mul(inPanel, type.getIntOrFloatBitWidth() / 8));
-      value = b.mulF(value, scalar(b.add(base, layout.scaleOffset()), type));
+      Value scale = scalar(b.add(base, layout.scaleOffset()), type);
+      value = b.mulF(value, b.splat(scale, lanes));
     }
-    memref::StoreOp::create(b, value, op.getOut(), ValueRange{row, k});
+    b.store(value, op.getOut(), {row, k});
   });
 }
 

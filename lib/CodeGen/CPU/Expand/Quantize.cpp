@@ -37,16 +37,21 @@ public:
     return b.mulF(x, b.load(f32, op.getMultiplier(), at));
   }
 
-  /// max |x| of values `first` to `end`, as a scalar.
+  /// max |x| of values `first` to `end`, as a scalar, NaN if there is one: as
+  /// integers, which magnitudes are in the order of, NaNs last. The maximum of
+  /// floats that keeps NaNs takes three instructions.
   Value emitAbsMax(Value row, Value first, Value end) {
+    VectorType i32 = b.vec(lanes, b.getI32Type());
     Value largest =
-        b.loop(first, end, lanes, b.constant(f32, 0),
+        b.loop(first, end, lanes, b.constant(i32, 0),
                [&](Value at, ValueRange carried) -> SmallVector<Value> {
-                 Value value = math::AbsFOp::create(b, values(row, at));
-                 return {arith::MaximumFOp::create(b, carried[0], value)};
+                 Value size = math::AbsFOp::create(b, values(row, at));
+                 return {arith::MaxSIOp::create(b, carried[0],
+                                                b.bitcast(i32, size))};
                })
             .front();
-    return b.reduce(vector::CombiningKind::MAXIMUMF, largest);
+    return arith::BitcastOp::create(
+        b, b.getF32Type(), b.reduce(vector::CombiningKind::MAXSI, largest));
   }
 
   KernelBuilder &b;
@@ -77,6 +82,10 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::QuantizeOp op) {
   Value limit = b.constant(b.getF32Type(), 127);
   Value zero = b.constant(b.getF32Type(), 0);
   ActivationEmitter<kernel::QuantizeOp> activation(b, op, lanes, 127);
+  // Where 1 is the last bit of a float, adding rounds to integers, halves to
+  // even, which then are the lowest bits.
+  Value magic = b.constant(f32, 0x1.8p23);
+  Value magicBits = b.constant(i32, 0x4b400000);
 
   // The larger of the two periods is the outer loop.
   int64_t outer = std::max(group, sumGroup), inner = std::min(group, sumGroup);
@@ -104,25 +113,26 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::QuantizeOp op) {
             arith::SelectOp::create(b, isZero, zero, b.divF(limit, largest)),
             lanes);
       };
-      auto round = [&](Value x, Value factor) -> Value {
+      auto scaled = [&](Value x, Value factor) -> Value {
         if (!activation.scale)
-          return math::RoundEvenOp::create(b, b.mulF(x, factor));
+          return b.mulF(x, factor);
         // As the reference: a scale of 0 makes codes 0, and what lies beyond
         // the scale's reach the last code.
-        Value code = math::RoundEvenOp::create(b, b.divF(x, factor));
-        code = arith::MinimumFOp::create(b, code, b.constant(f32, 127));
-        code = arith::MaximumFOp::create(b, code, b.constant(f32, -127));
+        Value ratio = b.divF(x, factor);
+        ratio = arith::MinimumFOp::create(b, ratio, b.constant(f32, 127));
+        ratio = arith::MaximumFOp::create(b, ratio, b.constant(f32, -127));
         Value none = b.constant(f32, 0);
         Value isZero =
             arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, factor, none);
-        return arith::SelectOp::create(b, isZero, none, code);
+        return arith::SelectOp::create(b, isZero, none, ratio);
       };
       auto roundPart = [&](Value begin, Value end, Value factor) -> Value {
         Value sums =
             b.loop(begin, end, lanes, b.constant(i32, 0),
                    [&](Value at, ValueRange carried) -> SmallVector<Value> {
-                     Value rounded = round(activation.values(row, at), factor);
-                     Value code = arith::FPToSIOp::create(b, i32, rounded);
+                     Value ratio = scaled(activation.values(row, at), factor);
+                     Value code = arith::SubIOp::create(
+                         b, b.bitcast(i32, b.addF(ratio, magic)), magicBits);
                      Value bytes = arith::TruncIOp::create(
                          b, b.vec(lanes, b.getI8Type()), code);
                      b.store(b.bitcast(b.vec(lanes / 4, b.getI32Type()), bytes),
