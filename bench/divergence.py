@@ -9,6 +9,7 @@ of bench/setup.sh (build/bench/venv/bin/python), which has llama-cpp-python.
 
 import argparse
 import json
+import os
 import pathlib
 import sys
 
@@ -23,9 +24,10 @@ from quant_mlir.evaluation import evaluate_language_model  # noqa: E402
 
 
 class LlamaCpp:
-    """llama.cpp as a model that quant_mlir can evaluate."""
+    """llama.cpp, as bench/setup.sh builds it, as a model that quant_mlir can evaluate."""
 
     def __init__(self, gguf, context, threads):
+        os.environ.setdefault("LLAMA_CPP_LIB_PATH", str(ROOT / "build/bench/llama/bin"))
         from llama_cpp import Llama
 
         self.model = Llama(

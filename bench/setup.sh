@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 # Installs the peers that bench/ measures against, built for this machine where they are built:
 # llama.cpp as llama-cpp-python vendors it, and onnxruntime, OpenVINO, PyTorch, IREE and oneDNN as
-# wheels. Needs g++, cmake, ninja, and some 8 GB. About 20 minutes on two cores.
+# wheels. Needs g++, cmake, ninja, and some 8 GB. About 10 minutes on two cores.
 #
 #     bench/setup.sh [FOLDER]        default: build/bench
 set -euo pipefail
@@ -24,8 +24,8 @@ python3 -m venv onednn
 onednn/bin/pip install -q onednn==2026.1.0 onednn-devel==2026.1.0 tbb-devel
 venv/bin/pip download -q --no-deps --no-binary :all: llama-cpp-python==$version
 tar xzf llama_cpp_python-$version.tar.gz
-CMAKE_ARGS="${options[*]} -DLLAVA_BUILD=OFF" \
-  venv/bin/pip install -q "./llama_cpp_python-$version.tar.gz"
+# Its Python alone: LLAMA_CPP_LIB_PATH leads it to the libraries built here.
+CMAKE_ARGS="-DLLAMA_BUILD=OFF" venv/bin/pip install -q "./llama_cpp_python-$version.tar.gz"
 
 cmake -S "llama_cpp_python-$version/vendor/llama.cpp" -B llama -G Ninja "${options[@]}" \
   -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_EXAMPLES=OFF >/dev/null
