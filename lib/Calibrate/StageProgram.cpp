@@ -4,7 +4,7 @@
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Pass/PassManager.h"
-#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
+#include "quant-mlir/CodeGen/Kernel/PanelLayout.h"
 #include "quant-mlir/Dialect/LM/Transforms/Passes.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Pipelines/Pipelines.h"
@@ -411,7 +411,7 @@ static llvm::Error describeWeights(ModuleOp module, StageProgram &program) {
       slot.type = declared.getType();
       slot.offset = *declared.getOffset();
       if (auto panels = dyn_cast<qt::QuantTensorType>(slot.type))
-        slot.bytes = cpu::PanelLayout(panels).totalBytes;
+        slot.bytes = kernel::PanelLayout(panels).totalBytes;
       else
         slot.bytes = cast<RankedTensorType>(slot.type).getNumElements() * 4;
       program.weightsBytes =

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "StageWeights.h"
-#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
+#include "quant-mlir/CodeGen/Kernel/PanelLayout.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Parallel.h"
 #include "llvm/Support/Process.h"
@@ -114,7 +114,7 @@ llvm::Error StageWeights::fill(const Stage::Weight &which, bool useReplaced) {
       problem = why;
   };
   if (auto type = dyn_cast<qt::QuantTensorType>(slot.type)) {
-    cpu::PanelLayout layout(type);
+    kernel::PanelLayout layout(type);
     llvm::parallelFor(0, layout.numPanels, [&](size_t panel) {
       int64_t first = panel * layout.panelRows;
       int64_t count = std::min(layout.panelRows, layout.n - first);

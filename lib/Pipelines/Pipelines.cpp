@@ -9,6 +9,7 @@
 #include "quant-mlir/CodeGen/CPU/Passes.h"
 #include "quant-mlir/CodeGen/GPU/Passes.h"
 #include "quant-mlir/CodeGen/GPU/Target.h"
+#include "quant-mlir/CodeGen/Kernel/Passes.h"
 #include "quant-mlir/Dialect/LM/Transforms/Passes.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Quantize/Recipe.h"
@@ -67,9 +68,9 @@ void quantmlir::buildPackPipeline(OpPassManager &pm,
 
 void quantmlir::buildKernelPipeline(OpPassManager &pm,
                                     const CodegenCPUOptions &options) {
-  pm.addPass(cpu::createConvertToKernelPass({options.batch}));
+  pm.addPass(kernel::createConvertToKernelPass({options.batch}));
   OpPassManager &function = pm.nest<func::FuncOp>();
-  function.addPass(cpu::createKernelJoinMatmulsPass());
+  function.addPass(kernel::createKernelJoinMatmulsPass());
   // What is left on tensors is elementwise code between kernels, mostly.
   function.addPass(createConvertElementwiseToLinalgPass());
   // The first round of fusion only frees ops from writing over an operand; its
@@ -80,17 +81,18 @@ void quantmlir::buildKernelPipeline(OpPassManager &pm,
   function.addPass(createCSEPass());
   function.addPass(createLinalgElementwiseOpFusionPass());
   function.addPass(createCanonicalizerPass());
-  function.addPass(cpu::createKernelOwnBuffersPass());
+  function.addPass(kernel::createKernelOwnBuffersPass());
   pm.addPass(bufferization::createOneShotBufferizePass());
   pm.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   if (options.resultsToArguments)
-    pm.addNestedPass<func::FuncOp>(cpu::createKernelResultsToArgumentsPass());
-  pm.addNestedPass<func::FuncOp>(cpu::createKernelPlanWorkspacePass());
-  pm.addPass(cpu::createKernelDistributePass());
+    pm.addNestedPass<func::FuncOp>(
+        kernel::createKernelResultsToArgumentsPass());
+  pm.addNestedPass<func::FuncOp>(kernel::createKernelPlanWorkspacePass());
+  pm.addPass(kernel::createKernelDistributePass());
 }
 
 static void addLLVMPasses(OpPassManager &pm) {
-  pm.addPass(cpu::createKernelToLLVMPass());
+  pm.addPass(kernel::createKernelToLLVMPass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   pm.addPass(createSCFToControlFlowPass());
@@ -115,9 +117,8 @@ void quantmlir::buildExpansionPipeline(OpPassManager &pm,
     addLLVMPasses(pm);
     return;
   }
-  pm.addPass(
-      cpu::createKernelChooseTilesPass({options.target, options.choices}));
-  pm.addNestedPass<func::FuncOp>(cpu::createKernelExpandPass({options.target}));
+  pm.addPass(cpu::createCPUChooseTilesPass({options.target, options.choices}));
+  pm.addNestedPass<func::FuncOp>(cpu::createCPUExpandPass({options.target}));
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   addLLVMPasses(pm);

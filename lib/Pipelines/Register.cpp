@@ -9,6 +9,7 @@
 #include "quant-mlir/Calibrate/Passes.h"
 #include "quant-mlir/CodeGen/CPU/Passes.h"
 #include "quant-mlir/CodeGen/GPU/Passes.h"
+#include "quant-mlir/CodeGen/Kernel/Passes.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
 #include "quant-mlir/Dialect/LM/Transforms/Passes.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
@@ -25,6 +26,7 @@ void quantmlir::registerAllPasses() {
   mlir::registerAllPasses();
   qt::registerQTPasses();
   lm::registerLMPasses();
+  kernel::registerKernelPasses();
   cpu::registerCPUPasses();
   cuda::registerGPUPasses();
   registerCalibratePasses();

@@ -5,7 +5,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Pass/PassManager.h"
-#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
+#include "quant-mlir/CodeGen/Kernel/PanelLayout.h"
 #include "quant-mlir/Dialect/QT/IR/QT.h"
 #include "quant-mlir/Import/WeightFile.h"
 #include "quant-mlir/Pipelines/Pipelines.h"
@@ -89,7 +89,7 @@ static json::Value describeKernel(func::FuncOp function,
         json::Object{{"n", type.getShape()[0]},
                      {"k", type.getShape()[1]},
                      {"scheme", scheme},
-                     {"bytes", cpu::PanelLayout(type).totalBytes}};
+                     {"bytes", kernel::PanelLayout(type).totalBytes}};
   }
   kernel["steps"] = describeSteps(function);
   return kernel;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "Target.h"
-#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
+#include "quant-mlir/CodeGen/Kernel/PanelLayout.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -66,7 +66,7 @@ static std::string dims(MemRefType type, StringRef dynamic) {
 }
 
 /// What w[n][k] is made of.
-static std::string describeWeight(const cpu::PanelLayout &layout) {
+static std::string describeWeight(const kernel::PanelLayout &layout) {
   std::string scheme;
   llvm::raw_string_ostream(scheme) << layout.scheme;
   const qt::LaneForm &form = layout.form;
@@ -108,12 +108,12 @@ static std::string describeKernel(StringRef library, const KernelInfo &kernel) {
                       "keys and values are appended");
   }
   if (auto type = dyn_cast_or_null<qt::QuantTensorType>(kernel.weight))
-    lines.push_back(describeWeight(cpu::PanelLayout(type)));
+    lines.push_back(describeWeight(kernel::PanelLayout(type)));
   text += llvm::join(lines, "\n * ") + " */\n";
   text += formatv("#define {0}_WORKSPACE_BYTES {1}\n", upper,
                   function.workspaceBytes);
   if (auto type = dyn_cast_or_null<qt::QuantTensorType>(kernel.weight)) {
-    cpu::PanelLayout layout(type);
+    kernel::PanelLayout layout(type);
     qm_panels panels = layout.forRuntime();
     text += formatv("#define {0}_WEIGHT_BYTES {1}\n", upper, layout.totalBytes);
     text += formatv(

@@ -4,7 +4,7 @@
 // and writes it to the packed file, a tensor and a panel at a time.
 
 #include "Target.h"
-#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
+#include "quant-mlir/CodeGen/Kernel/PanelLayout.h"
 #include "quant-mlir/Export/SafetensorsWriter.h"
 #include "quant-mlir/Import/WeightSource.h"
 #include "llvm/Support/MathExtras.h"
@@ -14,7 +14,7 @@
 
 using namespace mlir;
 using namespace quantmlir;
-using cpu::PanelLayout;
+using kernel::PanelLayout;
 
 /// Offsets in the packed file are multiples of this, see qt.weight.
 static constexpr int64_t alignment = 64;

@@ -11,8 +11,8 @@
 #include "Target.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
 #include "quant-mlir/CodeGen/CPU/TileChoices.h"
+#include "quant-mlir/CodeGen/Kernel/PanelLayout.h"
 #include "quant-mlir/Import/WeightFile.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include "llvm/IR/LLVMContext.h"
@@ -210,7 +210,7 @@ tune(MatmulOpInterface matmul, const cpu::CPUTarget &target, int64_t callRows) {
   llvm::Expected<LoadedObject> object = compile(function, target, count);
   if (!object)
     return object.takeError();
-  cpu::PanelLayout layout(matmul.getType());
+  kernel::PanelLayout layout(matmul.getType());
   int64_t products = layout.n * layout.k * callRows;
   int64_t threads =
       std::clamp<int64_t>(products / sampleProducts, 1, layout.numPanels);

@@ -256,7 +256,7 @@ def test_packing_says_what_is_missing(tmp_path):
         # What only a pass can know still names the kernel.
         (
             "kernels: {a: {op: attention, heads: 2, head_size: 8}}\n",
-            "list.yaml: a:2:8: 'lm.attention' op has heads of 8; CPU kernels need a multiple of 16",
+            "list.yaml: a:2:8: 'lm.attention' op has heads of 8; kernels need a multiple of 16",
         ),
         (
             "kernels: {a: {op: attention, heads: 3, kv_heads: 2, head_size: 8}}\n",

@@ -92,7 +92,7 @@ struct CodegenCPUOptions : mlir::PassPipelineOptions<CodegenCPUOptions> {
       llvm::cl::init(128)};
   Option<std::string> choices{
       *this, "choices",
-      llvm::cl::desc("File of measured choices (kernel-choose-tiles)"),
+      llvm::cl::desc("File of measured choices (cpu-choose-tiles)"),
       llvm::cl::init("")};
   Option<bool> resultsToArguments{
       *this, "results-to-arguments",

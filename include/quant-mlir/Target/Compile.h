@@ -24,7 +24,7 @@ struct CompileOptions {
   std::string recipe;
   /// Most tokens per call, a multiple of 16.
   int64_t batch = 128;
-  /// A file of measured choices (--kernel-choose-tiles); "" for none.
+  /// A file of measured choices (--cpu-choose-tiles); "" for none.
   std::string choices;
   /// If there is one, kernels that `choices` does not know are measured first,
   /// on this machine, and what is found is added to the file.

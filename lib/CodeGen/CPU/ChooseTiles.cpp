@@ -10,7 +10,7 @@
 #include "quant-mlir/CodeGen/CPU/TileChoices.h"
 
 namespace quantmlir::cpu {
-#define GEN_PASS_DEF_KERNELCHOOSETILESPASS
+#define GEN_PASS_DEF_CPUCHOOSETILESPASS
 #include "quant-mlir/CodeGen/CPU/Passes.h.inc"
 } // namespace quantmlir::cpu
 
@@ -47,8 +47,8 @@ quantmlir::cpu::defaultTileRows(const CPUTarget &target,
 
 namespace {
 
-struct ChooseTiles : cpu::impl::KernelChooseTilesPassBase<ChooseTiles> {
-  using KernelChooseTilesPassBase::KernelChooseTilesPassBase;
+struct ChooseTiles : cpu::impl::CPUChooseTilesPassBase<ChooseTiles> {
+  using CPUChooseTilesPassBase::CPUChooseTilesPassBase;
 
   void runOnOperation() override {
     if (llvm::Error error = choose()) {

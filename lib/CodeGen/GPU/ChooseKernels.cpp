@@ -2,9 +2,9 @@
 
 #include "Forms.h"
 #include "TileStage.h"
-#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
 #include "quant-mlir/CodeGen/GPU/Passes.h"
 #include "quant-mlir/CodeGen/GPU/Target.h"
+#include "quant-mlir/CodeGen/Kernel/PanelLayout.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
 
 namespace quantmlir::cuda {
@@ -96,7 +96,7 @@ static constexpr int64_t mostMMARows = 32;
 
 /// No more rows than the weight has, and as many stages as there is room for.
 static Form chooseTiles(const GPUTarget &gpu, const TileSizes &sizes,
-                        const cpu::PanelLayout &layout, bool isInteger) {
+                        const kernel::PanelLayout &layout, bool isInteger) {
   int64_t rows = std::min<int64_t>(sizes.rows, llvm::alignTo(layout.n, 32));
   Form form = {"tiles", sizes.tokens, sizes.warps * rows / sizes.rows};
   form.rows = rows;
@@ -114,7 +114,7 @@ static SmallVector<Form> chooseMatmul(const GPUTarget &gpu,
     return forms;
   // Two tiles of it, where there is something better for more.
   forms.push_back({"mma", gpu.mmaTokens, gpu.warps, mostMMARows});
-  cpu::PanelLayout layout(op.getType());
+  kernel::PanelLayout layout(op.getType());
   if (!TileStage::fits(layout))
     return forms;
   bool isInteger = isa<kernel::MatmulIntOp>(op);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include "quant-mlir/CodeGen/CPU/PackModule.h"
 #include "quant-mlir/CodeGen/GPU/Passes.h"
 #include "quant-mlir/CodeGen/GPU/Target.h"
+#include "quant-mlir/CodeGen/Kernel/PackModule.h"
 
 namespace quantmlir::cuda {
 #define GEN_PASS_DEF_GPUPACKPASS
@@ -24,9 +24,9 @@ struct PackPass : cuda::impl::GPUPackPassBase<PackPass> {
       return signalPassFailure();
     }
     // 16 rows are those of a tensor core's operand, on every GPU.
-    cpu::PanelShape shape = {/*lanes=*/16, /*vectors=*/1, /*floatDepth=*/4,
-                             /*pairs=*/false, /*rowsOfTables=*/false};
-    if (failed(cpu::packModule(getOperation(), shape, target)))
+    kernel::PanelShape shape = {/*lanes=*/16, /*vectors=*/1, /*floatDepth=*/4,
+                                /*pairs=*/false, /*rowsOfTables=*/false};
+    if (failed(kernel::packModule(getOperation(), shape, target)))
       signalPassFailure();
   }
 };

@@ -4,7 +4,7 @@
 
 using namespace quantmlir;
 using namespace quantmlir::cuda;
-using cpu::PanelLayout;
+using kernel::PanelLayout;
 
 /// A product on tensor cores takes a word of each of four lanes (16 values) or
 /// two (32); no group may end within one. A group of 12 words would end within

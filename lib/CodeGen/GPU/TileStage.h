@@ -3,7 +3,7 @@
 #define QUANT_MLIR_LIB_CODEGEN_GPU_TILESTAGE_H
 
 #include "Forms.h"
-#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
+#include "quant-mlir/CodeGen/Kernel/PanelLayout.h"
 
 namespace quantmlir::cuda {
 
@@ -22,15 +22,16 @@ struct TileStage {
     int64_t start;  ///< in the stage
   };
 
-  TileStage(const cpu::PanelLayout &layout, bool isInteger, const Form &form);
+  TileStage(const kernel::PanelLayout &layout, bool isInteger,
+            const Form &form);
 
   /// Whether groups can be cut into steps.
-  static bool fits(const cpu::PanelLayout &layout);
+  static bool fits(const kernel::PanelLayout &layout);
 
   /// Bytes of a word of the activation: int8, or f16.
   int64_t wordBytes() const { return isInteger ? 4 : 8; }
   int64_t tokenBytes() const { return words * wordBytes(); }
-  int64_t steps(const cpu::PanelLayout &layout) const {
+  int64_t steps(const kernel::PanelLayout &layout) const {
     return layout.wordsPerGroup() / words;
   }
 

@@ -1,4 +1,4 @@
-// RUN: quant-opt %s --kernel-expand=target=cpu:x86-64-v4+vnni --canonicalize --cse --split-input-file | FileCheck %s
+// RUN: quant-opt %s --cpu-expand=target=cpu:x86-64-v4+vnni --canonicalize --cse --split-input-file | FileCheck %s
 
 #row = affine_map<(d0) -> (d0)>
 

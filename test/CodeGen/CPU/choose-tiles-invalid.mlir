@@ -1,17 +1,17 @@
-// RUN: quant-opt %s --kernel-choose-tiles=target=cpu:x86-64-v3 --split-input-file --verify-diagnostics
-// RUN: not quant-opt --kernel-choose-tiles=choices=%t.none /dev/null 2>&1 | FileCheck %s --check-prefix=NONE
+// RUN: quant-opt %s --cpu-choose-tiles=target=cpu:x86-64-v3 --split-input-file --verify-diagnostics
+// RUN: not quant-opt --cpu-choose-tiles=choices=%t.none /dev/null 2>&1 | FileCheck %s --check-prefix=NONE
 // RUN: echo "machine: {kernel: {rows: 65}}" > %t.65
-// RUN: not quant-opt --kernel-choose-tiles=choices=%t.65 /dev/null 2>&1 | FileCheck %s --check-prefix=LARGE
+// RUN: not quant-opt --cpu-choose-tiles=choices=%t.65 /dev/null 2>&1 | FileCheck %s --check-prefix=LARGE
 // RUN: echo "machine: {kernel: {rows: 0}}" > %t.0
-// RUN: not quant-opt --kernel-choose-tiles=choices=%t.0 /dev/null 2>&1 | FileCheck %s --check-prefix=ZERO
+// RUN: not quant-opt --cpu-choose-tiles=choices=%t.0 /dev/null 2>&1 | FileCheck %s --check-prefix=ZERO
 // RUN: echo "machine: {kernel: {gain: 2}}" > %t.gain
-// RUN: not quant-opt --kernel-choose-tiles=choices=%t.gain /dev/null 2>&1 | FileCheck %s --check-prefix=ROWS
+// RUN: not quant-opt --cpu-choose-tiles=choices=%t.gain /dev/null 2>&1 | FileCheck %s --check-prefix=ROWS
 // RUN: echo "machine: {kernel: 8}" > %t.8
-// RUN: not quant-opt --kernel-choose-tiles=choices=%t.8 /dev/null 2>&1 | FileCheck %s --check-prefix=NUMBER
+// RUN: not quant-opt --cpu-choose-tiles=choices=%t.8 /dev/null 2>&1 | FileCheck %s --check-prefix=NUMBER
 // RUN: echo "machine: {kernel: {rows: 8, columns: 2}}" > %t.key
-// RUN: not quant-opt --kernel-choose-tiles=choices=%t.key /dev/null 2>&1 | FileCheck %s --check-prefix=KEY
+// RUN: not quant-opt --cpu-choose-tiles=choices=%t.key /dev/null 2>&1 | FileCheck %s --check-prefix=KEY
 // RUN: echo "{machine: [" > %t.open
-// RUN: not quant-opt --kernel-choose-tiles=choices=%t.open /dev/null 2>&1 | FileCheck %s --check-prefix=OPEN
+// RUN: not quant-opt --cpu-choose-tiles=choices=%t.open /dev/null 2>&1 | FileCheck %s --check-prefix=OPEN
 
 // NONE: .none: No such file or directory
 // LARGE: .65:1: a tile has at most 64 rows, not 65

@@ -1,21 +1,21 @@
-// RUN: quant-opt %s --kernel-choose-tiles=target=cpu:x86-64-v4+vnni | FileCheck %s --check-prefixes=CHECK,TABLE
-// RUN: quant-opt %s --kernel-choose-tiles=target=cpu:x86-64-v3 | FileCheck %s --check-prefixes=CHECK,NARROW
-// RUN: quant-opt %s --kernel-choose-tiles=target=cpu:x86-64-v4+amx | FileCheck %s --check-prefixes=CHECK,TILES
+// RUN: quant-opt %s --cpu-choose-tiles=target=cpu:x86-64-v4+vnni | FileCheck %s --check-prefixes=CHECK,TABLE
+// RUN: quant-opt %s --cpu-choose-tiles=target=cpu:x86-64-v3 | FileCheck %s --check-prefixes=CHECK,NARROW
+// RUN: quant-opt %s --cpu-choose-tiles=target=cpu:x86-64-v4+amx | FileCheck %s --check-prefixes=CHECK,TILES
 
 // A file that this machine has measured.
 // RUN: llc --version | sed -n "s/^ *Host CPU: \(.*\)/'quant-mlir %version, \1, cpu:x86-64-v4+vnni':/p" > %t.yaml
 // RUN: cat %S/Inputs/tiles.yaml >> %t.yaml
-// RUN: quant-opt %s --kernel-choose-tiles="target=cpu:x86-64-v4+vnni choices=%t.yaml" | FileCheck %s --check-prefixes=CHECK,FILE
-// RUN: quant-opt %s --kernel-choose-tiles="target=cpu:x86-64-v4+vnni choices=%t.yaml" --mlir-pass-statistics -o /dev/null 2>&1 | FileCheck %s --check-prefix=COUNT
+// RUN: quant-opt %s --cpu-choose-tiles="target=cpu:x86-64-v4+vnni choices=%t.yaml" | FileCheck %s --check-prefixes=CHECK,FILE
+// RUN: quant-opt %s --cpu-choose-tiles="target=cpu:x86-64-v4+vnni choices=%t.yaml" --mlir-pass-statistics -o /dev/null 2>&1 | FileCheck %s --check-prefix=COUNT
 // COUNT: (S) 2 measured
 
 // What another CPU, another compiler, or code for another target has measured.
 // RUN: echo "'quant-mlir %version, another, cpu:x86-64-v4+vnni':" > %t.other.yaml
 // RUN: cat %S/Inputs/tiles.yaml >> %t.other.yaml
-// RUN: quant-opt %s --kernel-choose-tiles="target=cpu:x86-64-v4+vnni choices=%t.other.yaml" | FileCheck %s --check-prefixes=CHECK,TABLE
+// RUN: quant-opt %s --cpu-choose-tiles="target=cpu:x86-64-v4+vnni choices=%t.other.yaml" | FileCheck %s --check-prefixes=CHECK,TABLE
 // RUN: sed "s/quant-mlir %version/quant-mlir 0.0.1/" %t.yaml > %t.old.yaml
-// RUN: quant-opt %s --kernel-choose-tiles="target=cpu:x86-64-v4+vnni choices=%t.old.yaml" | FileCheck %s --check-prefixes=CHECK,TABLE
-// RUN: quant-opt %s --kernel-choose-tiles="target=cpu:x86-64-v4+amx choices=%t.yaml" | FileCheck %s --check-prefixes=CHECK,TILES
+// RUN: quant-opt %s --cpu-choose-tiles="target=cpu:x86-64-v4+vnni choices=%t.old.yaml" | FileCheck %s --check-prefixes=CHECK,TABLE
+// RUN: quant-opt %s --cpu-choose-tiles="target=cpu:x86-64-v4+amx choices=%t.yaml" | FileCheck %s --check-prefixes=CHECK,TILES
 
 // Scales per group: a float for each sum.
 // CHECK-LABEL: func.func @groups

@@ -1,4 +1,4 @@
-// RUN: quant-opt %s --kernel-expand=target=cpu:x86-64-v3 --split-input-file --verify-diagnostics
+// RUN: quant-opt %s --cpu-expand=target=cpu:x86-64-v3 --split-input-file --verify-diagnostics
 
 func.func @quantize_of_odd_rows(%x: memref<?x6xf32>, %codes: memref<?x16xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %thread: index, %threads: index) {
   // expected-error @below {{has rows of 6 values in groups of 32; CPU kernels need multiples of 4}}
@@ -46,7 +46,7 @@ func.func @no_pairs(%codes: memref<?x16xi32>, %weights: memref<?xi8>, %offset: i
 // -----
 
 func.func @no_choice(%codes: memref<?x8xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
-  // expected-error @below {{has no rows of a tile (--kernel-choose-tiles)}}
+  // expected-error @below {{has no rows of a tile (--cpu-choose-tiles)}}
   kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 32, type = !qt.tensor<16x32xf32, #qt.q8_0, #qt.panels<lanes = 8, vectors = 2, depth = 4, group = 32>>} : memref<?x8xi32>, memref<?x1xf32>, memref<?x1xi32>, memref<?xi8>, index, memref<?x16xf32>
   return
 }

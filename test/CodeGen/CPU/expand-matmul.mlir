@@ -1,4 +1,4 @@
-// RUN: quant-opt %s --kernel-expand=target=cpu:x86-64-v4+vnni --canonicalize --cse --split-input-file | FileCheck %s
+// RUN: quant-opt %s --cpu-expand=target=cpu:x86-64-v4+vnni --canonicalize --cse --split-input-file | FileCheck %s
 
 // One row at a time of 4-bit weights, a panel of 16 rows with one group of 32: 8 words
 // of activations meet 4 registers of 16 x 4 bytes, each with two words of codes, the

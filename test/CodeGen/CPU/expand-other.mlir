@@ -1,4 +1,4 @@
-// RUN: quant-opt %s --kernel-expand=target=cpu:x86-64-v4+vnni --canonicalize --cse --split-input-file | FileCheck %s
+// RUN: quant-opt %s --cpu-expand=target=cpu:x86-64-v4+vnni --canonicalize --cse --split-input-file | FileCheck %s
 
 // Two groups of 16, one sum for both: absmax / 127 is the scale, 127 / absmax the
 // factor, 0 for a group of zeros; codes are rounded halves to even, four to a word;

@@ -1,4 +1,4 @@
-// RUN: quant-opt %s --kernel-expand=target=cpu:x86-64-v3 --canonicalize --split-input-file \
+// RUN: quant-opt %s --cpu-expand=target=cpu:x86-64-v3 --canonicalize --split-input-file \
 // RUN:   | grep -oE '@[a-z]+_bits|pmadd[.a-z]+' | uniq -c | FileCheck %s
 
 // Without a dot product of bytes, products are added in pairs, in 16 bits. Eight words

@@ -20,7 +20,7 @@ func.func @table_from_an_argument(%ids: tensor<?xi32>, %table: !qt.tensor<16x32x
 qt.weight @w : !qt.tensor<16x36xf32, #qt.int<4, group = 6>> in "m.safetensors"
 func.func @float_activation(%x: tensor<?x36xf32>) -> tensor<?x16xf32> {
   %w = qt.load @w : !qt.tensor<16x36xf32, #qt.int<4, group = 6>>
-  // expected-error @below {{has groups of 6 values; CPU kernels need a multiple of 4}}
+  // expected-error @below {{has groups of 6 values; kernels need a multiple of 4}}
   %y = qt.matmul %x, %w : tensor<?x36xf32>, !qt.tensor<16x36xf32, #qt.int<4, group = 6>> -> tensor<?x16xf32>
   return %y : tensor<?x16xf32>
 }
@@ -44,7 +44,7 @@ qt.weight @w : !qt.tensor<16x48xf32, #qt.int<8, group = 6>> in "m.safetensors"
 func.func @odd_group(%x: tensor<?x48xf32>) -> tensor<?x16xf32> {
   %q = qt.quantize %x : tensor<?x48xf32> -> !qt.tensor<?x48xf32, #qt.int<8, token>>
   %w = qt.load @w : !qt.tensor<16x48xf32, #qt.int<8, group = 6>>
-  // expected-error @below {{has groups of 6 values; CPU kernels need a multiple of 4}}
+  // expected-error @below {{has groups of 6 values; kernels need a multiple of 4}}
   %y = qt.matmul %q, %w : !qt.tensor<?x48xf32, #qt.int<8, token>>, !qt.tensor<16x48xf32, #qt.int<8, group = 6>> -> tensor<?x16xf32>
   return %y : tensor<?x16xf32>
 }
@@ -76,14 +76,14 @@ func.func @rank_three() -> !qt.tensor<2x16x32xf32, #qt.int<8, channel>> {
 
 func.func @activation_without_a_matmul(%x: tensor<?x32xf32>) -> tensor<?x32xi8> {
   %q = qt.quantize %x : tensor<?x32xf32> -> !qt.tensor<?x32xf32, #qt.int<8, token>>
-  // expected-error @below {{reads a quantized activation, but only qt.dequantize and qt.matmul with a packed weight have CPU kernels}}
+  // expected-error @below {{reads a quantized activation, but only qt.dequantize and qt.matmul with a packed weight have kernels}}
   %codes, %scales = qt.parts %q : !qt.tensor<?x32xf32, #qt.int<8, token>> -> tensor<?x32xi8>, tensor<?x1xf32>
   return %codes : tensor<?x32xi8>
 }
 
 // -----
 
-// expected-error @below {{is 'tensor<16xf16>'; CPU kernels read unquantized weights as f32}}
+// expected-error @below {{is 'tensor<16xf16>'; kernels read unquantized weights as f32}}
 qt.weight @gain : tensor<16xf16> in "m.safetensors"
 func.func @half_gain() -> tensor<16xf16> {
   %w = qt.load @gain : tensor<16xf16>
@@ -113,7 +113,7 @@ func.func @groups(%x: tensor<?x64xf32>) -> tensor<?x16xf32> {
 // kernel.quantize makes bytes: four bits would silently become eight.
 qt.weight @w : !qt.tensor<16x64xf32, #qt.int<8, channel>> in "m.safetensors"
 func.func @four_bits(%x: tensor<?x64xf32>) -> tensor<?x16xf32> {
-  // expected-error @below {{makes #qt.int<4, token> when the program runs; CPU kernels make symmetric 8-bit integers or 8-bit floats with f32 scales per token, group or tensor}}
+  // expected-error @below {{makes #qt.int<4, token> when the program runs; kernels make symmetric 8-bit integers or 8-bit floats with f32 scales per token, group or tensor}}
   %q = qt.quantize %x : tensor<?x64xf32> -> !qt.tensor<?x64xf32, #qt.int<4, token>>
   %w = qt.load @w : !qt.tensor<16x64xf32, #qt.int<8, channel>>
   %y = qt.matmul %q, %w : !qt.tensor<?x64xf32, #qt.int<4, token>>, !qt.tensor<16x64xf32, #qt.int<8, channel>> -> tensor<?x16xf32>

@@ -1,5 +1,5 @@
 // RUN: quant-opt %s --cpu-pack=target=cpu:x86-64-v2 --split-input-file --verify-diagnostics
-// RUN: not quant-opt %s --kernel-expand=target=cpu:x86-64-v2 2>&1 | FileCheck %s --check-prefix=EXPAND
+// RUN: not quant-opt %s --cpu-expand=target=cpu:x86-64-v2 2>&1 | FileCheck %s --check-prefix=EXPAND
 // RUN: not quant-opt %s --cpu-pack=target=gpu:sm80 2>&1 | FileCheck %s --check-prefix=GPU
 // RUN: not quant-opt %s --cpu-pack=target=cpu:x86-64-v3,x86-64-v2 2>&1 | FileCheck %s --check-prefix=LIST
 // RUN: not quant-opt %s --cpu-pack=target=cpu:x86-64-v3, 2>&1 | FileCheck %s --check-prefix=EMPTY

@@ -2,11 +2,13 @@
 #ifndef QUANT_MLIR_LIB_CODEGEN_CPU_EXPAND_ATTENTION_H
 #define QUANT_MLIR_LIB_CODEGEN_CPU_EXPAND_ATTENTION_H
 
-#include "../AttentionSplit.h"
 #include "Cache.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "quant-mlir/CodeGen/Kernel/AttentionSplit.h"
 
 namespace quantmlir::cpu {
+
+using kernel::AttentionSplit;
 
 /// Writes the loops of kernel.attention; see Attention.cpp for the way they
 /// take, and AttentionInt8.cpp for integers.

@@ -12,12 +12,14 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
-#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
 #include "quant-mlir/CodeGen/CPU/Target.h"
+#include "quant-mlir/CodeGen/Kernel/PanelLayout.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
 #include <map>
 
 namespace quantmlir::cpu {
+
+using kernel::PanelLayout;
 
 /// A builder that speaks of indices, vectors and threads.
 class KernelBuilder : public mlir::ImplicitLocOpBuilder {

@@ -10,7 +10,7 @@
 #include "llvm/ADT/TypeSwitch.h"
 
 namespace quantmlir::cpu {
-#define GEN_PASS_DEF_KERNELEXPANDPASS
+#define GEN_PASS_DEF_CPUEXPANDPASS
 #include "quant-mlir/CodeGen/CPU/Passes.h.inc"
 } // namespace quantmlir::cpu
 
@@ -20,8 +20,8 @@ using namespace quantmlir::cpu;
 
 namespace {
 
-struct ExpandKernels : cpu::impl::KernelExpandPassBase<ExpandKernels> {
-  using KernelExpandPassBase::KernelExpandPassBase;
+struct ExpandKernels : cpu::impl::CPUExpandPassBase<ExpandKernels> {
+  using CPUExpandPassBase::CPUExpandPassBase;
 
   void runOnOperation() override {
     llvm::Expected<CPUTarget> cpu = parseCPUTarget(target);
@@ -37,7 +37,7 @@ struct ExpandKernels : cpu::impl::KernelExpandPassBase<ExpandKernels> {
     for (Operation *op : kernels) {
       auto matmul = dyn_cast<kernel::MatmulOpInterface>(op);
       if (matmul && !matmul.getRows()) {
-        op->emitOpError("has no rows of a tile (--kernel-choose-tiles)");
+        op->emitOpError("has no rows of a tile (--cpu-choose-tiles)");
         return signalPassFailure();
       }
       KernelBuilder b(op, *cpu);

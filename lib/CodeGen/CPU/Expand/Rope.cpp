@@ -3,7 +3,7 @@
 // A row's sines and cosines serve all its heads.
 
 #include "Expand.h"
-#include "quant-mlir/CodeGen/CPU/RopeAngles.h"
+#include "quant-mlir/CodeGen/Kernel/RopeAngles.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -16,7 +16,7 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::RopeOp op) {
   int64_t lanes = vectorLanes(pairs, 8);
   auto f64 = b.vec(lanes, b.getF64Type());
   auto f32 = b.f32Vec(lanes);
-  SmallVector<double> all = ropeFrequencies(op);
+  SmallVector<double> all = kernel::ropeFrequencies(op);
 
   auto frequencies = [&](int64_t first) -> Value {
     ArrayRef<double> values = ArrayRef(all).slice(first, lanes);
@@ -29,7 +29,8 @@ LogicalResult quantmlir::cpu::expand(KernelBuilder &b, kernel::RopeOp op) {
     Value turn =
         b.splat(arith::SIToFPOp::create(b, b.getF64Type(), position), lanes);
     for (int64_t pair = 0; pair < pairs; pair += lanes) {
-      auto [cos64, sin64] = emitCosSin(b, b.mulF(turn, frequencies(pair)));
+      auto [cos64, sin64] =
+          kernel::emitCosSin(b, b.mulF(turn, frequencies(pair)));
       Value cos = b.toF32(cos64), sin = b.toF32(sin64);
       b.loop(0, heads, 1, [&](Value head) {
         Value start = b.mul(head, headSize);

@@ -11,7 +11,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
-#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
+#include "quant-mlir/CodeGen/Kernel/PanelLayout.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
 #include <optional>
 
@@ -173,7 +173,7 @@ public:
   using Values = GPUBuilder::Values;
   enum class Numbers { Scales, Minimums };
 
-  PanelReader(GPUBuilder &b, const cpu::PanelLayout &layout, Value weights)
+  PanelReader(GPUBuilder &b, const kernel::PanelLayout &layout, Value weights)
       : b(b), layout(layout), weights(weights) {}
 
   Value groupAt(Value panel, Value group);
@@ -206,7 +206,7 @@ private:
                 int64_t count);
 
   GPUBuilder &b;
-  const cpu::PanelLayout &layout;
+  const kernel::PanelLayout &layout;
   Value weights;
 };
 
@@ -215,7 +215,7 @@ struct Matmul {
   using Value = mlir::Value;
   using Values = GPUBuilder::Values;
 
-  cpu::PanelLayout layout;
+  kernel::PanelLayout layout;
   Value weights; ///< where this weight starts
   Buffer x;      ///< f32, or words of codes
   Buffer scales, sums;
@@ -315,7 +315,7 @@ LaunchShape emitQuantize(GPUBuilder &b, const Quantize &quantize,
 
 /// Rows of a packed table.
 struct Gather {
-  cpu::PanelLayout layout;
+  kernel::PanelLayout layout;
   mlir::Value weights;
   Buffer ids, out;
 };

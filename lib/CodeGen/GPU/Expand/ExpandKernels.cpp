@@ -19,7 +19,7 @@ using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::cuda;
 
-LogicalResult KernelExpander::checkPanels(const cpu::PanelLayout &layout) {
+LogicalResult KernelExpander::checkPanels(const kernel::PanelLayout &layout) {
   if (layout.panelRows != 16)
     return op->emitOpError("has a weight packed for panels of ")
            << layout.panelRows << " rows, not 16 (--gpu-pack)";
@@ -29,7 +29,7 @@ LogicalResult KernelExpander::checkPanels(const cpu::PanelLayout &layout) {
   return success();
 }
 
-LogicalResult KernelExpander::checkTiles(const cpu::PanelLayout &layout,
+LogicalResult KernelExpander::checkTiles(const kernel::PanelLayout &layout,
                                          bool isInteger, ArrayRef<Form> forms) {
   for (const Form &form : forms) {
     if (form.name != "tiles")
@@ -56,7 +56,7 @@ Value KernelExpander::weightAt(Value weights, Value offset, int64_t bytes) {
 
 LogicalResult
 KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
-  Matmul matmul = {cpu::PanelLayout(interface.getType())};
+  Matmul matmul = {kernel::PanelLayout(interface.getType())};
   Value weights, offset, bias, residual;
   SmallVector<Operand> operands;
   auto common = [&](auto op) {

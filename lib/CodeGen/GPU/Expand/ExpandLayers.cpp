@@ -4,7 +4,7 @@
 
 #include "KernelExpander.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "quant-mlir/CodeGen/CPU/RopeAngles.h"
+#include "quant-mlir/CodeGen/Kernel/RopeAngles.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -12,7 +12,7 @@ using namespace quantmlir::cuda;
 
 LogicalResult KernelExpander::expandGather(kernel::GatherOp gather) {
   Gather parts = {
-      cpu::PanelLayout(cast<qt::QuantTensorType>(gather.getType()))};
+      kernel::PanelLayout(cast<qt::QuantTensorType>(gather.getType()))};
   if (failed(checkPanels(parts.layout)))
     return failure();
   SmallVector<Operand> operands = {
@@ -65,7 +65,7 @@ LogicalResult KernelExpander::expandRope(kernel::RopeOp rope) {
       [&](GPUBuilder &b, const Arguments &given, const Form &form) {
         Rope parts = {given.find("x"),          given.find("out"),
                       given.number("position"), int64_t(rope.getHeadSize()),
-                      rope.getStyle(),          cpu::ropeFrequencies(rope)};
+                      rope.getStyle(),          kernel::ropeFrequencies(rope)};
         return emitRope(b, parts, form);
       });
 }

@@ -33,7 +33,7 @@ private:
 
   GPUBuilder &b;
   const Gather &op;
-  const cpu::PanelLayout &layout;
+  const kernel::PanelLayout &layout;
   PanelReader reader;
   bool isFloat;
   int64_t pairs; ///< of words, in a group

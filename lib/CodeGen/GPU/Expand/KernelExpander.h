@@ -64,9 +64,9 @@ private:
   llvm::LogicalResult expandAttention(kernel::AttentionOp attention);
   llvm::LogicalResult expandLinalg(mlir::linalg::LinalgOp linalg);
 
-  llvm::LogicalResult checkPanels(const cpu::PanelLayout &layout);
-  llvm::LogicalResult checkTiles(const cpu::PanelLayout &layout, bool isInteger,
-                                 llvm::ArrayRef<Form> forms);
+  llvm::LogicalResult checkPanels(const kernel::PanelLayout &layout);
+  llvm::LogicalResult checkTiles(const kernel::PanelLayout &layout,
+                                 bool isInteger, llvm::ArrayRef<Form> forms);
   /// The bytes of one weight: this, and not all, is what the GPU is given.
   mlir::Value weightAt(mlir::Value weights, mlir::Value offset, int64_t bytes);
   /// The operands of a cache, and what an emitter makes of them.

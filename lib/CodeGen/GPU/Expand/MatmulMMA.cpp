@@ -43,7 +43,7 @@ private:
 
   GPUBuilder &b;
   const Matmul &matmul;
-  const cpu::PanelLayout &layout;
+  const kernel::PanelLayout &layout;
   const qt::LaneForm &lane;
   PanelReader reader;
   TensorCores cores;

@@ -103,7 +103,7 @@ private:
 
   GPUBuilder &b;
   const Matmul &matmul;
-  const cpu::PanelLayout &layout;
+  const kernel::PanelLayout &layout;
   const qt::LaneForm &lane;
   const Form &form;
   TileStage stage;
@@ -226,7 +226,7 @@ void TilesEmitter::placeReads() {
               b.add(b.mul(b.add(b.mul(t, stage.laneWords), word), 8), g));
     } else {
       int64_t width = isFloat ? 8 : layout.planes[i];
-      int64_t perRegister = cpu::PanelLayout::wordsPerRegister(width);
+      int64_t perRegister = kernel::PanelLayout::wordsPerRegister(width);
       int64_t count = std::max<int64_t>(stage.laneWords / perRegister, 1);
       int64_t sharing = std::max<int64_t>(perRegister / stage.laneWords, 1);
       for (int64_t j = 0; j < count; ++j) {
@@ -374,7 +374,7 @@ TilesEmitter::readWeights(Value buffer) {
       }
       Value code;
       for (auto [plane, width] : llvm::enumerate(layout.planes)) {
-        int64_t per = cpu::PanelLayout::wordsPerRegister(width);
+        int64_t per = kernel::PanelLayout::wordsPerRegister(width);
         Value shift = b.i32(word % per * width);
         if (shifts[plane])
           shift = b.addI(shifts[plane], b.i32(word * width));

@@ -9,7 +9,7 @@
 using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::cuda;
-using cpu::PanelLayout;
+using kernel::PanelLayout;
 
 //===----------------------------------------------------------------------===//
 // Decoding words

@@ -4,7 +4,7 @@
 // as on a CPU.
 
 #include "Expand.h"
-#include "quant-mlir/CodeGen/CPU/RopeAngles.h"
+#include "quant-mlir/CodeGen/Kernel/RopeAngles.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -25,7 +25,7 @@ LaunchShape quantmlir::cuda::emitRope(GPUBuilder &b, const Rope &op,
 
   b.loop(b.thread(), b.index(pairs), threads, [&](Value pair) {
     Value frequency = b.load(b.getF64Type(), table, b.mul(pair, 8), 8);
-    auto [cos64, sin64] = cpu::emitCosSin(b, b.mulF(turn, frequency));
+    auto [cos64, sin64] = kernel::emitCosSin(b, b.mulF(turn, frequency));
     Value cos = arith::TruncFOp::create(b, b.getF32Type(), cos64);
     Value sin = arith::TruncFOp::create(b, b.getF32Type(), sin64);
     bool halves = op.style == lm::RopeStyle::Half;

@@ -60,7 +60,7 @@ def MatmulOpInterface : OpInterface<"MatmulOpInterface"> {
   let cppNamespace = "::quantmlir::kernel";
   let description = [{
     A product with a packed weight. How many of its rows share what a tile of
-    registers has decoded is a choice, `rows`, which `--kernel-choose-tiles`
+    registers has decoded is a choice, `rows`, which `--cpu-choose-tiles`
     writes down.
   }];
   let methods = [
@@ -216,7 +216,7 @@ def Kernel_MatmulIntOp : Kernel_Op<"matmul_int", [AttrSizedOperandSegments, Matm
     `out[m][n] = sum_k x[m][k] * w[n][k] (+ bias[n]) (+ residual[m][n])` with x as
     `kernel.quantize` leaves it and w in panels at byte `offset` of `weights`.
     `group` is the number of values per activation scale, `rows` the number of
-    rows that a register tile covers (written by `--kernel-choose-tiles`).
+    rows that a register tile covers (written by `--cpu-choose-tiles`).
 
     With `experts` [E + 1] there are E weights of that type, one behind the
     other, and rows experts[e] to experts[e + 1] meet number e.

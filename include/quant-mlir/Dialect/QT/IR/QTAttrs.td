@@ -8,13 +8,13 @@ include "quant-mlir/Dialect/QT/IR/QTAttrBase.td"
 def QT_PanelsAttr : QT_Attr<"Panels", "panels"> {
   let summary = "Weights in panels of rows, interleaved for vector registers";
   let description = [{
-    The layout of a weight [N, K] for CPU kernels. Rows are cut into panels of
+    The layout of a weight [N, K] for kernels. Rows are cut into panels of
     `lanes * vectors` rows, the last one padded. A panel is a sequence of K
     groups; a group holds its codes, then its scales, then its minimums, so that
     a kernel reads one stream. Codes of `lanes` rows share a register: lane `n`
     holds `depth` consecutive values of row `n` (4 bytes for integer dot
     products, 2 numbers for those of bf16, 1 otherwise). Codes narrower than a byte are split into bit
-    planes of 4, 2 and 1 bits; see `CodeGen/CPU/PanelLayout.h` for the map.
+    planes of 4, 2 and 1 bits; see `CodeGen/Kernel/PanelLayout.h` for the map.
 
     `group` is the number of K values per group; K is padded to a multiple.
   }];

@@ -12,18 +12,18 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
-#include "quant-mlir/CodeGen/CPU/Passes.h"
+#include "quant-mlir/CodeGen/Kernel/Passes.h"
 #include "quant-mlir/Dialect/LM/Transforms/Passes.h"
 #include "llvm/ADT/TypeSwitch.h"
 
-namespace quantmlir::cpu {
+namespace quantmlir::kernel {
 #define GEN_PASS_DEF_CONVERTTOKERNELPASS
-#include "quant-mlir/CodeGen/CPU/Passes.h.inc"
-} // namespace quantmlir::cpu
+#include "quant-mlir/CodeGen/Kernel/Passes.h.inc"
+} // namespace quantmlir::kernel
 
 using namespace mlir;
 using namespace quantmlir;
-using namespace quantmlir::cpu;
+using namespace quantmlir::kernel;
 using kernel::KernelDialect;
 
 //===----------------------------------------------------------------------===//
@@ -75,7 +75,8 @@ struct BufferTypeConverter : TypeConverter {
 // The pass
 //===----------------------------------------------------------------------===//
 
-struct ConvertToKernel : cpu::impl::ConvertToKernelPassBase<ConvertToKernel> {
+struct ConvertToKernel
+    : kernel::impl::ConvertToKernelPassBase<ConvertToKernel> {
   using ConvertToKernelPassBase::ConvertToKernelPassBase;
   void runOnOperation() override;
 };

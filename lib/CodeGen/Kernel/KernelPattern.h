@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef QUANT_MLIR_LIB_CODEGEN_CPU_KERNELPATTERN_H
-#define QUANT_MLIR_LIB_CODEGEN_CPU_KERNELPATTERN_H
+#ifndef QUANT_MLIR_LIB_CODEGEN_KERNEL_KERNELPATTERN_H
+#define QUANT_MLIR_LIB_CODEGEN_KERNEL_KERNELPATTERN_H
 
 // What the patterns of convert-to-kernel have in common.
 
@@ -9,7 +9,7 @@
 #include "mlir/Transforms/DialectConversion.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
 
-namespace quantmlir::cpu {
+namespace quantmlir::kernel {
 
 /// The op becomes a kernel on buffers.
 template <typename Op> struct KernelPattern : mlir::OpConversionPattern<Op> {
@@ -79,6 +79,6 @@ void populateLayerPatterns(mlir::RewritePatternSet &patterns,
 void populateStatisticsPatterns(mlir::RewritePatternSet &patterns,
                                 const mlir::TypeConverter &types);
 
-} // namespace quantmlir::cpu
+} // namespace quantmlir::kernel
 
-#endif // QUANT_MLIR_LIB_CODEGEN_CPU_KERNELPATTERN_H
+#endif // QUANT_MLIR_LIB_CODEGEN_KERNEL_KERNELPATTERN_H

@@ -3,13 +3,13 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/Builders.h"
-#include "quant-mlir/CodeGen/CPU/Passes.h"
+#include "quant-mlir/CodeGen/Kernel/Passes.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
 
-namespace quantmlir::cpu {
+namespace quantmlir::kernel {
 #define GEN_PASS_DEF_KERNELRESULTSTOARGUMENTSPASS
-#include "quant-mlir/CodeGen/CPU/Passes.h.inc"
-} // namespace quantmlir::cpu
+#include "quant-mlir/CodeGen/Kernel/Passes.h.inc"
+} // namespace quantmlir::kernel
 
 using namespace mlir;
 using namespace quantmlir;
@@ -18,7 +18,7 @@ using kernel::KernelDialect;
 namespace {
 
 struct ResultsToArguments
-    : cpu::impl::KernelResultsToArgumentsPassBase<ResultsToArguments> {
+    : kernel::impl::KernelResultsToArgumentsPassBase<ResultsToArguments> {
   void runOnOperation() override {
     func::FuncOp function = getOperation();
     if (function.isExternal())

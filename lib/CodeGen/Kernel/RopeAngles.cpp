@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include "quant-mlir/CodeGen/CPU/RopeAngles.h"
+#include "quant-mlir/CodeGen/Kernel/RopeAngles.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include <cmath>
@@ -10,7 +10,7 @@ using namespace quantmlir;
 
 static constexpr double pi = 3.14159265358979323846;
 
-SmallVector<double> quantmlir::cpu::ropeFrequencies(kernel::RopeOp op) {
+SmallVector<double> quantmlir::kernel::ropeFrequencies(kernel::RopeOp op) {
   double base = op.getBase().convertToDouble();
   int64_t rotary = op.getRotarySize();
   std::optional<ArrayRef<double>> divisors = op.getDivisors();
@@ -61,8 +61,8 @@ private:
 
 } // namespace
 
-std::pair<Value, Value> quantmlir::cpu::emitCosSin(ImplicitLocOpBuilder &b,
-                                                   Value angle) {
+std::pair<Value, Value> quantmlir::kernel::emitCosSin(ImplicitLocOpBuilder &b,
+                                                      Value angle) {
   Doubles d(b, angle.getType());
   // angle = r + turns * pi/2 with |r| <= pi/4, pi/2 in two parts.
   Value turns = math::RoundEvenOp::create(b, d.mul(angle, d.constant(2 / pi)));

@@ -15,14 +15,14 @@
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
-#include "quant-mlir/CodeGen/CPU/Passes.h"
+#include "quant-mlir/CodeGen/Kernel/Passes.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
 #include "llvm/ADT/MapVector.h"
 
-namespace quantmlir::cpu {
+namespace quantmlir::kernel {
 #define GEN_PASS_DEF_KERNELDISTRIBUTEPASS
-#include "quant-mlir/CodeGen/CPU/Passes.h.inc"
-} // namespace quantmlir::cpu
+#include "quant-mlir/CodeGen/Kernel/Passes.h.inc"
+} // namespace quantmlir::kernel
 
 using namespace mlir;
 using namespace quantmlir;
@@ -216,7 +216,7 @@ void Epoch::record(Operation *op) { llvm::append_range(done, accesses(op)); }
 
 namespace {
 
-struct Distribute : cpu::impl::KernelDistributePassBase<Distribute> {
+struct Distribute : kernel::impl::KernelDistributePassBase<Distribute> {
   void runOnOperation() override;
 
 private:

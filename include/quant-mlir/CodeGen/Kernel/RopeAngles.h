@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef QUANT_MLIR_CODEGEN_CPU_ROPEANGLES_H
-#define QUANT_MLIR_CODEGEN_CPU_ROPEANGLES_H
+#ifndef QUANT_MLIR_CODEGEN_KERNEL_ROPEANGLES_H
+#define QUANT_MLIR_CODEGEN_KERNEL_ROPEANGLES_H
 
 // What all targets share of kernel.rope. Angles grow to the context length in
 // radians, where f32 has four digits after the point left, so they are computed
@@ -9,7 +9,7 @@
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
 
-namespace quantmlir::cpu {
+namespace quantmlir::kernel {
 
 /// The angle of each rotated pair at position 1.
 llvm::SmallVector<double> ropeFrequencies(kernel::RopeOp op);
@@ -19,6 +19,6 @@ llvm::SmallVector<double> ropeFrequencies(kernel::RopeOp op);
 std::pair<mlir::Value, mlir::Value> emitCosSin(mlir::ImplicitLocOpBuilder &b,
                                                mlir::Value angle);
 
-} // namespace quantmlir::cpu
+} // namespace quantmlir::kernel
 
-#endif // QUANT_MLIR_CODEGEN_CPU_ROPEANGLES_H
+#endif // QUANT_MLIR_CODEGEN_KERNEL_ROPEANGLES_H

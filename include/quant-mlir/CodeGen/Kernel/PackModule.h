@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef QUANT_MLIR_CODEGEN_CPU_PACKMODULE_H
-#define QUANT_MLIR_CODEGEN_CPU_PACKMODULE_H
+#ifndef QUANT_MLIR_CODEGEN_KERNEL_PACKMODULE_H
+#define QUANT_MLIR_CODEGEN_KERNEL_PACKMODULE_H
 
 #include "mlir/IR/BuiltinOps.h"
 
-namespace quantmlir::cpu {
+namespace quantmlir::kernel {
 
 /// What packing has to know of a target: which panels its kernels read.
 struct PanelShape {
@@ -19,6 +19,6 @@ struct PanelShape {
 llvm::LogicalResult packModule(mlir::ModuleOp module, const PanelShape &shape,
                                llvm::StringRef target);
 
-} // namespace quantmlir::cpu
+} // namespace quantmlir::kernel
 
-#endif // QUANT_MLIR_CODEGEN_CPU_PACKMODULE_H
+#endif // QUANT_MLIR_CODEGEN_KERNEL_PACKMODULE_H

@@ -5,15 +5,15 @@
 
 #include "KernelPattern.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
+#include "quant-mlir/CodeGen/Kernel/PanelLayout.h"
 
 using namespace mlir;
 using namespace quantmlir;
-using namespace quantmlir::cpu;
+using namespace quantmlir::kernel;
 
 LogicalResult
-quantmlir::cpu::activationBuffers(qt::QuantTensorType type,
-                                  SmallVectorImpl<Type> &results) {
+quantmlir::kernel::activationBuffers(qt::QuantTensorType type,
+                                     SmallVectorImpl<Type> &results) {
   MLIRContext *context = type.getContext();
   int64_t k = type.getRowLength();
   Type i32 = IntegerType::get(context, 32), f32 = Float32Type::get(context);
@@ -136,7 +136,7 @@ struct DequantizePattern : KernelPattern<qt::DequantizeOp> {
     Value rounded = adaptor.getInput().front();
     if (rounded.getType() != bufferType(op.getType()))
       return op.emitOpError("makes ")
-             << op.getType() << "; the CPU kernel makes matrices";
+             << op.getType() << "; the kernel makes matrices";
     rewriter.replaceOp(op, rounded);
     return success();
   }
@@ -211,7 +211,7 @@ struct MatmulPattern : KernelPattern<qt::MatmulOp> {
     if (isFloat && x && !isRounded && !pairs)
       return op.emitOpError("multiplies ")
              << op.getX().getType() << " by " << w
-             << ": there is no CPU kernel for this pair";
+             << ": there is no kernel for this pair";
 
     auto resultType = bufferType(op.getType());
     auto type = TypeAttr::get(w);
@@ -282,8 +282,8 @@ struct GatherPattern : KernelPattern<qt::GatherOp> {
 
 } // namespace
 
-void quantmlir::cpu::populateQuantizedPatterns(RewritePatternSet &patterns,
-                                               const TypeConverter &types) {
+void quantmlir::kernel::populateQuantizedPatterns(RewritePatternSet &patterns,
+                                                  const TypeConverter &types) {
   patterns.add<LoadPattern, QuantizePattern, DequantizePattern,
                SplitOutliersPattern, MatmulPattern, GatherPattern>(
       types, patterns.getContext());

@@ -7,7 +7,7 @@
 
 using namespace mlir;
 using namespace quantmlir;
-using namespace quantmlir::cpu;
+using namespace quantmlir::kernel;
 
 /// Columns that kernel.gram takes at once: a multiple of what the register
 /// tiles of all targets cover.
@@ -38,7 +38,7 @@ static Value allocateColumns(OpBuilder &builder, Location loc, Value x) {
 /// Fails if the rows of an activation cannot be told, or bounded.
 static LogicalResult checkRows(Operation *op, RankedTensorType type) {
   if (!type.getElementType().isF32())
-    return op->emitOpError("observes ") << type << "; CPU kernels read f32";
+    return op->emitOpError("observes ") << type << "; kernels read f32";
   ArrayRef<int64_t> leading = type.getShape().drop_back();
   if (leading.empty())
     return op->emitOpError("observes ") << type << ", which has no rows";
@@ -147,7 +147,7 @@ struct CrossGramPattern : StatisticsPattern<qt::CrossGramOp> {
 
 } // namespace
 
-void quantmlir::cpu::populateStatisticsPatterns(RewritePatternSet &patterns,
-                                                const TypeConverter &types) {
+void quantmlir::kernel::populateStatisticsPatterns(RewritePatternSet &patterns,
+                                                   const TypeConverter &types) {
   patterns.add<ObservePattern, CrossGramPattern>(types, patterns.getContext());
 }

@@ -2,14 +2,14 @@
 //
 // Norms, rope and attention become kernels.
 
-#include "AttentionSplit.h"
 #include "KernelPattern.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "quant-mlir/CodeGen/Kernel/AttentionSplit.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace quantmlir;
-using namespace quantmlir::cpu;
+using namespace quantmlir::kernel;
 
 namespace {
 
@@ -56,7 +56,7 @@ struct RopePattern : KernelPattern<lm::RopeOp> {
     Location loc = op.getLoc();
     for (int64_t size : op.getType().getShape().drop_back(2))
       if (size != 1)
-        return op.emitOpError("is batched; CPU kernels take one sequence");
+        return op.emitOpError("is batched; kernels take one sequence");
     Value out =
         allocate(rewriter, loc, bufferType(op.getType()), adaptor.getX());
     kernel::RopeOp::create(
@@ -78,10 +78,10 @@ struct AttentionPattern : KernelPattern<lm::AttentionOp> {
     Location loc = op.getLoc();
     for (int64_t size : op.getQuery().getType().getShape().drop_back(2))
       if (size != 1)
-        return op.emitOpError("is batched; CPU kernels take one sequence");
+        return op.emitOpError("is batched; kernels take one sequence");
     if (op.getHeadSize() % 16 != 0)
       return op.emitOpError("has heads of ")
-             << op.getHeadSize() << "; CPU kernels need a multiple of 16";
+             << op.getHeadSize() << "; kernels need a multiple of 16";
     Value out =
         allocate(rewriter, loc, bufferType(op.getType()), adaptor.getQuery());
     Value query = asRows(rewriter, loc, adaptor.getQuery());
@@ -140,8 +140,8 @@ private:
 
 } // namespace
 
-void quantmlir::cpu::populateLayerPatterns(RewritePatternSet &patterns,
-                                           const TypeConverter &types) {
+void quantmlir::kernel::populateLayerPatterns(RewritePatternSet &patterns,
+                                              const TypeConverter &types) {
   patterns.add<RMSNormPattern, LayerNormPattern, RopePattern, AttentionPattern>(
       types, patterns.getContext());
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef QUANT_MLIR_CODEGEN_CPU_PANELLAYOUT_H
-#define QUANT_MLIR_CODEGEN_CPU_PANELLAYOUT_H
+#ifndef QUANT_MLIR_CODEGEN_KERNEL_PANELLAYOUT_H
+#define QUANT_MLIR_CODEGEN_KERNEL_PANELLAYOUT_H
 
 // Where the bits of a packed weight lie: the one description that the packer,
 // the kernels and the tests share.
@@ -46,7 +46,7 @@
 #include "quant-mlir/Dialect/QT/IR/QT.h"
 #include "quant-mlir/Runtime/quant_runtime.h"
 
-namespace quantmlir::cpu {
+namespace quantmlir::kernel {
 
 /// The geometry of a packed weight. All sizes in bytes unless said otherwise.
 struct PanelLayout {
@@ -129,6 +129,6 @@ struct PanelLayout {
                  llvm::MutableArrayRef<uint8_t> target) const;
 };
 
-} // namespace quantmlir::cpu
+} // namespace quantmlir::kernel
 
-#endif // QUANT_MLIR_CODEGEN_CPU_PANELLAYOUT_H
+#endif // QUANT_MLIR_CODEGEN_KERNEL_PANELLAYOUT_H

@@ -3,19 +3,19 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
-#include "quant-mlir/CodeGen/CPU/Passes.h"
+#include "quant-mlir/CodeGen/Kernel/Passes.h"
 
-namespace quantmlir::cpu {
+namespace quantmlir::kernel {
 #define GEN_PASS_DEF_KERNELOWNBUFFERSPASS
-#include "quant-mlir/CodeGen/CPU/Passes.h.inc"
-} // namespace quantmlir::cpu
+#include "quant-mlir/CodeGen/Kernel/Passes.h.inc"
+} // namespace quantmlir::kernel
 
 using namespace mlir;
 using namespace quantmlir;
 
 namespace {
 
-struct OwnBuffers : cpu::impl::KernelOwnBuffersPassBase<OwnBuffers> {
+struct OwnBuffers : kernel::impl::KernelOwnBuffersPassBase<OwnBuffers> {
   void runOnOperation() override {
     getOperation().walk([](tensor::EmptyOp empty) {
       while (!empty->use_empty() && !empty->hasOneUse()) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#ifndef QUANT_MLIR_LIB_CODEGEN_CPU_ATTENTIONSPLIT_H
-#define QUANT_MLIR_LIB_CODEGEN_CPU_ATTENTIONSPLIT_H
+#ifndef QUANT_MLIR_CODEGEN_KERNEL_ATTENTIONSPLIT_H
+#define QUANT_MLIR_CODEGEN_KERNEL_ATTENTIONSPLIT_H
 
 #include <cstdint>
 
-namespace quantmlir::cpu {
+namespace quantmlir::kernel {
 
 /// How kernel.attention splits few rows over many positions.
 struct AttentionSplit {
@@ -20,6 +20,6 @@ struct AttentionSplit {
   static constexpr int64_t numbers = 16;
 };
 
-} // namespace quantmlir::cpu
+} // namespace quantmlir::kernel
 
-#endif // QUANT_MLIR_LIB_CODEGEN_CPU_ATTENTIONSPLIT_H
+#endif // QUANT_MLIR_CODEGEN_KERNEL_ATTENTIONSPLIT_H

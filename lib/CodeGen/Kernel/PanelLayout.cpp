@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
+#include "quant-mlir/CodeGen/Kernel/PanelLayout.h"
 #include "quant-mlir/Dialect/Utils/SmallFloatIR.h"
 #include "quant-mlir/Quantize/FloatConversion.h"
 #include "llvm/Support/MathExtras.h"
@@ -8,7 +8,7 @@
 
 using namespace mlir;
 using namespace quantmlir;
-using namespace quantmlir::cpu;
+using namespace quantmlir::kernel;
 using namespace quantmlir::qt;
 
 PanelLayout::PanelLayout(QuantTensorType type, int64_t readLanes)

@@ -23,7 +23,7 @@ qt.weight @w : !w in "m.safetensors" at 0
 func.func @float_weight(%x: tensor<?x32xf32>) -> tensor<?x16xf32> {
   %q = qt.quantize %x : tensor<?x32xf32> -> !x
   %w = qt.load @w : !w
-  // expected-error @below {{multiplies '!qt.tensor<?x32xf32, #qt.int<8, token>, #qt.rows<stride = 64, group = 32, sums = 32>>' by '!qt.tensor<16x32xf32, #qt.float<f16>, #qt.panels<lanes = 8, vectors = 2, depth = 1, group = 32>>': there is no CPU kernel for this pair}}
+  // expected-error @below {{multiplies '!qt.tensor<?x32xf32, #qt.int<8, token>, #qt.rows<stride = 64, group = 32, sums = 32>>' by '!qt.tensor<16x32xf32, #qt.float<f16>, #qt.panels<lanes = 8, vectors = 2, depth = 1, group = 32>>': there is no kernel for this pair}}
   // expected-error @below {{failed to legalize}}
   %y = qt.matmul %q, %w : !x, !w -> tensor<?x16xf32>
   return %y : tensor<?x16xf32>
@@ -41,7 +41,7 @@ func.func @activation_without_layout(%x: tensor<?x32xf32>) {
 // -----
 
 func.func @batched_rope(%x: tensor<2x?x64xf32>, %position: index) -> tensor<2x?x64xf32> {
-  // expected-error @below {{is batched; CPU kernels take one sequence}}
+  // expected-error @below {{is batched; kernels take one sequence}}
   // expected-error @below {{failed to legalize}}
   %0 = lm.rope %x at %position {base = 1.0e+04, head_size = 64, style = #lm.rope_style<half>} : tensor<2x?x64xf32>
   return %0 : tensor<2x?x64xf32>
@@ -51,7 +51,7 @@ func.func @batched_rope(%x: tensor<2x?x64xf32>, %position: index) -> tensor<2x?x
 
 // Without a cache this becomes plain loops.
 func.func @batched_attention(%x: tensor<2x?x64xf32>, %cache: !lm.kv_cache<1 x 1 x 64 x f32>, %position: index) -> tensor<2x?x64xf32> {
-  // expected-error @below {{is batched; CPU kernels take one sequence}}
+  // expected-error @below {{is batched; kernels take one sequence}}
   // expected-error @below {{failed to legalize}}
   %0 = lm.attention %x, %x, %x cache %cache[0] at %position {heads = 1, kv_heads = 1, scale = 0.125} : tensor<2x?x64xf32>, tensor<2x?x64xf32>, tensor<2x?x64xf32>, !lm.kv_cache<1 x 1 x 64 x f32>
   return %0 : tensor<2x?x64xf32>
@@ -60,7 +60,7 @@ func.func @batched_attention(%x: tensor<2x?x64xf32>, %cache: !lm.kv_cache<1 x 1 
 // -----
 
 func.func @heads_of_24(%x: tensor<?x48xf32>, %cache: !lm.kv_cache<1 x 2 x 24 x f32>, %position: index) -> tensor<?x48xf32> {
-  // expected-error @below {{has heads of 24; CPU kernels need a multiple of 16}}
+  // expected-error @below {{has heads of 24; kernels need a multiple of 16}}
   // expected-error @below {{failed to legalize}}
   %0 = lm.attention %x, %x, %x cache %cache[0] at %position {heads = 2, kv_heads = 2, scale = 0.125} : tensor<?x48xf32>, tensor<?x48xf32>, tensor<?x48xf32>, !lm.kv_cache<1 x 2 x 24 x f32>
   return %0 : tensor<?x48xf32>
@@ -76,7 +76,7 @@ func.func @returns_a_number(%x: f32) -> f32 {
 // -----
 
 func.func @observe_f16(%x: tensor<?x8xf16>) -> tensor<8xf32> {
-  // expected-error @below {{observes 'tensor<?x8xf16>'; CPU kernels read f32}}
+  // expected-error @below {{observes 'tensor<?x8xf16>'; kernels read f32}}
   // expected-error @below {{failed to legalize}}
   %0 = qt.observe %x [sum_abs] site "w" : tensor<?x8xf16> -> tensor<8xf32>
   return %0 : tensor<8xf32>

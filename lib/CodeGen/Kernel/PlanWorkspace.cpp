@@ -9,14 +9,14 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
-#include "quant-mlir/CodeGen/CPU/Passes.h"
+#include "quant-mlir/CodeGen/Kernel/Passes.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
 #include "llvm/Support/MathExtras.h"
 
-namespace quantmlir::cpu {
+namespace quantmlir::kernel {
 #define GEN_PASS_DEF_KERNELPLANWORKSPACEPASS
-#include "quant-mlir/CodeGen/CPU/Passes.h.inc"
-} // namespace quantmlir::cpu
+#include "quant-mlir/CodeGen/Kernel/Passes.h.inc"
+} // namespace quantmlir::kernel
 
 using namespace mlir;
 using namespace quantmlir;
@@ -37,7 +37,8 @@ struct Buffer {
   }
 };
 
-struct PlanWorkspace : cpu::impl::KernelPlanWorkspacePassBase<PlanWorkspace> {
+struct PlanWorkspace
+    : kernel::impl::KernelPlanWorkspacePassBase<PlanWorkspace> {
   void runOnOperation() override;
 
 private:

@@ -11,22 +11,22 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Matchers.h"
-#include "quant-mlir/CodeGen/CPU/PanelLayout.h"
-#include "quant-mlir/CodeGen/CPU/Passes.h"
+#include "quant-mlir/CodeGen/Kernel/PanelLayout.h"
+#include "quant-mlir/CodeGen/Kernel/Passes.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
 
-namespace quantmlir::cpu {
+namespace quantmlir::kernel {
 #define GEN_PASS_DEF_KERNELJOINMATMULSPASS
-#include "quant-mlir/CodeGen/CPU/Passes.h.inc"
-} // namespace quantmlir::cpu
+#include "quant-mlir/CodeGen/Kernel/Passes.h.inc"
+} // namespace quantmlir::kernel
 
 using namespace mlir;
 using namespace quantmlir;
-using namespace quantmlir::cpu;
+using namespace quantmlir::kernel;
 
 namespace {
 
-struct JoinMatmuls : cpu::impl::KernelJoinMatmulsPassBase<JoinMatmuls> {
+struct JoinMatmuls : kernel::impl::KernelJoinMatmulsPassBase<JoinMatmuls> {
   void runOnOperation() override;
 
 private:
