@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from block_formats import BLOCK_FORMATS
 from failing import fails
+from mutations import damaged
 from quant_mlir import tools
 from quant_mlir.safetensors import read as read_safetensors
 from tiny_models import GGUF, LAYERS, STRING, VOCABULARY, Tensor, llama_folder, llama_gguf
@@ -149,3 +150,24 @@ def test_smoothed_inputs_are_others(folder):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode != 0
     assert "changes the inputs that an importance matrix is of" in done.stderr
+
+
+def test_damaged_files(folder):
+    run(folder, "quant-translate", "--import-gguf=model.gguf", "-o", "model.mlir")
+    random = np.random.default_rng(17)
+    refused = 0
+    for number in range(40):
+        form, name = ((old_form, "m.dat"), (gguf_form, "m.gguf"))[number % 2]
+        (folder / name).write_bytes(damaged(form(importance()), random, header=600))
+        flag = f"--quantize=recipe=q4_0 weights-out=w.safetensors imatrix={name}"
+        done = subprocess.run(
+            [tools.find("quant-opt"), "model.mlir", flag, "-o", "q.mlir"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode in (0, 1), f"{number}: {done.returncode} {done.stderr}"
+        if done.returncode == 1:
+            refused += 1
+            assert f"{name}: " in done.stderr, done.stderr
+    assert 15 <= refused < 40
