@@ -87,7 +87,14 @@ FORMATS = {
         ["onednn f32", "onnxruntime f32", "torch f32", "iree f32"],
     ),
 }
-SHAPES = ["4096x4096", "4096x14336", "14336x4096"]  # KxN of Llama 3 8B
+# Values of a row that belong together, where that is not the usual 32.
+BLOCKS = {"int4-g128": 128, "nf4": 64, "nf4 x float": 64}
+BLOCKS |= {name: 256 for name in GGUF_TYPES if name not in ("q5_0", "q5_1", "iq4_nl")}
+SHAPES = [  # KxN
+    *("4096x4096", "4096x14336", "14336x4096"),  # Llama 3 8B
+    *("896x4864", "4864x896"),  # Qwen 2.5 0.5B
+    *("576x1536", "1536x576"),  # SmolLM2 135M
+]
 BUSY = 0.85  # of the best dot product rate: somebody else is computing
 COLD_MEGABYTES = 96  # three times the cache of the machine this was written on
 
@@ -137,11 +144,18 @@ def build(source, target, *flags):
     return target
 
 
+def fits(variant, k):
+    """Whether rows of k values are whole blocks of a format."""
+    return k % BLOCKS.get(variant, 32) == 0
+
+
 def build_ours(folder, quantc, formats, shapes):
     """The library of all kernels, and the worker that has it."""
     kernels, rows = [], ["rows: 512", "kernels:"]
     for variant in formats:
         for k, n in shapes:
+            if not fits(variant, k):
+                continue
             name = f"k{len(kernels)}"
             rows.append(f"  {name}: {{op: matmul, n: {n}, k: {k}, {FORMATS[variant][0]}}}")
             kernels.append(f'KERNEL({name}, {name.upper()}, "{variant}", {k}, {n})')
@@ -215,6 +229,8 @@ class Bench:
         """(worker, variant) -> what prep says, for all that can do the shape."""
         ready = {}
         for variant in self.options.formats:
+            if not fits(variant, k):
+                continue
             for worker, name in [("ours", variant), *(p.split() for p in FORMATS[variant][1])]:
                 if worker not in self.workers or (worker, name) in ready:
                     continue

@@ -230,8 +230,8 @@ public:
   /// Scales or minimums of a group, as f32; those of the rows in register v.
   /// Without scales of groups `group` is not looked at.
   Value scales(Numbers which, Value panel, Value group, int64_t v);
-  /// With LaneForm::scaleBlock, what these are products of: the integers, and
-  /// the factors of the group's block.
+  /// With LaneForm::scaleBlock, what these are products of: the integers, as
+  /// i32, and the factors of the group's block, as f32.
   Value integers(Numbers which, Value panel, Value group, int64_t v);
   Value factors(Numbers which, Value panel, Value group, int64_t v);
 

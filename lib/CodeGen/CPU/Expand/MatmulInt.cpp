@@ -14,9 +14,19 @@
 // dot products.
 //
 // With one activation scale per row the factor moves behind the loop over
-// groups, with one weight scale per row its load moves in front of it. Scales
-// that are integers with factors are used as they are inside a block, if there
-// are registers for its sums, which the factors then multiply.
+// groups, with one weight scale per row its load moves in front of it.
+//
+// Scales that are integers with factors (GGUF's K types) multiply integers, as
+// long as the activation's scale stays the same, too:
+//
+//   span += acc * integer scale      i32, over the groups of a span
+//   low  += integer minimum * sum(a)
+//   out  += float(span) * (factor * activation scale)
+//   out  += low * (minimums' factor * activation scale)
+//
+// Where each group has another activation scale, they are used as they are
+// inside a block, if there are registers for its sums, which the factors then
+// multiply.
 
 #include "Expand.h"
 
@@ -38,6 +48,9 @@ public:
     offset = layout.form.offset;
     if (TileProduct::fitsBytes(b.target, this->layout))
       tiles.emplace(b, this->layout, b.getI32Type());
+    if (int64_t block = layout.form.scaleBlock)
+      span = (rowScales ? block : std::min(block, int64_t(op.getGroup()))) /
+             layout.group;
     flips = layout.form.getLaneBits() == 8 && b.target.wantsSignedBytes();
     if (flips)
       offset -= 128;
@@ -57,6 +70,8 @@ private:
                               const Scales &scales, ValueRange sums);
   SmallVector<Value> addBlock(int64_t rows, Value row, Value panel, Value block,
                               ValueRange sums);
+  SmallVector<Value> addSpan(int64_t rows, Value row, Value panel, Value place,
+                             ValueRange sums);
   void dotWords(Tile &acc, Value row, Value group, Value word, int64_t words,
                 Value codes);
   void blockWords(Tile &acc, Value row, Value group, Value word, int64_t words,
@@ -75,6 +90,7 @@ private:
   VectorType f32, i32, bytes;
   int32_t offset;
   bool rowScales; ///< one activation scale per row
+  int64_t span = 1; ///< groups whose scales are integers with equal factors
   bool flips;     ///< lanes are made signed
   std::optional<TileProduct> tiles;
 };
@@ -231,7 +247,7 @@ MatmulIntEmitter::Scales MatmulIntEmitter::readScales(Value panel, Value group,
                                                       bool plain) {
   const qt::LaneForm &form = layout.form;
   auto read = [&](Numbers which, int64_t v) {
-    return plain ? reader.integers(which, panel, group, v)
+    return plain ? b.toF32(reader.integers(which, panel, group, v))
                  : reader.scales(which, panel, group, v);
   };
   Scales result;
@@ -283,6 +299,71 @@ SmallVector<Value> MatmulIntEmitter::addGroup(int64_t rows, Value row,
   return results;
 }
 
+/// sums and a span of groups. The sum of a span is below 2^31, as all lanes,
+/// codes and scales are bytes and a span has 256 values at most; that of its
+/// minimums is below 2^24, so f32 holds it exactly.
+SmallVector<Value> MatmulIntEmitter::addSpan(int64_t rows, Value row,
+                                             Value panel, Value place,
+                                             ValueRange sums) {
+  int64_t count = rows * layout.vectors;
+  Value first = b.mul(place, span), end = b.add(first, span);
+  auto integers = [&](Numbers which, Value group) {
+    SmallVector<Value> values;
+    for (int64_t v = 0; v < layout.vectors; ++v)
+      values.push_back(reader.integers(which, panel, group, v));
+    return values;
+  };
+  SmallVector<Value> zeros(count, b.constant(i32, 0));
+  SmallVector<Value> parts =
+      b.loop(first, end, 1, zeros, [&](Value group, ValueRange carried) {
+        Tile acc = integerSums(rows, row, group, reader.groupAt(panel, group));
+        SmallVector<Value> scales = integers(Numbers::Scales, group), results;
+        for (auto [i, part] : llvm::enumerate(carried)) {
+          int64_t m = i / layout.vectors, v = i % layout.vectors;
+          Value product = arith::MulIOp::create(b, acc[m][v], scales[v]);
+          results.push_back(arith::AddIOp::create(b, part, product));
+        }
+        return results;
+      });
+  bool hasMinimum = layout.form.hasMinimum;
+  SmallVector<Value> lows(hasMinimum ? count : 0, b.constant(f32, 0));
+  if (hasMinimum)
+    lows = b.loop(first, end, 1, lows, [&](Value group, ValueRange carried) {
+      SmallVector<Value> minimums = integers(Numbers::Minimums, group), results;
+      for (int64_t m = 0; m < rows; ++m) {
+        Value sum = b.loadScalar(op.getSums(), {b.add(row, m), group});
+        Value x = b.splat(b.toF32(sum), lanes);
+        for (int64_t v = 0; v < layout.vectors; ++v)
+          results.push_back(b.fma(b.toF32(minimums[v]), x,
+                                  carried[m * layout.vectors + v]));
+      }
+      return results;
+    });
+
+  SmallVector<Value> xScales;
+  Value xGroup = b.div(first, int64_t(op.getGroup()) / layout.group);
+  for (int64_t m = 0; m < rows && !rowScales; ++m)
+    xScales.push_back(b.splat(
+        b.loadScalar(op.getScales(), {b.add(row, m), xGroup}), lanes));
+  SmallVector<Value> results(sums);
+  auto add = [&](Numbers which, ArrayRef<Value> products) {
+    for (int64_t v = 0; v < layout.vectors; ++v) {
+      Value factor = reader.factors(which, panel, first, v);
+      for (int64_t m = 0; m < rows; ++m) {
+        int64_t i = m * layout.vectors + v;
+        Value scale = rowScales ? factor : b.mulF(factor, xScales[m]);
+        results[i] = b.fma(products[i], scale, results[i]);
+      }
+    }
+  };
+  for (Value &part : parts)
+    part = b.toF32(part);
+  add(Numbers::Scales, parts);
+  if (hasMinimum)
+    add(Numbers::Minimums, lows);
+  return results;
+}
+
 /// sums and a block of groups whose scales share factors.
 SmallVector<Value> MatmulIntEmitter::addBlock(int64_t rows, Value row,
                                               Value panel, Value block,
@@ -320,16 +401,19 @@ MatmulTiling::Tile MatmulIntEmitter::tile(int64_t rows, Value row,
   if (!layout.groupScales)
     panelScales = readScales(panel, /*group=*/Value());
   // Three registers for each sum: of a group, of a block and its minimums.
-  bool byBlocks = layout.form.scaleBlock && rows * layout.vectors <= 4;
+  bool byBlocks =
+      span == 1 && layout.form.scaleBlock && rows * layout.vectors <= 4;
   auto add = [&](Value place, ValueRange sums) {
+    if (span > 1)
+      return addSpan(rows, row, panel, place, sums);
     if (byBlocks)
       return addBlock(rows, row, panel, place, sums);
     return addGroup(rows, row, panel, place,
                     layout.groupScales ? readScales(panel, place) : panelScales,
                     sums);
   };
-  int64_t places =
-      byBlocks ? layout.k / layout.form.scaleBlock : layout.numGroups;
+  int64_t places = byBlocks ? layout.k / layout.form.scaleBlock
+                            : layout.numGroups / span;
   SmallVector<Value> zeros(rows * layout.vectors, b.constant(f32, 0));
   SmallVector<Value> sums =
       places == 1 ? add(b.index(0), zeros)

@@ -224,8 +224,7 @@ Value PanelReader::integers(Numbers which, Value panel, Value group,
       which == Numbers::Scales ? layout.scaleOffset() : layout.minimumOffset();
   Value base = groupAt(panel, group);
   Value bytes = load(b.vec(lanes, b.getI8Type()), base, start + v * lanes);
-  return b.toF32(
-      arith::ExtSIOp::create(b, b.vec(lanes, b.getI32Type()), bytes));
+  return arith::ExtSIOp::create(b, b.vec(lanes, b.getI32Type()), bytes);
 }
 
 Value PanelReader::factors(Numbers which, Value panel, Value group, int64_t v) {
@@ -242,7 +241,7 @@ Value PanelReader::scales(Numbers which, Value panel, Value group, int64_t v) {
   if (layout.scaleBlock()) {
     Value factor = factors(which, panel, group, v);
     return layout.form.scaleBlock
-               ? b.mulF(integers(which, panel, group, v), factor)
+               ? b.mulF(b.toF32(integers(which, panel, group, v)), factor)
                : factor;
   }
   Value base = layout.groupScales ? groupAt(panel, group) : panel;

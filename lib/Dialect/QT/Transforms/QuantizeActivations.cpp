@@ -11,18 +11,25 @@ using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::qt;
 
-/// Values per scale of an activation, where the recipe leaves it to us.
-static constexpr int64_t activationGroup = 32;
+/// Values per scale of an activation, where the recipe leaves it to us. Weights
+/// with blocks of 256 values, as GGUF's K types have, take more: their kernels
+/// multiply scales as integers as long as the activation's stays the same.
+/// llama.cpp gives such activations one scale for 256.
+static int64_t preferredGroup(const LaneForm &weights, int64_t k) {
+  int64_t block = weights.group == k ? 0 : weights.group;
+  return std::max(block, weights.scaleBlock) >= 256 ? 128 : 32;
+}
 
 std::string quantmlir::qt::chooseActivationScheme(const LaneForm &weights,
                                                   int64_t k) {
   if (weights.kind == LaneForm::Kind::Float)
     return "float";
   // Kernels sum up to the smaller group, which must divide the larger one.
-  bool divides = weights.group == k || weights.group % activationGroup == 0 ||
-                 activationGroup % weights.group == 0;
+  int64_t group = preferredGroup(weights, k);
+  bool divides = weights.group == k || weights.group % group == 0 ||
+                 group % weights.group == 0;
   return "#qt.int<8, group = " +
-         std::to_string(divides ? activationGroup : weights.group) + ">";
+         std::to_string(divides ? group : weights.group) + ">";
 }
 
 Value ActivationQuantizer::quantize(OpBuilder &builder,
