@@ -142,8 +142,7 @@ void quantmlir::buildGPUExpansionPipeline(OpPassManager &pm, StringRef target) {
   functions.addPass(createCSEPass());
 }
 
-void quantmlir::buildGPUModelPipeline(OpPassManager &pm, StringRef target) {
-  buildGPUExpansionPipeline(pm, target);
+void quantmlir::buildGPULaunchPipeline(OpPassManager &pm) {
   pm.addPass(cuda::createGPULaunchPass());
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
-/* A model on an NVIDIA GPU, by way of the CUDA driver. It is looked for when a
- * model is opened, so that a machine without one says so in a sentence. All
- * work of a process is on the driver's default stream, one thing after the
- * other. Only models that quantc has made for GPUs are linked with this file.
+/* Models and kernels on an NVIDIA GPU, by way of the CUDA driver. It is looked
+ * for when they are opened, so that a machine without one says so in a
+ * sentence. All work of models is on the driver's default stream, one thing
+ * after the other; kernels are told their stream. Only what quantc has made for
+ * GPUs is linked with this file.
  */
 
 #define _GNU_SOURCE
@@ -70,12 +71,13 @@ static const char *const function_names[] = {
 
 enum { NUM_FUNCTIONS = sizeof function_names / sizeof *function_names };
 
-/* What a model has opened. */
-typedef struct {
+/* What a model or a library of kernels has opened. */
+typedef struct qm_gpu_kernels {
   driver cuda;
-  void *library; /* NULL if the model brings a driver of its own */
-  const char *model;
+  void *library;           /* NULL if the code brings a driver of its own */
+  const char *kind, *name; /* for errors: model or kernels, and which */
   const qm_gpu *code;
+  int device_number; /* of those that the driver shows */
   cu_device device;
   cu_context context;
   cu_module module;
@@ -86,8 +88,8 @@ static qm_status fail(const gpu *self, cu_result result, const char *what) {
   const char *text = NULL;
   self->cuda.cuGetErrorString(result, &text);
   return qmi_fail(result == CU_OUT_OF_MEMORY ? QM_NO_MEMORY : QM_BAD_GPU,
-                  "model %s: %s: %s (error %d of CUDA)", self->model, what,
-                  text ? text : "unknown error", result);
+                  "%s %s: %s: %s (error %d of CUDA)", self->kind, self->name,
+                  what, text ? text : "unknown error", result);
 }
 
 /*===----------------------------------------------------------------------===*
@@ -100,18 +102,17 @@ static qm_status find_driver(gpu *self) {
     self->library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
     if (!self->library)
       return qmi_fail(QM_BAD_GPU,
-                      "model %s needs an NVIDIA GPU (%s), and there is no "
+                      "%s %s needs an NVIDIA GPU (%s), and there is no "
                       "driver: %s",
-                      self->model, self->code->target, dlerror());
+                      self->kind, self->name, self->code->target, dlerror());
   }
   for (int i = 0; i < NUM_FUNCTIONS; ++i) {
     functions[i] = self->library ? dlsym(self->library, function_names[i])
                                  : self->code->driver(function_names[i]);
     if (!functions[i])
       return qmi_fail(QM_BAD_GPU,
-                      "model %s: the NVIDIA driver is too old: it "
-                      "has no %s",
-                      self->model, function_names[i]);
+                      "%s %s: the NVIDIA driver is too old: it has no %s",
+                      self->kind, self->name, function_names[i]);
   }
   memcpy(&self->cuda, functions, sizeof functions);
   return QM_OK;
@@ -134,9 +135,10 @@ static qm_status choose_image(gpu *self, const void **image) {
   long has = 10 * major + minor;
   if (end && *end ? has != wanted : has < wanted)
     return qmi_fail(QM_BAD_GPU,
-                    "model %s: compiled for %s, this GPU is an sm_%ld: compile "
-                    "the model for it",
-                    self->model, self->code->target, has);
+                    "%s %s: compiled for %s, this GPU is an sm_%ld: compile "
+                    "the %s for it",
+                    self->kind, self->name, self->code->target, has,
+                    self->kind);
   int same = has / 10 == wanted / 10;
   *image = same && self->code->cubin ? self->code->cubin : self->code->ptx;
   return QM_OK;
@@ -150,13 +152,15 @@ static qm_status find_device(gpu *self) {
   result = self->cuda.cuDeviceGetCount(&count);
   if (!result && count == 0)
     return qmi_fail(QM_BAD_GPU,
-                    "model %s needs an NVIDIA GPU (%s), and there "
-                    "is none",
-                    self->model, self->code->target);
+                    "%s %s needs an NVIDIA GPU (%s), and there is none",
+                    self->kind, self->name, self->code->target);
+  if (!result && (self->device_number < 0 || self->device_number >= count))
+    return qmi_fail(QM_INVALID, "%s %s: GPU %d is asked for, and there are %d",
+                    self->kind, self->name, self->device_number, count);
   if (!result)
-    result = self->cuda.cuDeviceGet(&self->device, 0);
+    result = self->cuda.cuDeviceGet(&self->device, self->device_number);
   if (result)
-    return fail(self, result, "the first GPU");
+    return fail(self, result, "the GPU");
   return QM_OK;
 }
 
@@ -217,14 +221,16 @@ static qm_status open_parts(gpu *self) {
   return status;
 }
 
-static qm_status open_gpu(const qm_descriptor *model, void **opened) {
-  const qm_gpu *code = model->gpu;
+static qm_status open_code(const qm_gpu *code, const char *kind,
+                           const char *name, int device, gpu **opened) {
   gpu *self =
       calloc(1, sizeof *self + code->num_functions * sizeof(cu_function));
   if (!self)
-    return qmi_fail(QM_NO_MEMORY, "no memory for model %s", model->name);
-  self->model = model->name;
+    return qmi_fail(QM_NO_MEMORY, "no memory for %s %s", kind, name);
+  self->kind = kind;
+  self->name = name;
   self->code = code;
+  self->device_number = device;
   qm_status status = open_parts(self);
   if (status) {
     close_gpu(self);
@@ -232,6 +238,15 @@ static qm_status open_gpu(const qm_descriptor *model, void **opened) {
   }
   *opened = self;
   return QM_OK;
+}
+
+static qm_status open_gpu(const qm_descriptor *model, void **opened) {
+  gpu *self = NULL;
+  qm_status status =
+      open_code(model->gpu, "model", model->name, /*device=*/0, &self);
+  if (!status)
+    *opened = self;
+  return status;
 }
 
 /*===----------------------------------------------------------------------===*
@@ -287,6 +302,7 @@ static qm_status read(void *opened, void *to, const void *from, size_t bytes) {
 /* The call that this thread is in. */
 static _Thread_local struct {
   gpu *self;
+  cu_stream stream;
   cu_result result;
   const char *function; /* whose launch has failed */
 } running;
@@ -311,27 +327,61 @@ void qm_gpu_launch(int64_t number, void **arguments, int64_t blocks_x,
   if (!running.result)
     running.result = self->cuda.cuLaunchKernel(
         function, (unsigned)blocks_x, (unsigned)blocks_y, 1, (unsigned)threads,
-        1, 1, (unsigned)shared, /*stream=*/NULL, arguments, NULL);
+        1, 1, (unsigned)shared, running.stream, arguments, NULL);
+}
+
+static qm_status begin(gpu *self, cu_stream stream) {
+  running.self = self;
+  running.stream = stream;
+  running.result = 0;
+  return enter(self);
+}
+
+static qm_status end(gpu *self) {
+  leave(self);
+  return running.result ? fail(self, running.result, running.function) : QM_OK;
 }
 
 static qm_status call(void *opened, void (*entry)(void **args), void **args) {
   gpu *self = opened;
-  qm_status status = enter(self);
+  qm_status status = begin(self, /*stream=*/NULL);
   if (status)
     return status;
-  running.self = self;
-  running.result = 0;
   entry(args);
-  if (running.result) {
-    status = fail(self, running.result, running.function);
-  } else {
-    cu_result result = self->cuda.cuCtxSynchronize();
-    if (result)
-      status = fail(self, result, "the GPU has failed");
-  }
-  leave(self);
-  return status;
+  cu_result result = running.result ? 0 : self->cuda.cuCtxSynchronize();
+  status = end(self);
+  return result ? fail(self, result, "the GPU has failed") : status;
 }
 
 const qm_device qm_gpu_device = {open_gpu, close_gpu, reserve, release,
                                  write,    read,      call};
+
+/*===----------------------------------------------------------------------===*
+ * Kernels
+ *===----------------------------------------------------------------------===*/
+
+qm_status qm_gpu_kernels_open(const qm_gpu *code, const char *name,
+                              int32_t device, qm_gpu_kernels **kernels) {
+  if (!code || !name || !kernels)
+    return qmi_fail(QM_INVALID,
+                    "qm_gpu_kernels_open: no code, name or place for kernels");
+  return open_code(code, "kernels", name, device, kernels);
+}
+
+void qm_gpu_kernels_free(qm_gpu_kernels *kernels) {
+  if (kernels)
+    close_gpu(kernels);
+}
+
+/* Called by the C functions of kernels, in front of what launches and behind
+ * it. */
+qm_status qm_gpu_begin(qm_gpu_kernels *kernels, void *stream);
+qm_status qm_gpu_end(qm_gpu_kernels *kernels);
+
+qm_status qm_gpu_begin(qm_gpu_kernels *kernels, void *stream) {
+  if (!kernels)
+    return qmi_fail(QM_INVALID, "a kernel is called, but not opened");
+  return begin(kernels, stream);
+}
+
+qm_status qm_gpu_end(qm_gpu_kernels *kernels) { return end(kernels); }

@@ -91,6 +91,7 @@ public:
         pointer(llvm::PointerType::getUnqual(context)) {}
 
   void emit(const ModelInfo &model);
+  void emitGPU(const ModelInfo &library);
 
 private:
   using Constant = llvm::Constant;
@@ -123,7 +124,7 @@ private:
   Constant *symbol(StringRef name) {
     return module.getOrInsertGlobal(name, llvm::Type::getInt8Ty(context));
   }
-  Constant *gpu(const GPUCode &code);
+  Constant *gpuRecord(const GPUCode &code);
   Constant *argument(const FunctionValue &value);
   llvm::Function *entry(const llvm::Twine &name, const FunctionInfo &function,
                         StringRef suffix);
@@ -213,9 +214,7 @@ llvm::Function *DescriptorEmitter::entry(const llvm::Twine &name,
 }
 
 /// qm_gpu
-llvm::Constant *DescriptorEmitter::gpu(const GPUCode &code) {
-  if (code.target.empty())
-    return none();
+llvm::Constant *DescriptorEmitter::gpuRecord(const GPUCode &code) {
   bool emulated = cuda::isEmulated(code.target);
   SmallVector<Constant *> names, records;
   for (const std::string &name : code.functions) {
@@ -241,11 +240,17 @@ llvm::Constant *DescriptorEmitter::gpu(const GPUCode &code) {
     }
   }
   names.push_back(none());
-  return hidden(record({symbol("qm_gpu_device"),
-                        emulated ? symbol("qm_emulated_driver") : none(),
-                        text(code.target), number32(code.functions.size()),
-                        table(names, "functions"), image, cubin}),
-                "gpu");
+  return record({symbol("qm_gpu_device"),
+                 emulated ? symbol("qm_emulated_driver") : none(),
+                 text(code.target), number32(code.functions.size()),
+                 table(names, "functions"), image, cubin});
+}
+
+void DescriptorEmitter::emitGPU(const ModelInfo &library) {
+  Constant *code = gpuRecord(library.gpu);
+  new llvm::GlobalVariable(module, code->getType(), /*isConstant=*/true,
+                           llvm::GlobalValue::ExternalLinkage, code,
+                           library.name + "_gpu");
 }
 
 void DescriptorEmitter::emit(const ModelInfo &model) {
@@ -264,13 +269,15 @@ void DescriptorEmitter::emit(const ModelInfo &model) {
         {text(function.name), code, number32(arguments.size()),
          table(arguments, "arguments"), number64(function.workspaceBytes)}));
   }
+  Constant *gpu =
+      model.gpu.target.empty() ? none() : hidden(gpuRecord(model.gpu), "gpu");
   Constant *descriptor =
       record({number32(QM_ABI_VERSION), text(model.name), text(model.task),
               number64(model.weightsBytes), number64(model.weightsHash),
               number64(model.vocabulary), number64(model.hidden),
               number64(model.context), number64(model.batch),
               number32(functions.size()), table(functions, "functions"),
-              versions.table(), gpu(model.gpu)});
+              versions.table(), gpu});
   new llvm::GlobalVariable(module, descriptor->getType(), /*isConstant=*/true,
                            llvm::GlobalValue::ExternalLinkage, descriptor,
                            model.name + "_descriptor");
@@ -282,4 +289,8 @@ void DescriptorEmitter::emit(const ModelInfo &model) {
 
 void quantmlir::emitDescriptor(llvm::Module &module, const ModelInfo &model) {
   DescriptorEmitter(module).emit(model);
+}
+
+void quantmlir::emitGPUCode(llvm::Module &module, const ModelInfo &library) {
+  DescriptorEmitter(module).emitGPU(library);
 }

@@ -9,6 +9,8 @@
 #include "quant-mlir/Dialect/QT/IR/QT.h"
 #include "quant-mlir/Import/WeightFile.h"
 #include "quant-mlir/Pipelines/Pipelines.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
@@ -95,11 +97,50 @@ static json::Value describeKernel(func::FuncOp function,
   return kernel;
 }
 
+/// Of all kernels what whoever launches their functions has to know.
+static json::Object describeKernels(ModuleOp module, const ModelInfo &library,
+                                    const llvm::StringMap<Type> &weights) {
+  json::Object kernels;
+  for (const FunctionInfo &function : library.functions)
+    kernels[function.name] =
+        describeKernel(module.lookupSymbol<func::FuncOp>(function.name),
+                       function, weights.lookup(function.name));
+  return kernels;
+}
+
+/// NAME.ptx, NAME.cubin and NAME.json.
+static llvm::Error writeCode(const CompileOptions &options, const GPUCode &code,
+                             json::Object kernels) {
+  json::Object list{{"target", options.target},
+                    {"rows", options.batch},
+                    {"kernels", std::move(kernels)}};
+  if (!code.cubin.empty())
+    list["functions"] = code.cubin.describeFunctions();
+  std::string text;
+  llvm::raw_string_ostream(text)
+      << llvm::formatv("{0:2}\n", json::Value(std::move(list)));
+  std::pair<StringRef, StringRef> outputs[] = {
+      {".ptx", code.ptx}, {".cubin", code.cubin.code}, {".json", text}};
+  for (auto [suffix, content] : outputs) {
+    if (content.empty())
+      continue;
+    llvm::SmallString<256> path(options.folder);
+    llvm::sys::path::append(path, options.name + suffix);
+    if (llvm::Error error = writeFile(path, content))
+      return error;
+  }
+  return llvm::Error::success();
+}
+
 llvm::Error quantmlir::compileGPUKernels(ModuleOp module,
                                          const CompileOptions &options) {
-  llvm::Expected<cuda::GPUTarget> target = cuda::parseGPUTarget(options.target);
-  if (!target)
-    return target.takeError();
+  ModelInfo library;
+  library.name = options.name;
+  library.gpu.target = options.target;
+  // Of the C functions.
+  llvm::Expected<cpu::CPUTargets> host = parseHostTargets(options.target);
+  if (!host)
+    return host.takeError();
   if (std::error_code code = llvm::sys::fs::create_directories(options.folder))
     return fileError(options.folder, "cannot be made: " + code.message());
   PackOptions pack;
@@ -112,47 +153,29 @@ llvm::Error quantmlir::compileGPUKernels(ModuleOp module,
   CodegenCPUOptions codegen;
   codegen.batch = options.batch;
   codegen.resultsToArguments = true;
-  SmallVector<FunctionInfo> functions;
   if (llvm::Error error = runStage(module, "kernels", [&](PassManager &pm) {
         buildKernelPipeline(pm, codegen);
       }))
     return error;
-  functions = describeFunctions(module);
+  library.functions = describeFunctions(module);
   if (llvm::Error error = runStage(module, "codegen-gpu", [&](PassManager &pm) {
         buildGPUExpansionPipeline(pm, options.target);
       }))
     return error;
+  json::Object kernels = describeKernels(module, library, weights);
 
-  auto code = *module.getOps<mlir::gpu::GPUModuleOp>().begin();
-  llvm::Expected<std::string> ptx = emitPTX(code, *target);
-  if (!ptx)
-    return ptx.takeError();
-  llvm::Expected<Cubin> cubin = assemblePTX(*ptx, *target);
-  if (!cubin)
-    return cubin.takeError();
-
-  json::Object kernels;
-  for (const FunctionInfo &function : functions)
-    kernels[function.name] =
-        describeKernel(module.lookupSymbol<func::FuncOp>(function.name),
-                       function, weights.lookup(function.name));
-  json::Object list{{"target", options.target},
-                    {"rows", options.batch},
-                    {"kernels", std::move(kernels)}};
-  if (!cubin->empty())
-    list["functions"] = cubin->describeFunctions();
-  std::string text;
-  llvm::raw_string_ostream(text)
-      << llvm::formatv("{0:2}\n", json::Value(std::move(list)));
-  std::pair<StringRef, StringRef> outputs[] = {
-      {".ptx", *ptx}, {".cubin", cubin->code}, {".json", text}};
-  for (auto [suffix, content] : outputs) {
-    if (content.empty())
-      continue;
-    llvm::SmallString<256> path(options.folder);
-    llvm::sys::path::append(path, options.name + suffix);
-    if (llvm::Error error = writeFile(path, content))
-      return error;
-  }
-  return llvm::Error::success();
+  llvm::LLVMContext context;
+  auto lowered = lowerLaunches(module, library, context);
+  if (!lowered)
+    return lowered.takeError();
+  dropUnusedWeights(library, weights);
+  emitKernelEntries(**lowered, library);
+  emitGPUCode(**lowered, library);
+  llvm::Expected<std::string> object = emitObject(**lowered, *host);
+  if (!object)
+    return object.takeError();
+  if (llvm::Error error = writeCode(options, library.gpu, std::move(kernels)))
+    return error;
+  return writeLibrary(options, host->front(), *object,
+                      makeKernelHeader(library, options, weights));
 }

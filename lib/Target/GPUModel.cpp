@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A model for a GPU: host code that computes where buffers are and launches
+// Code for a GPU: host code that computes where buffers are and launches
 // functions, and these as PTX and machine code beside it. For an emulated GPU
 // they are host code, too, and what launches them takes them for a GPU's.
 
@@ -35,9 +35,19 @@ static llvm::Error extractCode(ModuleOp module, GPUCode &code) {
 llvm::Expected<std::unique_ptr<llvm::Module>>
 quantmlir::lowerForGPU(ModuleOp module, ModelInfo &model,
                        llvm::LLVMContext &context) {
+  if (llvm::Error error = runStage(module, "codegen-gpu", [&](PassManager &pm) {
+        buildGPUExpansionPipeline(pm, model.gpu.target);
+      }))
+    return std::move(error);
+  return lowerLaunches(module, model, context);
+}
+
+llvm::Expected<std::unique_ptr<llvm::Module>>
+quantmlir::lowerLaunches(ModuleOp module, ModelInfo &model,
+                         llvm::LLVMContext &context) {
   GPUCode &code = model.gpu;
   if (llvm::Error error = runStage(module, "codegen-gpu", [&](PassManager &pm) {
-        buildGPUModelPipeline(pm, code.target);
+        buildGPULaunchPipeline(pm);
       }))
     return std::move(error);
   for (auto functions : module.getOps<mlir::gpu::GPUModuleOp>())

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The C functions of a library of kernels: plain pointers become descriptors of
-// buffers, the team becomes thread, threads and barrier.
+// buffers, the team becomes thread, threads and barrier. On a GPU, where all of
+// it is a launch or several, there is one thread, which says to the runtime
+// whose they are and on which stream.
 
 #include "Target.h"
 #include "llvm/IR/IRBuilder.h"
@@ -34,8 +36,10 @@ static std::string parameterName(const FunctionValue &value) {
 }
 
 SmallVector<std::pair<std::string, std::string>>
-quantmlir::kernelParameters(const FunctionInfo &function) {
+quantmlir::kernelParameters(const FunctionInfo &function, bool onGPU) {
   SmallVector<std::pair<std::string, std::string>> parameters;
+  if (onGPU)
+    parameters.push_back({"qm_gpu_kernels *", "kernels"});
   auto addSize = [&](const FunctionValue &value) {
     auto type = dyn_cast<MemRefType>(value.type);
     if (!type || type.hasStaticShape() || isBytes(value))
@@ -61,7 +65,10 @@ quantmlir::kernelParameters(const FunctionInfo &function) {
     parameters.push_back(
         {(isRead ? "const " : "") + type + " *", parameterName(value)});
   }
-  parameters.push_back({"const qm_team *", "team"});
+  if (onGPU)
+    parameters.push_back({"void *", "stream"});
+  else
+    parameters.push_back({"const qm_team *", "team"});
   return parameters;
 }
 
@@ -69,8 +76,9 @@ namespace {
 
 class EntryEmitter {
 public:
-  EntryEmitter(llvm::Module &module)
-      : module(module), context(module.getContext()),
+  EntryEmitter(llvm::Module &module, bool onGPU)
+      : module(module), context(module.getContext()), onGPU(onGPU),
+        i32(llvm::Type::getInt32Ty(context)),
         i64(llvm::Type::getInt64Ty(context)),
         pointer(llvm::PointerType::getUnqual(context)) {}
 
@@ -78,12 +86,23 @@ public:
                        StringRef suffix);
 
 private:
+  /// What a function is told of its threads.
+  struct Team {
+    llvm::Value *thread, *threads, *barrier;
+  };
+  Team readTeam(llvm::IRBuilder<> &b, llvm::Value *team);
+  void call(llvm::IRBuilder<> &b, const FunctionInfo &function,
+            StringRef suffix, const Team &team,
+            llvm::function_ref<llvm::Value *(StringRef)> argument);
   llvm::Value *describe(llvm::IRBuilder<> &b, const FunctionValue &value,
                         llvm::Value *data, llvm::Value *size);
+  llvm::Value *null() { return llvm::ConstantPointerNull::get(pointer); }
 
   llvm::Module &module;
   llvm::LLVMContext &context;
-  llvm::Type *i64, *pointer;
+  bool onGPU;
+  llvm::Type *i32, *i64;
+  llvm::PointerType *pointer;
 };
 
 } // namespace
@@ -115,56 +134,42 @@ llvm::Value *EntryEmitter::describe(llvm::IRBuilder<> &b,
   return memory;
 }
 
-llvm::Function *EntryEmitter::emit(const llvm::Twine &name,
-                                   const FunctionInfo &function,
-                                   StringRef suffix) {
-  auto parameters = kernelParameters(function);
-  SmallVector<llvm::Type *> types;
-  for (auto &[type, name] : parameters)
-    types.push_back(type == "int64_t" ? i64 : pointer);
-  auto *entry = llvm::Function::Create(
-      llvm::FunctionType::get(llvm::Type::getVoidTy(context), types, false),
-      llvm::GlobalValue::ExternalLinkage, name, module);
-  auto argument = [&](StringRef name) {
-    for (auto [index, parameter] : llvm::enumerate(parameters))
-      if (parameter.second == name)
-        return entry->getArg(index);
-    llvm_unreachable("no such parameter");
-  };
-
-  auto *start = llvm::BasicBlock::Create(context, "", entry);
-  auto *inTeam = llvm::BasicBlock::Create(context, "team", entry);
-  auto *call = llvm::BasicBlock::Create(context, "call", entry);
-  llvm::IRBuilder<> b(start);
-  llvm::Value *team = argument("team");
+/// Of a qm_team, or of one thread alone.
+EntryEmitter::Team EntryEmitter::readTeam(llvm::IRBuilder<> &b,
+                                          llvm::Value *team) {
+  llvm::BasicBlock *start = b.GetInsertBlock();
+  auto *inTeam = llvm::BasicBlock::Create(context, "team", start->getParent());
+  auto *call = llvm::BasicBlock::Create(context, "call", start->getParent());
   b.CreateCondBr(b.CreateIsNull(team), call, inTeam);
   b.SetInsertPoint(inTeam);
   auto member = [&](unsigned index, llvm::Type *type) {
     return b.CreateLoad(type, b.CreateConstGEP1_64(i64, team, index));
   };
-  llvm::Value *members[] = {member(0, i64), member(1, i64), member(2, pointer)};
+  Team members = {member(0, i64), member(1, i64), member(2, pointer)};
   b.CreateBr(call);
   b.SetInsertPoint(call);
-  llvm::Value *alone[] = {
-      b.getInt64(0), b.getInt64(1),
-      llvm::ConstantPointerNull::get(cast<llvm::PointerType>(pointer))};
-  auto teamValue = [&](unsigned index) {
-    llvm::PHINode *phi = b.CreatePHI(alone[index]->getType(), 2);
-    phi->addIncoming(alone[index], start);
-    phi->addIncoming(members[index], inTeam);
+  auto either = [&](llvm::Value *alone, llvm::Value *inTheTeam) {
+    llvm::PHINode *phi = b.CreatePHI(alone->getType(), 2);
+    phi->addIncoming(alone, start);
+    phi->addIncoming(inTheTeam, inTeam);
     return phi;
   };
-  llvm::Value *thread = teamValue(0), *threads = teamValue(1),
-              *barrier = teamValue(2);
+  return {either(b.getInt64(0), members.thread),
+          either(b.getInt64(1), members.threads),
+          either(null(), members.barrier)};
+}
 
+void EntryEmitter::call(llvm::IRBuilder<> &b, const FunctionInfo &function,
+                        StringRef suffix, const Team &team,
+                        llvm::function_ref<llvm::Value *(StringRef)> argument) {
   SmallVector<llvm::Value *> operands;
   for (const FunctionValue &value : function.values) {
     if (value.role == "thread_id") {
-      operands.push_back(thread);
+      operands.push_back(team.thread);
     } else if (value.role == "thread_count") {
-      operands.push_back(threads);
+      operands.push_back(team.threads);
     } else if (value.role == "barrier") {
-      operands.push_back(barrier);
+      operands.push_back(team.barrier);
     } else if (value.type.isIndex()) {
       operands.push_back(argument(value.name));
     } else {
@@ -173,7 +178,7 @@ llvm::Function *EntryEmitter::emit(const llvm::Twine &name,
         size = b.getInt64(INT64_MAX);
       else if (!cast<MemRefType>(value.type).hasStaticShape())
         size = argument(sizeName(value));
-      llvm::Value *data = alone[2];
+      llvm::Value *data = null();
       if (value.role != "unused")
         data = argument(parameterName(value));
       operands.push_back(describe(b, value, data, size));
@@ -182,7 +187,45 @@ llvm::Function *EntryEmitter::emit(const llvm::Twine &name,
   b.CreateCall(
       module.getFunction(("_mlir_ciface_" + function.name + suffix).str()),
       operands);
-  b.CreateRetVoid();
+}
+
+llvm::Function *EntryEmitter::emit(const llvm::Twine &name,
+                                   const FunctionInfo &function,
+                                   StringRef suffix) {
+  auto parameters = kernelParameters(function, onGPU);
+  SmallVector<llvm::Type *> types;
+  for (auto &[type, name] : parameters)
+    types.push_back(type == "int64_t" ? i64 : pointer);
+  auto *entry = llvm::Function::Create(
+      llvm::FunctionType::get(onGPU ? i32 : llvm::Type::getVoidTy(context),
+                              types, false),
+      llvm::GlobalValue::ExternalLinkage, name, module);
+  auto argument = [&](StringRef name) -> llvm::Value * {
+    for (auto [index, parameter] : llvm::enumerate(parameters))
+      if (parameter.second == name)
+        return entry->getArg(index);
+    llvm_unreachable("no such parameter");
+  };
+  llvm::IRBuilder<> b(llvm::BasicBlock::Create(context, "", entry));
+  if (!onGPU) {
+    call(b, function, suffix, readTeam(b, argument("team")), argument);
+    b.CreateRetVoid();
+    return entry;
+  }
+
+  llvm::Value *kernels = argument("kernels");
+  llvm::Value *status = b.CreateCall(
+      module.getOrInsertFunction("qm_gpu_begin", i32, pointer, pointer),
+      {kernels, argument("stream")});
+  auto *launch = llvm::BasicBlock::Create(context, "launch", entry);
+  auto *refused = llvm::BasicBlock::Create(context, "refused", entry);
+  b.CreateCondBr(b.CreateIsNull(status), launch, refused);
+  b.SetInsertPoint(refused);
+  b.CreateRet(status);
+  b.SetInsertPoint(launch);
+  call(b, function, suffix, {b.getInt64(0), b.getInt64(1), null()}, argument);
+  b.CreateRet(b.CreateCall(
+      module.getOrInsertFunction("qm_gpu_end", i32, pointer), {kernels}));
   return entry;
 }
 
@@ -191,7 +234,13 @@ void quantmlir::emitKernelEntries(llvm::Module &module,
   for (llvm::Function &function : module)
     if (!function.isDeclaration())
       function.setLinkage(llvm::GlobalValue::InternalLinkage);
-  EntryEmitter emitter(module);
+  bool onGPU = !library.gpu.target.empty();
+  EntryEmitter emitter(module, onGPU);
+  if (onGPU) {
+    for (const FunctionInfo &function : library.functions)
+      emitter.emit(library.name + "_" + function.name, function, "");
+    return;
+  }
   VersionEmitter versions(module, library);
   for (const FunctionInfo &function : library.functions)
     versions.entry(library.name + "_" + function.name,

@@ -9,19 +9,11 @@ using namespace mlir;
 using namespace quantmlir;
 using llvm::formatv;
 
-static constexpr const char *opening =
-    R"header(/* Kernels compiled by quant-mlir @version@ for @target@.
- *
- *     cc program.c -IDIR DIR/@name@.a -lpthread
- *
- * Matrices are row-major and without gaps, of at most @rows@ rows. Pointers are
- * aligned as their types ask, weights and workspaces to 64 bytes; a workspace
- * belongs to one call at a time, and may be NULL if it has 0 bytes. Nothing is
- * allocated and nothing can fail, once @name@_target() has not returned NULL.
- *
- * `team` says which thread of how many this is; all of them call. NULL: one
- * thread alone. See qm_team in quant_runtime.h.
- *
+static constexpr const char *title =
+    "/* Kernels compiled by quant-mlir @version@ for @target@.\n *\n";
+
+/// What both kinds of libraries say of weights.
+static constexpr const char *packing = R"header( *
  * A weight is packed once, from codes [n][k] with scales and minimums
  * [n][groups]:
  *
@@ -36,7 +28,21 @@ static constexpr const char *opening =
 #ifdef __cplusplus
 extern "C" {
 #endif
+)header";
 
+static constexpr const char *rules =
+    R"header( *     cc program.c -IDIR DIR/@name@.a -lpthread
+ *
+ * Matrices are row-major and without gaps, of at most @rows@ rows. Pointers are
+ * aligned as their types ask, weights and workspaces to 64 bytes; a workspace
+ * belongs to one call at a time, and may be NULL if it has 0 bytes. Nothing is
+ * allocated and nothing can fail, once @name@_target() has not returned NULL.
+ *
+ * `team` says which thread of how many this is; all of them call. NULL: one
+ * thread alone. See qm_team in quant_runtime.h.
+)header";
+
+static constexpr const char *versions = R"header(
 extern const qm_versions @name@_versions;
 
 /* The target of the version that this CPU runs; NULL if it can run none:
@@ -44,6 +50,27 @@ extern const qm_versions @name@_versions;
 static inline const char *@name@_target(void) {
   int32_t version = qm_choose_version(&@name@_versions);
   return version < 0 ? 0 : @name@_versions.versions[version].target;
+}
+)header";
+
+static constexpr const char *rulesOnGPU =
+    R"header( *     cc program.c -IDIR DIR/@name@.a -lpthread -ldl
+ *
+ * Matrices are row-major and without gaps, of at most @rows@ rows. Pointers are to
+ * the GPU's memory, aligned to 16 bytes, weights and workspaces to 256; a
+ * workspace belongs to one call at a time, and may be NULL if it has 0 bytes.
+ * `stream` is a CUstream (cudaStream_t), NULL the default one. A call returns
+ * when its work is in the stream; if it could not be put there, with another
+ * status than QM_OK, and qm_last_error() says why.
+)header";
+
+static constexpr const char *opener = R"header(
+extern const qm_gpu @name@_gpu;
+
+/* Loads the kernels into a device's primary context; see
+ * qm_gpu_kernels_open in quant_runtime.h. */
+static inline qm_status @name@_open(int32_t device, qm_gpu_kernels **kernels) {
+  return qm_gpu_kernels_open(&@name@_gpu, "@name@", device, kernels);
 }
 )header";
 
@@ -87,9 +114,10 @@ static std::string describeWeight(const kernel::PanelLayout &layout) {
   return text;
 }
 
-static std::string describeKernel(StringRef library, const KernelInfo &kernel) {
-  const FunctionInfo &function = kernel.function;
-  std::string name = (library + "_" + function.name).str();
+static std::string describeKernel(const ModelInfo &library,
+                                  const FunctionInfo &function, Type weight) {
+  bool onGPU = !library.gpu.target.empty();
+  std::string name = library.name + "_" + function.name;
   std::string upper = StringRef(name).upper();
   std::string text = "\n/* ";
   SmallVector<std::string> lines;
@@ -107,12 +135,12 @@ static std::string describeKernel(StringRef library, const KernelInfo &kernel) {
       lines.push_back("positions: a multiple of 16, at least position + rows; "
                       "keys and values are appended");
   }
-  if (auto type = dyn_cast_or_null<qt::QuantTensorType>(kernel.weight))
+  if (auto type = dyn_cast_or_null<qt::QuantTensorType>(weight))
     lines.push_back(describeWeight(kernel::PanelLayout(type)));
   text += llvm::join(lines, "\n * ") + " */\n";
   text += formatv("#define {0}_WORKSPACE_BYTES {1}\n", upper,
                   function.workspaceBytes);
-  if (auto type = dyn_cast_or_null<qt::QuantTensorType>(kernel.weight)) {
+  if (auto type = dyn_cast_or_null<qt::QuantTensorType>(weight)) {
     kernel::PanelLayout layout(type);
     qm_panels panels = layout.forRuntime();
     text += formatv("#define {0}_WEIGHT_BYTES {1}\n", upper, layout.totalBytes);
@@ -126,10 +154,11 @@ static std::string describeKernel(StringRef library, const KernelInfo &kernel) {
         panels.code_bits, panels.code_bytes, panels.depth, panels.scale_dtype,
         panels.minimum_dtype, formatv("{0:f1}", panels.scale_factor));
   }
-  text += "void " + name + "(";
-  std::string indent(name.size() + 6, ' ');
+  std::string result = onGPU ? "qm_status " : "void ";
+  text += result + name + "(";
+  std::string indent(result.size() + name.size() + 1, ' ');
   SmallVector<std::string> parameters;
-  for (auto &[type, parameter] : kernelParameters(function))
+  for (auto &[type, parameter] : kernelParameters(function, onGPU))
     parameters.push_back(type + (type.back() == '*' ? "" : " ") + parameter);
   size_t column = indent.size();
   for (auto [index, parameter] : llvm::enumerate(parameters)) {
@@ -146,19 +175,23 @@ static std::string describeKernel(StringRef library, const KernelInfo &kernel) {
   return text;
 }
 
-std::string quantmlir::makeKernelHeader(StringRef name, StringRef target,
-                                        int64_t rows,
-                                        ArrayRef<KernelInfo> kernels) {
-  std::string text = opening;
-  for (const KernelInfo &kernel : kernels)
-    text += describeKernel(name, kernel);
+std::string quantmlir::makeKernelHeader(const ModelInfo &library,
+                                        const CompileOptions &options,
+                                        const llvm::StringMap<Type> &weights) {
+  bool onGPU = !library.gpu.target.empty();
+  std::string text = title;
+  text += onGPU ? rulesOnGPU : rules;
+  text += packing;
+  text += onGPU ? opener : versions;
+  for (const FunctionInfo &function : library.functions)
+    text += describeKernel(library, function, weights.lookup(function.name));
   text += closing;
   std::pair<StringRef, std::string> values[] = {
-      {"@name@", name.str()},
-      {"@NAME@", name.upper()},
+      {"@name@", library.name},
+      {"@NAME@", StringRef(library.name).upper()},
       {"@version@", QUANT_MLIR_VERSION},
-      {"@target@", target.str()},
-      {"@rows@", std::to_string(rows)}};
+      {"@target@", options.target},
+      {"@rows@", std::to_string(options.batch)}};
   for (auto &[key, value] : values)
     for (size_t at = text.find(key); at != std::string::npos;
          at = text.find(key, at + value.size()))

@@ -26,9 +26,8 @@ llvm::StringMap<Type> quantmlir::placeWeights(ModuleOp module) {
   return weights;
 }
 
-/// Takes the weights of a function that has none from its C parameters.
-static void dropUnusedWeights(ModelInfo &library,
-                              const llvm::StringMap<Type> &weights) {
+void quantmlir::dropUnusedWeights(ModelInfo &library,
+                                  const llvm::StringMap<Type> &weights) {
   for (FunctionInfo &function : library.functions)
     for (FunctionValue &value : function.values)
       if (value.role == "weights" && !weights.contains(function.name))
@@ -72,10 +71,6 @@ llvm::Error quantmlir::compileKernels(ModuleOp module,
   if (!object)
     return object.takeError();
 
-  SmallVector<KernelInfo> kernels;
-  for (const FunctionInfo &function : library.functions)
-    kernels.push_back({function, weights.lookup(function.name)});
-  std::string header =
-      makeKernelHeader(options.name, options.target, options.batch, kernels);
-  return writeLibrary(options, targets->front(), *object, header);
+  return writeLibrary(options, targets->front(), *object,
+                      makeKernelHeader(library, options, weights));
 }

@@ -158,14 +158,22 @@ llvm::Expected<Cubin> assemblePTX(llvm::StringRef ptx,
 /// the function is given, so it lies at the front.
 llvm::StringMap<mlir::Type> placeWeights(mlir::ModuleOp module);
 
-/// `compileKernels` for a GPU: NAME.ptx, NAME.cubin if there is a ptxas, and
-/// NAME.json.
+/// Takes the weights of functions that have none from their C parameters.
+void dropUnusedWeights(ModelInfo &library,
+                       const llvm::StringMap<mlir::Type> &weights);
+
+/// `compileKernels` for a GPU: NAME.ptx, NAME.cubin if there is a ptxas,
+/// NAME.json, and a library whose C functions launch.
 llvm::Error compileGPUKernels(mlir::ModuleOp module,
                               const CompileOptions &options);
 
 /// Adds for each function what C calls: NAME_function with a pointer for each
-/// buffer, numbers by value, and a qm_team. Nothing else stays visible.
+/// buffer, numbers by value, and a qm_team, or for a GPU the opened kernels and
+/// a stream. Nothing else stays visible.
 void emitKernelEntries(llvm::Module &module, const ModelInfo &library);
+
+/// Adds NAME_gpu, a qm_gpu. Nothing but what it points to is changed.
+void emitGPUCode(llvm::Module &module, const ModelInfo &library);
 
 /// Stage "codegen-cpu", its second half for each of `model.targets`, all in one
 /// LLVM module. Fills in `model.functions`. With `tune` kernels are measured
@@ -186,6 +194,11 @@ lowerVersion(mlir::ModuleOp module, llvm::StringRef name,
 llvm::Expected<std::unique_ptr<llvm::Module>>
 lowerForGPU(mlir::ModuleOp module, ModelInfo &model,
             llvm::LLVMContext &context);
+
+/// The second half of it: from functions that launch.
+llvm::Expected<std::unique_ptr<llvm::Module>>
+lowerLaunches(mlir::ModuleOp module, ModelInfo &model,
+              llvm::LLVMContext &context);
 
 /// Runs passes; an error names the stage.
 llvm::Error runStage(mlir::ModuleOp module, llvm::StringRef stage,
@@ -221,20 +234,14 @@ llvm::Error tuneTiles(mlir::ModuleOp module, const cpu::CPUTargets &targets,
 /// The text of NAME.h.
 std::string makeHeader(const ModelInfo &model, llvm::StringRef target);
 
-/// A kernel of a library, for its header.
-struct KernelInfo {
-  FunctionInfo function;
-  /// The packed weight; no type if there is none.
-  mlir::Type weight;
-};
-
 /// The text of NAME.h for a library of kernels.
-std::string makeKernelHeader(llvm::StringRef name, llvm::StringRef target,
-                             int64_t rows, llvm::ArrayRef<KernelInfo> kernels);
+std::string makeKernelHeader(const ModelInfo &library,
+                             const CompileOptions &options,
+                             const llvm::StringMap<mlir::Type> &weights);
 
 /// The C parameters of a function of kernels, in order: `type name`.
 llvm::SmallVector<std::pair<std::string, std::string>>
-kernelParameters(const FunctionInfo &function);
+kernelParameters(const FunctionInfo &function, bool onGPU);
 
 /// The content of NAME.json.
 llvm::json::Object makeManifest(const ModelInfo &model,

@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import platform
-import shutil
 import subprocess
 import sys
 
@@ -17,6 +16,7 @@ import tiny_decoders
 import tiny_models
 from compiling import compile, with_ptxas
 from quant_mlir import InputError, load, tools
+from standin import build_driver, needs_no_driver
 
 HERE = pathlib.Path(__file__).parent
 EMULATED = ("--target", "cuda-emulated:sm_80")
@@ -135,14 +135,9 @@ def test_code(target, tmp_path):
 def real(tmp_path_factory):
     """A model for a real GPU, and a folder with a driver."""
     folder = tmp_path_factory.mktemp("real")
-    if shutil.which("cc") is None:
-        pytest.skip("there is no C compiler")
+    build_driver(folder)
     (folder / "m.gguf").write_bytes(tiny_models.llama_gguf().bytes())
     compile(folder / "m.gguf", folder / "out", "--target", "cuda:sm_80", env=with_ptxas())
-    driver = folder / "driver" / "libcuda.so.1"
-    driver.parent.mkdir()
-    command = ["cc", "-shared", "-fPIC", "-o", driver, HERE / "standin_cuda.c"]
-    subprocess.run(command, check=True)
     return folder
 
 
@@ -191,8 +186,8 @@ def test_calls(real, tmp_path):
     ],
 )
 def test_failures(real, environment, said):
-    if "LD_LIBRARY_PATH" in environment and pathlib.Path("/dev/nvidiactl").exists():
-        pytest.skip("there is a driver")
+    if "LD_LIBRARY_PATH" in environment:
+        needs_no_driver()
     done = generate(real, **environment)
     assert done.returncode == 1 and said in done.stderr
     assert done.stderr.count("\n") == 1
@@ -206,7 +201,6 @@ def test_later_gpu(real, tmp_path):
 
 
 def test_failures_in_python(real):
-    if pathlib.Path("/dev/nvidiactl").exists():
-        pytest.skip("there is a driver")
+    needs_no_driver()
     with pytest.raises(InputError, match="there is no driver"):
         load(real / "out")

@@ -123,9 +123,9 @@ void buildCodegenGPUPipeline(mlir::OpPassManager &pm,
 /// gpu.module. The first is that of a CPU.
 void buildGPUExpansionPipeline(mlir::OpPassManager &pm, llvm::StringRef target);
 
-/// For whole models: the same, with launches that the runtime makes, and the
-/// host's functions from there to the LLVM dialect.
-void buildGPUModelPipeline(mlir::OpPassManager &pm, llvm::StringRef target);
+/// For code that is run: launches become calls of the runtime, and once the
+/// GPU's functions are gone, the host's go to the LLVM dialect.
+void buildGPULaunchPipeline(mlir::OpPassManager &pm);
 void buildGPUHostPipeline(mlir::OpPassManager &pm);
 
 /// Registers all dialects, passes, pipelines and interface models that the

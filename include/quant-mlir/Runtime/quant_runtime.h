@@ -337,6 +337,23 @@ void qm_pack_panel(const qm_panels *layout, const void *codes,
                    void *packed);
 
 /*===----------------------------------------------------------------------===*
+ * Kernels for a GPU
+ *===----------------------------------------------------------------------===*/
+
+/* Kernels that a device has loaded. */
+typedef struct qm_gpu_kernels qm_gpu_kernels;
+
+/* Loads a library's code (NAME_gpu of its header; NAME is for errors) into the
+ * primary context of a device, which is the one that the CUDA runtime and
+ * PyTorch use. device: its number among those that the driver shows. *kernels
+ * is set only on success. */
+qm_status qm_gpu_kernels_open(const qm_gpu *code, const char *name,
+                              int32_t device, qm_gpu_kernels **kernels);
+
+/* Once all calls have ended. NULL is fine. */
+void qm_gpu_kernels_free(qm_gpu_kernels *kernels);
+
+/*===----------------------------------------------------------------------===*
  * Called by generated code
  *===----------------------------------------------------------------------===*/
 

@@ -129,7 +129,9 @@ int cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z,
                    unsigned threads, unsigned threads_y, unsigned threads_z,
                    unsigned shared, void *stream, void **arguments,
                    void **extra) {
-  (void)stream, (void)extra;
+  (void)extra;
+  if (stream)
+    called("stream", "", (uintptr_t)stream);
   unsigned most =
       function == allowed_function ? allowed_shared : (unsigned)48 << 10;
   int whole = x && y && z == 1 && threads && threads % 32 == 0 &&
