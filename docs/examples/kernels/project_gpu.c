@@ -58,9 +58,10 @@ int main(int argc, char **argv) {
   cudaStream_t stream;
   check(cudaStreamCreate(&stream), "cudaStreamCreate has failed");
   float *result = on_gpu(NULL, sizeof out);
-  if (demo_project(kernels, ROWS, on_gpu(x, sizeof x), on_gpu(gain, sizeof gain),
-                   on_gpu(bias, sizeof bias), on_gpu(residual, sizeof residual),
-                   result, on_gpu(packed, DEMO_PROJECT_WEIGHT_BYTES),
+  if (demo_project(kernels, ROWS, on_gpu(x, sizeof x),
+                   on_gpu(gain, sizeof gain), on_gpu(bias, sizeof bias),
+                   on_gpu(residual, sizeof residual), result,
+                   on_gpu(packed, DEMO_PROJECT_WEIGHT_BYTES),
                    on_gpu(NULL, DEMO_PROJECT_WORKSPACE_BYTES), stream))
     check(1, qm_last_error());
   check(cudaStreamSynchronize(stream), "the GPU has failed");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
-/* As much of the CUDA runtime as the example needs, beside the driver of cuda.c:
- * memory is the host's, and there is one stream. */
+/* As much of the CUDA runtime as the example needs, beside the driver of
+ * cuda.c: memory is the host's, and there is one stream. */
 
 #ifndef CUDA_RUNTIME_API_H
 #define CUDA_RUNTIME_API_H

@@ -89,9 +89,9 @@ private:
   int64_t lanes;
   VectorType f32, i32, bytes;
   int32_t offset;
-  bool rowScales; ///< one activation scale per row
+  bool rowScales;   ///< one activation scale per row
   int64_t span = 1; ///< groups whose scales are integers with equal factors
-  bool flips;     ///< lanes are made signed
+  bool flips;       ///< lanes are made signed
   std::optional<TileProduct> tiles;
 };
 
@@ -334,8 +334,8 @@ SmallVector<Value> MatmulIntEmitter::addSpan(int64_t rows, Value row,
         Value sum = b.loadScalar(op.getSums(), {b.add(row, m), group});
         Value x = b.splat(b.toF32(sum), lanes);
         for (int64_t v = 0; v < layout.vectors; ++v)
-          results.push_back(b.fma(b.toF32(minimums[v]), x,
-                                  carried[m * layout.vectors + v]));
+          results.push_back(
+              b.fma(b.toF32(minimums[v]), x, carried[m * layout.vectors + v]));
       }
       return results;
     });
@@ -343,8 +343,8 @@ SmallVector<Value> MatmulIntEmitter::addSpan(int64_t rows, Value row,
   SmallVector<Value> xScales;
   Value xGroup = b.div(first, int64_t(op.getGroup()) / layout.group);
   for (int64_t m = 0; m < rows && !rowScales; ++m)
-    xScales.push_back(b.splat(
-        b.loadScalar(op.getScales(), {b.add(row, m), xGroup}), lanes));
+    xScales.push_back(
+        b.splat(b.loadScalar(op.getScales(), {b.add(row, m), xGroup}), lanes));
   SmallVector<Value> results(sums);
   auto add = [&](Numbers which, ArrayRef<Value> products) {
     for (int64_t v = 0; v < layout.vectors; ++v) {
@@ -412,8 +412,8 @@ MatmulTiling::Tile MatmulIntEmitter::tile(int64_t rows, Value row,
                     layout.groupScales ? readScales(panel, place) : panelScales,
                     sums);
   };
-  int64_t places = byBlocks ? layout.k / layout.form.scaleBlock
-                            : layout.numGroups / span;
+  int64_t places =
+      byBlocks ? layout.k / layout.form.scaleBlock : layout.numGroups / span;
   SmallVector<Value> zeros(rows * layout.vectors, b.constant(f32, 0));
   SmallVector<Value> sums =
       places == 1 ? add(b.index(0), zeros)
