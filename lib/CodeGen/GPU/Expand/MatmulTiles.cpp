@@ -16,14 +16,13 @@
 // `laneWords` words side by side, which are 16 bytes of a row of activations.
 //
 // Eight lanes read 128 bytes at once if these lie in different banks. Rows of
-// activations do by themselves. Pieces of a panel are kept in another order:
-// `swizzled`.
+// activations do by themselves; pieces of a panel are kept in an order that
+// sees to it (TileCopies).
 //
 // A product of integers is added up over a group before it is scaled, and so is
 // one of floats; with one group there is nothing to do before the end.
 
-#include "../TileStage.h"
-#include "Expand.h"
+#include "TileCopies.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -38,11 +37,11 @@ public:
       : b(b), matmul(matmul), layout(matmul.layout), lane(layout.form),
         form(form), stage(layout, matmul.isInteger(), form),
         reader(b, layout, matmul.weights), cores(b, matmul, reader),
+        copies(b, matmul, form, stage, reader, cores),
         isInteger(matmul.isInteger()),
         isFloat(lane.kind == qt::LaneForm::Kind::Float),
         isWide(isFloat && lane.floatType.getIntOrFloatBitWidth() == 16),
         single(layout.numGroups == 1), steps(stage.steps(layout)),
-        threads(form.warps * GPUBuilder::warpSize),
         warpTokens(form.tokens * form.rows / (warpRows * form.warps)),
         tiles(warpTokens / 8) {}
 
@@ -52,30 +51,12 @@ public:
 private:
   using Values = GPUBuilder::Values;
   using Numbers = PanelReader::Numbers;
-  static constexpr int64_t warpRows = 32, piece = 16;
+  static constexpr int64_t warpRows = 32;
   /// 1.5 * 2^23: an integer below 2^22 that is added to its bits is added to
   /// it.
   static constexpr int64_t magic = 0x4b400000;
 
-  /// A thread's part of pieces that the block copies.
-  struct Share {
-    Value from, to; ///< bytes
-    Value valid;    ///< null: always
-  };
-
-  SmallVector<Share> share(int64_t pieces,
-                           llvm::function_ref<Share(Value piece)> place);
-  Value swizzled(Value index);
-  void placeCopies();
   void placeReads();
-  Value bufferOf(Value step);
-  /// Group and step within it.
-  std::pair<Value, Value> placeOf(Value step);
-
-  void startCopies(Value step);
-  SmallVector<Values> loadFloats(Value step);
-  Values storeFloats(ArrayRef<Values> x, Value step, ValueRange running);
-
   /// [word][row] of this lane: one operand for integers, else two.
   SmallVector<SmallVector<Values>> readWeights(Value buffer);
   Values multiply(Value buffer, ValueRange sums);
@@ -91,11 +72,6 @@ private:
                   ValueRange scales, ValueRange sums);
   void finish(ValueRange sums);
 
-  /// Sums of the activations of a group, for minimums.
-  bool sumsX() const { return !isInteger && lane.hasMinimum; }
-  bool needsSums() const {
-    return isInteger && (lane.offset || lane.hasMinimum);
-  }
   /// Whether sums of a group are integers that f32 holds, added to `magic`.
   bool isExact() const {
     return isInteger && !single && 255 * 128 * layout.group < 1 << 22;
@@ -109,22 +85,18 @@ private:
   TileStage stage;
   PanelReader reader;
   TensorCores cores;
+  TileCopies copies;
   bool isInteger, isFloat;
   bool isWide;   ///< words of the weight have 8 bytes
   bool single;   ///< one group
   int64_t steps; ///< of a group
-  int64_t threads, warpTokens;
+  int64_t warpTokens;
   int64_t tiles; ///< of eight tokens, of a warp
 
-  Value memory, thread;
-  Value g, t;             ///< of this lane
-  Value firstToken, pair; ///< of the block; panels of the warp
-  Value columns;          ///< where the warp's tokens start in the block
-  SmallVector<SmallVector<Share>> weightShares; ///< [region]
-  SmallVector<Share> tokenShares;
-  std::array<SmallVector<Share>, 2> numberShares; ///< scales, sums
-  /// What this thread rounds: a word of a token.
-  SmallVector<std::array<Value, 2>> floatItems;
+  Value memory;
+  Value g, t;                ///< of this lane
+  Value firstToken, pair;    ///< of the block; panels of the warp
+  Value columns;             ///< where the warp's tokens start in the block
   SmallVector<Values> reads; ///< [region][load]: bytes in a stage
   Values shifts;             ///< of each plane, where lanes share registers
 };
@@ -135,88 +107,13 @@ private:
 // Where things are
 //===----------------------------------------------------------------------===//
 
-/// The pieces of a thread, by their number.
-SmallVector<TilesEmitter::Share>
-TilesEmitter::share(int64_t pieces, llvm::function_ref<Share(Value)> place) {
-  SmallVector<Share> shares;
-  for (int64_t first = 0; first < pieces; first += threads) {
-    Value index = b.add(thread, first), valid;
-    if (first + threads > pieces) {
-      valid = b.less(index, pieces);
-      index = b.min(index, b.index(pieces - 1));
-    }
-    shares.push_back(place(index));
-    shares.back().valid = valid;
-  }
-  return shares;
-}
-
-/// Eight pieces of 16 bytes are a line of all banks. Lanes that read together
-/// read neighbours in lines that differ in two of the lowest three bits of
-/// their number.
-Value TilesEmitter::swizzled(Value index) {
-  Value line = b.div(index, 8);
-  Value mask = arith::XOrIOp::create(b, line, b.div(line, 4));
-  return arith::XOrIOp::create(b, index, b.mul(b.rem(mask, 4), 2));
-}
-
-void TilesEmitter::placeCopies() {
-  Value firstPanel = b.mul(b.block('x'), stage.panels);
-  Value last = b.index(layout.numPanels - 1);
-  for (const TileStage::Region &region : stage.regions) {
-    int64_t perPanel = region.bytes / piece;
-    weightShares.push_back(
-        share(stage.panels * perPanel, [&](Value index) -> Share {
-          Value panel = b.div(index, perPanel),
-                inPanel = b.rem(index, perPanel);
-          Value to = b.add(b.mul(panel, perPanel), swizzled(inPanel));
-          // What is behind the weight's end is of no use.
-          panel = b.min(b.add(firstPanel, panel), last);
-          return {b.add(b.mul(panel, layout.panelBytes),
-                        b.add(b.mul(inPanel, piece), region.source)),
-                  b.add(b.mul(to, piece), region.start)};
-        }));
-  }
-  auto tokenOf = [&](Value index) {
-    return matmul.clampToken(b, b.add(firstToken, index));
-  };
-  if (!isInteger) {
-    for (int64_t first = 0; first < form.tokens * stage.words;
-         first += threads) {
-      Value index = b.add(thread, first);
-      floatItems.push_back(
-          {b.div(index, stage.words), b.rem(index, stage.words)});
-    }
-    return;
-  }
-  int64_t perToken = stage.tokenBytes() / piece;
-  tokenShares = share(form.tokens * perToken, [&](Value index) -> Share {
-    Value token = tokenOf(b.div(index, perToken));
-    Value column = b.mul(b.rem(index, perToken), piece / 4);
-    return {b.byteOf(matmul.x, token, column), b.mul(index, piece)};
-  });
-  if (single)
-    return;
-  auto numbers = [&](const Buffer &buffer, int64_t which) {
-    return share(form.tokens, [&](Value index) -> Share {
-      Value to =
-          b.add(b.mul(index, 4), stage.numbers + which * 4 * form.tokens);
-      return {b.byteOf(buffer, tokenOf(index), b.index(0)), to};
-    });
-  };
-  if (!matmul.rowScale())
-    numberShares[0] = numbers(matmul.scales, 0);
-  if (needsSums())
-    numberShares[1] = numbers(matmul.sums, 1);
-}
-
 void TilesEmitter::placeReads() {
   for (auto [i, region] : llvm::enumerate(stage.regions)) {
     Values loads;
-    int64_t panelPieces = region.bytes / piece;
+    int64_t panelPieces = region.bytes / TileCopies::piece;
     auto add = [&](Value panel, Value inPanel) {
-      Value index = b.add(b.mul(panel, panelPieces), swizzled(inPanel));
-      loads.push_back(b.add(b.mul(index, piece), region.start));
+      Value index = b.add(b.mul(panel, panelPieces), copies.swizzled(inPanel));
+      loads.push_back(b.add(b.mul(index, TileCopies::piece), region.start));
     };
     Value shift;
     if (isWide) {
@@ -241,105 +138,6 @@ void TilesEmitter::placeReads() {
     reads.push_back(loads);
     shifts.push_back(shift);
   }
-}
-
-Value TilesEmitter::bufferOf(Value step) {
-  return b.mul(b.rem(step, form.stages), stage.bytes);
-}
-
-std::pair<Value, Value> TilesEmitter::placeOf(Value step) {
-  if (single)
-    return {b.index(0), step};
-  if (steps == 1)
-    return {step, b.index(0)};
-  return {b.div(step, steps), b.rem(step, steps)};
-}
-
-//===----------------------------------------------------------------------===//
-// Into shared memory
-//===----------------------------------------------------------------------===//
-
-void TilesEmitter::startCopies(Value step) {
-  auto [group, inGroup] = placeOf(step);
-  Value buffer = bufferOf(step);
-  auto copy = [&](ArrayRef<Share> shares, Value from, Value offset,
-                  int64_t bytes) {
-    for (const Share &each : shares) {
-      auto start = [&] {
-        b.copyAsync(memory, b.add(buffer, each.to), from,
-                    b.add(each.from, offset), bytes);
-      };
-      if (each.valid)
-        b.onlyIf(each.valid, start);
-      else
-        start();
-    }
-  };
-  Value start = reader.groupAt(b.index(0), group);
-  for (auto [region, shares] : llvm::zip(stage.regions, weightShares))
-    copy(shares, matmul.weights, b.add(start, b.mul(inGroup, region.bytes)),
-         piece);
-  if (!isInteger)
-    return;
-  Value word =
-      b.add(b.mul(group, layout.wordsPerGroup()), b.mul(inGroup, stage.words));
-  copy(tokenShares, matmul.x.pointer, b.mul(word, 4), piece);
-  if (!single && !matmul.rowScale())
-    copy(numberShares[0], matmul.scales.pointer,
-         b.mul(b.div(group, matmul.xGroup / layout.group), 4), 4);
-  copy(numberShares[1], matmul.sums.pointer, b.mul(group, 4), 4);
-}
-
-SmallVector<TilesEmitter::Values> TilesEmitter::loadFloats(Value step) {
-  auto [group, inGroup] = placeOf(step);
-  SmallVector<Values> x;
-  for (auto [token, word] : floatItems)
-    x.push_back(
-        matmul.activations(b, matmul.clampToken(b, b.add(firstToken, token)),
-                           group, b.add(b.mul(inGroup, stage.words), word)));
-  return x;
-}
-
-/// `running` are sums of what has been stored of the group, of each item.
-TilesEmitter::Values TilesEmitter::storeFloats(ArrayRef<Values> x, Value step,
-                                               ValueRange running) {
-  Value buffer = bufferOf(step);
-  Values sums;
-  for (auto [i, values] : llvm::enumerate(x)) {
-    auto [token, word] = floatItems[i];
-    TensorCores::Halves halves = cores.activationsOf(values);
-    Value at = b.add(b.mul(token, stage.tokenBytes()), b.mul(word, 8));
-    Value both = vector::FromElementsOp::create(
-        b, b.vec(2, b.getI32Type()), ValueRange{halves[0], halves[1]});
-    auto store = [&] { b.store(both, memory, b.add(buffer, at), 8); };
-    bool isWhole = form.tokens * stage.words % threads == 0;
-    if (isWhole)
-      store();
-    else
-      b.onlyIf(b.less(token, form.tokens), store);
-    if (!sumsX())
-      continue;
-    Value starts = b.less(placeOf(step).second, 1);
-    Value sum = b.select(starts, b.f32(0), running[i]);
-    for (Value half : halves) {
-      Value numbers = b.bitcast(b.vec(2, cores.halfType()), half);
-      for (int64_t j = 0; j < 2; ++j)
-        sum = b.addF(sum, b.toF32(b.extract(numbers, j)));
-    }
-    sums.push_back(sum);
-    // Neighbouring lanes have the token's other words.
-    for (int64_t mask = 1; mask < stage.words; mask *= 2)
-      sum = b.addF(sum, b.exchange(sum, mask));
-    auto storeSum = [&] {
-      b.store(sum, memory, b.add(buffer, b.add(b.mul(token, 4), stage.numbers)),
-              4);
-    };
-    if (isWhole)
-      storeSum();
-    else
-      b.onlyIf(b.less(token, form.tokens), storeSum);
-  }
-  return sums;
 }
 
 //===----------------------------------------------------------------------===//
@@ -444,12 +242,13 @@ TilesEmitter::Values TilesEmitter::advance(Value step, ValueRange carried) {
   Value next = b.add(step, form.stages - 1);
   b.waitForCopies(form.stages - 2);
   b.waitForBlock();
-  b.onlyIf(b.less(next, total), [&] { startCopies(next); });
+  b.onlyIf(b.less(next, total), [&] { copies.start(next); });
   b.endCopies();
   // What is behind the end goes where nobody reads.
-  SmallVector<Values> x = loadFloats(b.min(next, b.index(total - 1)));
-  Values results = multiply(bufferOf(step), carried.take_front(count));
-  llvm::append_range(results, storeFloats(x, next, carried.drop_front(count)));
+  SmallVector<Values> x = copies.loadFloats(b.min(next, b.index(total - 1)));
+  Values results = multiply(copies.bufferOf(step), carried.take_front(count));
+  llvm::append_range(results,
+                     copies.storeFloats(x, next, carried.drop_front(count)));
   return results;
 }
 
@@ -504,16 +303,16 @@ TilesEmitter::Values TilesEmitter::addGroup(Value group, Value buffer,
                                             ValueRange sums) {
   Values codeScales, totals;
   if (isInteger && single) {
-    for (int64_t i = 0; needsSums() && i < 2 * tiles; ++i) {
+    for (int64_t i = 0; copies.needsSums() && i < 2 * tiles; ++i) {
       Value token = b.add(firstToken, tokenOf(i / 2, i % 2));
       totals.push_back(matmul.codeSum(b, matmul.clampToken(b, token), group));
     }
   } else if (isInteger) {
     if (!matmul.rowScale())
       codeScales = tokenNumbers(buffer, 0, b.getF32Type());
-    if (needsSums())
+    if (copies.needsSums())
       totals = tokenNumbers(buffer, 1, b.getI32Type());
-  } else if (sumsX()) {
+  } else if (copies.sumsX()) {
     totals = tokenNumbers(buffer, 0, b.getF32Type());
   }
   Values zeros; // what stands for no product
@@ -572,7 +371,7 @@ void TilesEmitter::finish(ValueRange sums) {
 
 void TilesEmitter::emit() {
   memory = b.launchedMemory();
-  thread = b.thread();
+  Value thread = b.thread();
   Value warp = b.div(thread, GPUBuilder::warpSize);
   Value inWarp = b.rem(thread, GPUBuilder::warpSize);
   g = b.div(inWarp, 4);
@@ -581,16 +380,16 @@ void TilesEmitter::emit() {
   int64_t pairs = form.rows / warpRows;
   pair = b.mul(b.rem(warp, pairs), 2);
   columns = b.mul(b.div(warp, pairs), warpTokens);
-  placeCopies();
+  copies.place(memory, thread, firstToken);
   placeReads();
 
   int64_t total = layout.numGroups * steps, count = 8 * tiles;
-  Values running(sumsX() ? floatItems.size() : 0, b.f32(0));
+  Values running(copies.numRunning(), b.f32(0));
   for (int64_t step = 0; step + 1 < form.stages; ++step) {
     Value at = b.index(step);
     if (step < total) {
-      startCopies(at);
-      Values sums = storeFloats(loadFloats(at), at, running);
+      copies.start(at);
+      Values sums = copies.storeFloats(copies.loadFloats(at), at, running);
       running = sums;
     }
     b.endCopies();
@@ -607,7 +406,7 @@ void TilesEmitter::emit() {
         b.index(0), b.index(total), 1, carried,
         [&](Value step, ValueRange carried) { return advance(step, carried); });
     Value group = b.index(0);
-    Value last = bufferOf(b.index(total - 1));
+    Value last = copies.bufferOf(b.index(total - 1));
     finish(addGroup(group, last, ValueRange(carried).take_front(count),
                     scalesOf(group), noSums));
     return;
@@ -633,7 +432,7 @@ void TilesEmitter::emit() {
                          [&](Value step, ValueRange carried) {
                            return advance(b.add(first, step), carried);
                          });
-        Value last = bufferOf(b.add(first, steps - 1));
+        Value last = copies.bufferOf(b.add(first, steps - 1));
         Values results = addGroup(
             group, last, ValueRange(parts).take_front(count), now, sums);
         llvm::append_range(results, next);

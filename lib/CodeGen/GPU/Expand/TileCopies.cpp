@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "TileCopies.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace quantmlir;
+using namespace quantmlir::cuda;
+
+TileCopies::TileCopies(GPUBuilder &b, const Matmul &matmul, const Form &form,
+                       const TileStage &stage, PanelReader &reader,
+                       TensorCores &cores)
+    : b(b), matmul(matmul), layout(matmul.layout), form(form), stage(stage),
+      reader(reader), cores(cores), isInteger(matmul.isInteger()),
+      single(layout.numGroups == 1), steps(stage.steps(layout)),
+      threads(form.warps * GPUBuilder::warpSize) {}
+
+/// The pieces of a thread, by their number.
+SmallVector<TileCopies::Share>
+TileCopies::share(int64_t pieces, llvm::function_ref<Share(Value)> place) {
+  SmallVector<Share> shares;
+  for (int64_t first = 0; first < pieces; first += threads) {
+    Value index = b.add(thread, first), valid;
+    if (first + threads > pieces) {
+      valid = b.less(index, pieces);
+      index = b.min(index, b.index(pieces - 1));
+    }
+    shares.push_back(place(index));
+    shares.back().valid = valid;
+  }
+  return shares;
+}
+
+/// Eight pieces of 16 bytes are a line of all banks. Lanes that read together
+/// read neighbours in lines that differ in two of the lowest three bits of
+/// their number.
+Value TileCopies::swizzled(Value index) {
+  Value line = b.div(index, 8);
+  Value mask = arith::XOrIOp::create(b, line, b.div(line, 4));
+  return arith::XOrIOp::create(b, index, b.mul(b.rem(mask, 4), 2));
+}
+
+void TileCopies::place(Value sharedMemory, Value threadInBlock,
+                       Value blockToken) {
+  memory = sharedMemory;
+  thread = threadInBlock;
+  firstToken = blockToken;
+  Value firstPanel = b.mul(b.block('x'), stage.panels);
+  Value last = b.index(layout.numPanels - 1);
+  for (const TileStage::Region &region : stage.regions) {
+    int64_t perPanel = region.bytes / piece;
+    weightShares.push_back(
+        share(stage.panels * perPanel, [&](Value index) -> Share {
+          Value panel = b.div(index, perPanel),
+                inPanel = b.rem(index, perPanel);
+          Value to = b.add(b.mul(panel, perPanel), swizzled(inPanel));
+          // What is behind the weight's end is of no use.
+          panel = b.min(b.add(firstPanel, panel), last);
+          return {b.add(b.mul(panel, layout.panelBytes),
+                        b.add(b.mul(inPanel, piece), region.source)),
+                  b.add(b.mul(to, piece), region.start)};
+        }));
+  }
+  auto tokenOf = [&](Value index) {
+    return matmul.clampToken(b, b.add(firstToken, index));
+  };
+  if (!isInteger) {
+    for (int64_t first = 0; first < form.tokens * stage.words;
+         first += threads) {
+      Value index = b.add(thread, first);
+      floatItems.push_back(
+          {b.div(index, stage.words), b.rem(index, stage.words)});
+    }
+    return;
+  }
+  int64_t perToken = stage.tokenBytes() / piece;
+  tokenShares = share(form.tokens * perToken, [&](Value index) -> Share {
+    Value token = tokenOf(b.div(index, perToken));
+    Value column = b.mul(b.rem(index, perToken), piece / 4);
+    return {b.byteOf(matmul.x, token, column), b.mul(index, piece)};
+  });
+  if (single)
+    return;
+  auto numbers = [&](const Buffer &buffer, int64_t which) {
+    return share(form.tokens, [&](Value index) -> Share {
+      Value to =
+          b.add(b.mul(index, 4), stage.numbers + which * 4 * form.tokens);
+      return {b.byteOf(buffer, tokenOf(index), b.index(0)), to};
+    });
+  };
+  if (!matmul.rowScale())
+    numberShares[0] = numbers(matmul.scales, 0);
+  if (needsSums())
+    numberShares[1] = numbers(matmul.sums, 1);
+}
+
+Value TileCopies::bufferOf(Value step) {
+  return b.mul(b.rem(step, form.stages), stage.bytes);
+}
+
+std::pair<Value, Value> TileCopies::placeOf(Value step) {
+  if (single)
+    return {b.index(0), step};
+  if (steps == 1)
+    return {step, b.index(0)};
+  return {b.div(step, steps), b.rem(step, steps)};
+}
+
+//===----------------------------------------------------------------------===//
+// A step
+//===----------------------------------------------------------------------===//
+
+void TileCopies::start(Value step) {
+  auto [group, inGroup] = placeOf(step);
+  Value buffer = bufferOf(step);
+  auto copy = [&](ArrayRef<Share> shares, Value from, Value offset,
+                  int64_t bytes) {
+    for (const Share &each : shares) {
+      auto start = [&] {
+        b.copyAsync(memory, b.add(buffer, each.to), from,
+                    b.add(each.from, offset), bytes);
+      };
+      if (each.valid)
+        b.onlyIf(each.valid, start);
+      else
+        start();
+    }
+  };
+  Value start = reader.groupAt(b.index(0), group);
+  for (auto [region, shares] : llvm::zip(stage.regions, weightShares))
+    copy(shares, matmul.weights, b.add(start, b.mul(inGroup, region.bytes)),
+         piece);
+  if (!isInteger)
+    return;
+  Value word =
+      b.add(b.mul(group, layout.wordsPerGroup()), b.mul(inGroup, stage.words));
+  copy(tokenShares, matmul.x.pointer, b.mul(word, 4), piece);
+  if (!single && !matmul.rowScale())
+    copy(numberShares[0], matmul.scales.pointer,
+         b.mul(b.div(group, matmul.xGroup / layout.group), 4), 4);
+  copy(numberShares[1], matmul.sums.pointer, b.mul(group, 4), 4);
+}
+
+SmallVector<TileCopies::Values> TileCopies::loadFloats(Value step) {
+  auto [group, inGroup] = placeOf(step);
+  SmallVector<Values> x;
+  for (auto [token, word] : floatItems)
+    x.push_back(
+        matmul.activations(b, matmul.clampToken(b, b.add(firstToken, token)),
+                           group, b.add(b.mul(inGroup, stage.words), word)));
+  return x;
+}
+
+TileCopies::Values TileCopies::storeFloats(ArrayRef<Values> x, Value step,
+                                           ValueRange running) {
+  Value buffer = bufferOf(step);
+  Values sums;
+  for (auto [i, values] : llvm::enumerate(x)) {
+    auto [token, word] = floatItems[i];
+    TensorCores::Halves halves = cores.activationsOf(values);
+    Value at = b.add(b.mul(token, stage.tokenBytes()), b.mul(word, 8));
+    Value both = vector::FromElementsOp::create(
+        b, b.vec(2, b.getI32Type()), ValueRange{halves[0], halves[1]});
+    auto store = [&] { b.store(both, memory, b.add(buffer, at), 8); };
+    bool isWhole = form.tokens * stage.words % threads == 0;
+    if (isWhole)
+      store();
+    else
+      b.onlyIf(b.less(token, form.tokens), store);
+    if (!sumsX())
+      continue;
+    Value starts = b.less(placeOf(step).second, 1);
+    Value sum = b.select(starts, b.f32(0), running[i]);
+    for (Value half : halves) {
+      Value numbers = b.bitcast(b.vec(2, cores.halfType()), half);
+      for (int64_t j = 0; j < 2; ++j)
+        sum = b.addF(sum, b.toF32(b.extract(numbers, j)));
+    }
+    sums.push_back(sum);
+    // Neighbouring lanes have the token's other words.
+    for (int64_t mask = 1; mask < stage.words; mask *= 2)
+      sum = b.addF(sum, b.exchange(sum, mask));
+    auto storeSum = [&] {
+      b.store(sum, memory, b.add(buffer, b.add(b.mul(token, 4), stage.numbers)),
+              4);
+    };
+    if (isWhole)
+      storeSum();
+    else
+      b.onlyIf(b.less(token, form.tokens), storeSum);
+  }
+  return sums;
+}
