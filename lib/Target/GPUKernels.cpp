@@ -5,14 +5,11 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Pass/PassManager.h"
-#include "quant-mlir/CodeGen/Kernel/PanelLayout.h"
-#include "quant-mlir/Dialect/QT/IR/QT.h"
 #include "quant-mlir/Import/WeightFile.h"
 #include "quant-mlir/Pipelines/Pipelines.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
@@ -80,47 +77,11 @@ static json::Array describeSteps(func::FuncOp function) {
   return steps;
 }
 
-static json::Value describeKernel(func::FuncOp function,
-                                  const FunctionInfo &info, Type weight) {
-  json::Object kernel;
-  kernel["workspace_bytes"] = info.workspaceBytes;
-  if (auto type = dyn_cast_or_null<qt::QuantTensorType>(weight)) {
-    std::string scheme;
-    llvm::raw_string_ostream(scheme) << type.getScheme();
-    kernel["weight"] =
-        json::Object{{"n", type.getShape()[0]},
-                     {"k", type.getShape()[1]},
-                     {"scheme", scheme},
-                     {"bytes", kernel::PanelLayout(type).totalBytes}};
-  }
-  kernel["steps"] = describeSteps(function);
-  return kernel;
-}
-
-/// Of all kernels what whoever launches their functions has to know.
-static json::Object describeKernels(ModuleOp module, const ModelInfo &library,
-                                    const llvm::StringMap<Type> &weights) {
-  json::Object kernels;
-  for (const FunctionInfo &function : library.functions)
-    kernels[function.name] =
-        describeKernel(module.lookupSymbol<func::FuncOp>(function.name),
-                       function, weights.lookup(function.name));
-  return kernels;
-}
-
-/// NAME.ptx, NAME.cubin and NAME.json.
-static llvm::Error writeCode(const CompileOptions &options, const GPUCode &code,
-                             json::Object kernels) {
-  json::Object list{{"target", options.target},
-                    {"rows", options.batch},
-                    {"kernels", std::move(kernels)}};
-  if (!code.cubin.empty())
-    list["functions"] = code.cubin.describeFunctions();
-  std::string text;
-  llvm::raw_string_ostream(text)
-      << llvm::formatv("{0:2}\n", json::Value(std::move(list)));
-  std::pair<StringRef, StringRef> outputs[] = {
-      {".ptx", code.ptx}, {".cubin", code.cubin.code}, {".json", text}};
+/// NAME.ptx and NAME.cubin.
+static llvm::Error writeCode(const CompileOptions &options,
+                             const GPUCode &code) {
+  std::pair<StringRef, StringRef> outputs[] = {{".ptx", code.ptx},
+                                               {".cubin", code.cubin.code}};
   for (auto [suffix, content] : outputs) {
     if (content.empty())
       continue;
@@ -162,7 +123,10 @@ llvm::Error quantmlir::compileGPUKernels(ModuleOp module,
         buildGPUExpansionPipeline(pm, options.target);
       }))
     return error;
-  json::Object kernels = describeKernels(module, library, weights);
+  llvm::StringMap<json::Array> steps;
+  for (const FunctionInfo &function : library.functions)
+    steps[function.name] =
+        describeSteps(module.lookupSymbol<func::FuncOp>(function.name));
 
   llvm::LLVMContext context;
   auto lowered = lowerLaunches(module, library, context);
@@ -174,7 +138,14 @@ llvm::Error quantmlir::compileGPUKernels(ModuleOp module,
   llvm::Expected<std::string> object = emitObject(**lowered, *host);
   if (!object)
     return object.takeError();
-  if (llvm::Error error = writeCode(options, library.gpu, std::move(kernels)))
+  json::Object manifest = describeKernels(library, weights);
+  for (auto &[name, kernel] : *manifest.getObject("kernels"))
+    (*kernel.getAsObject())["steps"] = std::move(steps[name]);
+  if (!library.gpu.cubin.empty())
+    manifest["functions"] = library.gpu.cubin.describeFunctions();
+  if (llvm::Error error = writeCode(options, library.gpu))
+    return error;
+  if (llvm::Error error = writeKernelManifest(options, std::move(manifest)))
     return error;
   return writeLibrary(options, host->front(), *object,
                       makeKernelHeader(library, options, weights));

@@ -35,18 +35,19 @@ static std::string parameterName(const FunctionValue &value) {
   return value.role == "output" ? "out" : value.name;
 }
 
-SmallVector<std::pair<std::string, std::string>>
+SmallVector<KernelParameter>
 quantmlir::kernelParameters(const FunctionInfo &function, bool onGPU) {
-  SmallVector<std::pair<std::string, std::string>> parameters;
+  SmallVector<KernelParameter> parameters;
   if (onGPU)
     parameters.push_back({"qm_gpu_kernels *", "kernels"});
   auto addSize = [&](const FunctionValue &value) {
     auto type = dyn_cast<MemRefType>(value.type);
     if (!type || type.hasStaticShape() || isBytes(value))
       return;
-    std::pair<std::string, std::string> size("int64_t", sizeName(value));
-    if (!llvm::is_contained(parameters, size))
-      parameters.push_back(std::move(size));
+    StringRef name = sizeName(value);
+    if (llvm::none_of(parameters,
+                      [&](const auto &other) { return other.name == name; }))
+      parameters.push_back({"int64_t", name.str()});
   };
   for (const FunctionValue &value : function.values)
     addSize(value);
@@ -55,7 +56,7 @@ quantmlir::kernelParameters(const FunctionInfo &function, bool onGPU) {
         value.role == "barrier" || value.role == "unused")
       continue;
     if (value.type.isIndex()) {
-      parameters.push_back({"int64_t", value.name});
+      parameters.push_back({"int64_t", value.name, &value});
       continue;
     }
     std::string type = cType(cast<MemRefType>(value.type).getElementType());
@@ -63,7 +64,7 @@ quantmlir::kernelParameters(const FunctionInfo &function, bool onGPU) {
     if (isBytes(value))
       type = "void";
     parameters.push_back(
-        {(isRead ? "const " : "") + type + " *", parameterName(value)});
+        {(isRead ? "const " : "") + type + " *", parameterName(value), &value});
   }
   if (onGPU)
     parameters.push_back({"void *", "stream"});
@@ -194,15 +195,15 @@ llvm::Function *EntryEmitter::emit(const llvm::Twine &name,
                                    StringRef suffix) {
   auto parameters = kernelParameters(function, onGPU);
   SmallVector<llvm::Type *> types;
-  for (auto &[type, name] : parameters)
-    types.push_back(type == "int64_t" ? i64 : pointer);
+  for (const KernelParameter &parameter : parameters)
+    types.push_back(parameter.type == "int64_t" ? i64 : pointer);
   auto *entry = llvm::Function::Create(
       llvm::FunctionType::get(onGPU ? i32 : llvm::Type::getVoidTy(context),
                               types, false),
       llvm::GlobalValue::ExternalLinkage, name, module);
   auto argument = [&](StringRef name) -> llvm::Value * {
     for (auto [index, parameter] : llvm::enumerate(parameters))
-      if (parameter.second == name)
+      if (parameter.name == name)
         return entry->getArg(index);
     llvm_unreachable("no such parameter");
   };

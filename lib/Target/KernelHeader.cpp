@@ -158,7 +158,7 @@ static std::string describeKernel(const ModelInfo &library,
   text += result + name + "(";
   std::string indent(result.size() + name.size() + 1, ' ');
   SmallVector<std::string> parameters;
-  for (auto &[type, parameter] : kernelParameters(function, onGPU))
+  for (auto &[type, parameter, value] : kernelParameters(function, onGPU))
     parameters.push_back(type + (type.back() == '*' ? "" : " ") + parameter);
   size_t column = indent.size();
   for (auto [index, parameter] : llvm::enumerate(parameters)) {

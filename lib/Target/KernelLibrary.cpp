@@ -71,6 +71,9 @@ llvm::Error quantmlir::compileKernels(ModuleOp module,
   if (!object)
     return object.takeError();
 
+  if (llvm::Error error =
+          writeKernelManifest(options, describeKernels(library, weights)))
+    return error;
   return writeLibrary(options, targets->front(), *object,
                       makeKernelHeader(library, options, weights));
 }

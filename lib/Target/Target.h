@@ -239,9 +239,24 @@ std::string makeKernelHeader(const ModelInfo &library,
                              const CompileOptions &options,
                              const llvm::StringMap<mlir::Type> &weights);
 
-/// The C parameters of a function of kernels, in order: `type name`.
-llvm::SmallVector<std::pair<std::string, std::string>>
+/// A C parameter of a function of kernels.
+struct KernelParameter {
+  std::string type, name;
+  /// What it stands for in the function; null for sizes and for who calls.
+  const FunctionValue *value = nullptr;
+};
+
+/// In order; valid as long as `function`.
+llvm::SmallVector<KernelParameter>
 kernelParameters(const FunctionInfo &function, bool onGPU);
+
+/// What NAME.json says of each kernel: its parameters, workspace and weight.
+llvm::json::Object describeKernels(const ModelInfo &library,
+                                   const llvm::StringMap<mlir::Type> &weights);
+
+/// NAME.json.
+llvm::Error writeKernelManifest(const CompileOptions &options,
+                                llvm::json::Object manifest);
 
 /// The content of NAME.json.
 llvm::json::Object makeManifest(const ModelInfo &model,

@@ -10,7 +10,16 @@ print(model.generate("The capital of France is", max_tokens=8))
 from .errors import InputError
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "Model", "Session", "Tokenizer", "compile_torch", "load"]
+__all__ = [
+    "InputError",
+    "Kernels",
+    "Model",
+    "Session",
+    "Tokenizer",
+    "compile_torch",
+    "load",
+    "load_kernels",
+]
 
 
 def __getattr__(name):
@@ -19,6 +28,10 @@ def __getattr__(name):
         from . import runtime
 
         return getattr(runtime, name)
+    if name in ("Kernels", "load_kernels"):
+        from .kernels import Kernels
+
+        return Kernels
     if name == "Tokenizer":
         from .tokenizer import Tokenizer
 

@@ -7,6 +7,7 @@ import pathlib
 import re
 import shlex
 import subprocess
+import sys
 
 import pytest
 from compiling import with_ptxas
@@ -76,3 +77,32 @@ def test_failures(example, arguments, environment, said):
     done = call(example, *arguments, **environment)
     assert done.returncode == 1 and said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_from_python(example, tmp_path):
+    program = """
+import quant_mlir
+kernels = quant_mlir.load_kernels("out")
+memory = quant_mlir.kernels.aligned(4096)
+values = {p["name"]: memory.ctypes.data for p in kernels.parameters("project")}
+values.update(rows=2, kernels=kernels.opened(0), stream=64)
+kernels.call("project", values)
+try:
+    kernels.opened(7)
+except quant_mlir.InputError as error:
+    print(error)
+"""
+    environment = {"LD_LIBRARY_PATH": str(example / "driver"), "CALLS": str(tmp_path / "calls")}
+    environment["PYTHONPATH"] = str(ROOT / "python")
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=example,
+        env={**os.environ, **environment},
+        text=True,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "kernels demo: GPU 7 is asked for, and there are 1\n"
+    lines = (tmp_path / "calls").read_text().splitlines()
+    assert sum(line.startswith("cuLaunchKernel kernel_") for line in lines) > 1
+    assert "stream  64" in lines

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Kernels without a model, as `quantc --kernels` writes them.
+
+import quant_mlir
+
+kernels = quant_mlir.load_kernels("out")
+weights = kernels.pack("project", codes, scales)
+y = kernels.run("project", x=x, weights=weights)
+
+As operations of PyTorch, on the CPU or a GPU: torch_kernels.register.
+"""
+
+import ctypes as c
+import json
+import pathlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Dict, List, Optional
+
+import numpy as np
+
+from .errors import InputError
+
+ALIGNMENT = 64  # of weights and workspaces
+_DTYPES = {"f32": np.float32, "f16": np.float16, "i32": np.int32, "i8": np.int8}
+
+
+class _Panels(c.Structure):
+    """qm_panels"""
+
+    _fields_ = [
+        *((name, c.c_int64) for name in ("n", "k", "lanes", "vectors", "group", "scale_group")),
+        *((name, c.c_int64) for name in ("scale_block", "group_bytes", "panel_bytes")),
+        *((name, c.c_int64) for name in ("scale_offset", "minimum_offset")),
+        *((name, c.c_uint32) for name in ("code_bits", "code_bytes", "depth")),
+        *((name, c.c_uint32) for name in ("scale_dtype", "minimum_dtype")),
+        ("scale_factor", c.c_float),
+    ]
+
+
+class _Team(c.Structure):
+    """qm_team"""
+
+    _fields_ = [("thread", c.c_int64), ("threads", c.c_int64), ("barrier", c.c_void_p)]
+
+
+class Kernels:
+    """A library of kernels, loaded. `kernels` is what its JSON file says of each."""
+
+    def __init__(self, folder, name: Optional[str] = None):
+        folder = pathlib.Path(folder)
+        if name is None:
+            names = [path.stem for path in sorted(folder.glob("*.json"))]
+            if len(names) != 1:
+                raise InputError(f"{folder}: holds {len(names)} libraries of kernels, not one")
+            (name,) = names
+        path = folder / f"{name}.json"
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            self.kernels: Dict[str, dict] = manifest["kernels"]
+            self.name, self.target = manifest["name"], manifest["target"]
+            self.rows: int = manifest["rows"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: not a library of kernels: {error}") from None
+        self.on_gpu = self.target.startswith("cuda:")
+        try:
+            self.lib = c.CDLL(str(folder / f"{name}.so"))
+        except OSError as error:
+            raise InputError(str(error)) from None
+        self.lib.qm_last_error.restype = c.c_char_p
+        self._functions = {kernel: self._function(kernel) for kernel in self.kernels}
+        self._opened: Dict[int, c.c_void_p] = {}  # of each GPU
+        versions = f"{name}_versions"
+        if not self.on_gpu and self.lib.qm_choose_version(c.byref(self._symbol(versions))) < 0:
+            raise InputError(self._error())
+
+    def parameters(self, kernel: str) -> List[dict]:
+        """name, role, and of buffers dtype and shape, None being a size that may vary."""
+        if kernel not in self.kernels:
+            known = ", ".join(self.kernels)
+            raise ValueError(f"there is no kernel '{kernel}', there are: {known}")
+        return self.kernels[kernel]["parameters"]
+
+    def pack(self, kernel: str, codes, scales=None, minimums=None) -> np.ndarray:
+        """The weight [n, k] as bytes that the kernel reads.
+
+        codes: uint8 [n, k], or floats in their type; scales and minimums: f32, one for each group
+        of a row, None if the format has none (qm_pack_weight in quant_runtime.h).
+        """
+        self.parameters(kernel)
+        weight = self.kernels[kernel].get("weight")
+        if not weight:
+            raise ValueError(f"kernel '{kernel}' has no weight")
+        panels = _Panels(**weight["panels"])
+        codes = np.ascontiguousarray(codes)
+        if codes.shape != (panels.n, panels.k) or codes.itemsize != panels.code_bytes:
+            raise ValueError(
+                f"codes of {weight['scheme']} are [{panels.n}, {panels.k}], {panels.code_bytes}"
+                f" bytes each, not {list(codes.shape)} of {codes.dtype}"
+            )
+        columns = -(-panels.k // panels.scale_group)
+        if panels.scale_block:
+            columns += panels.k // panels.scale_block
+        wants = {"scales": panels.scale_offset, "minimums": panels.minimum_offset}
+        numbers = []
+        for (what, wanted), given in zip(wants.items(), (scales, minimums)):
+            if (given is None) == bool(wanted):
+                raise ValueError(f"{weight['scheme']} has {'' if wanted else 'no '}{what}")
+            array = None if given is None else np.ascontiguousarray(given, np.float32)
+            if array is not None and array.shape != (panels.n, columns):
+                raise ValueError(f"{what} are [{panels.n}, {columns}], not {list(array.shape)}")
+            numbers.append(array)
+        packed = aligned(weight["bytes"])
+        pointers = [None if array is None else array.ctypes.data for array in numbers]
+        self._check(
+            self.lib.qm_pack_weight(
+                c.byref(panels),
+                c.c_void_p(codes.ctypes.data),
+                *map(c.c_void_p, pointers),
+                c.c_void_p(packed.ctypes.data),
+            )
+        )
+        return packed
+
+    def run(self, kernel: str, *, threads: int = 1, **arguments) -> np.ndarray:
+        """Calls a kernel of the CPU with arrays and numbers by the names of its parameters.
+
+        Returns the new array `out`; a cache is changed.
+        """
+        if self.on_gpu:
+            raise ValueError(f"{self.name} is compiled for {self.target}: see torch_kernels")
+        values, rows, buffers = {}, None, []
+        for parameter in self.parameters(kernel):
+            name, role = parameter["name"], parameter["role"]
+            if role in ("input", "weights", "cache"):
+                array = self._array(parameter, arguments.pop(name, None))
+                values[name] = array.ctypes.data
+                buffers.append(array)
+                shape = parameter.get("shape")
+                if role != "weights" and None in shape:
+                    size = array.shape[shape.index(None)]
+                    what = "positions" if role == "cache" else "rows"
+                    if values.setdefault(what, size) != size:
+                        raise ValueError(f"{name} has {size} {what}, not {values[what]}")
+        rows = values.get("rows", 0)
+        if rows > self.rows:
+            raise ValueError(f"{rows} rows: the kernels are for {self.rows} at most")
+        out = None
+        for parameter in self.parameters(kernel):
+            name, role = parameter["name"], parameter["role"]
+            if role == "output":
+                shape = [rows if size is None else size for size in parameter["shape"]]
+                out = np.empty(shape, _DTYPES[parameter["dtype"]])
+                values[name] = out.ctypes.data
+            elif role == "workspace":
+                buffers.append(aligned(self.kernels[kernel]["workspace_bytes"]))
+                values[name] = buffers[-1].ctypes.data
+            elif role == "number" and name not in values:
+                values[name] = int(arguments.pop(name))
+        if arguments:
+            raise TypeError(f"kernel '{kernel}' has no parameter '{next(iter(arguments))}'")
+        self.call_on_threads(kernel, values, threads)
+        return out
+
+    def call(self, kernel: str, values: Dict[str, int], team=None) -> None:
+        """Calls the C function with addresses and numbers by the names of its parameters.
+
+        Nothing is checked. `values` has `kernels` and `stream` if it is a GPU's.
+        """
+        ordered = [values.get(parameter["name"]) for parameter in self.parameters(kernel)]
+        if not self.on_gpu:
+            ordered[-1] = team
+        self._check(self._functions[kernel](*ordered))
+
+    def opened(self, device: int) -> int:
+        """The kernels on a GPU, loaded when first asked for: the parameter `kernels`."""
+        if device not in self._opened:
+            kernels = c.c_void_p()
+            code = c.byref(self._symbol(f"{self.name}_gpu"))
+            name = self.name.encode()
+            self._check(self.lib.qm_gpu_kernels_open(code, name, device, c.byref(kernels)))
+            self._opened[device] = kernels
+        return self._opened[device].value
+
+    def call_on_threads(self, kernel: str, values: Dict[str, int], threads: int) -> None:
+        """The same on threads of the CPU."""
+        if threads < 2:
+            return self.call(kernel, values)
+        barrier = aligned(128)
+        barrier[:] = 0
+        teams = [_Team(thread, threads, barrier.ctypes.data) for thread in range(threads)]
+        with ThreadPoolExecutor(threads) as pool:
+            jobs = [pool.submit(self.call, kernel, values, c.byref(team)) for team in teams]
+        for job in jobs:
+            job.result()
+
+    def _array(self, parameter, array) -> np.ndarray:
+        name = parameter["name"]
+        if array is None:
+            raise TypeError(f"the parameter '{name}' is missing")
+        if parameter["role"] == "weights":
+            if array.ctypes.data % ALIGNMENT:
+                raise ValueError(f"{name} are not where `pack` has put them")
+            return array
+        dtype, shape = _DTYPES[parameter["dtype"]], parameter["shape"]
+        in_place = parameter["role"] == "cache"
+        if in_place and (array.dtype != dtype or not array.flags.c_contiguous):
+            raise ValueError(f"{name} is to be a contiguous array of {parameter['dtype']}")
+        array = array if in_place else np.ascontiguousarray(array, dtype)
+        fits = array.ndim == len(shape) and all(
+            size in (None, given) for size, given in zip(shape, array.shape)
+        )
+        if not fits:
+            sizes = ", ".join("rows" if size is None else str(size) for size in shape)
+            raise ValueError(f"{name} is [{sizes}], not {list(array.shape)}")
+        return array
+
+    def _function(self, kernel):
+        try:
+            function = getattr(self.lib, f"{self.name}_{kernel}")
+        except AttributeError as error:
+            raise InputError(str(error)) from None
+        parameters = self.kernels[kernel]["parameters"]
+        function.argtypes = [
+            c.c_int64 if parameter["role"] == "number" else c.c_void_p for parameter in parameters
+        ]
+        function.restype = c.c_int if self.on_gpu else None
+        return function
+
+    def _symbol(self, name):
+        return c.c_char.in_dll(self.lib, name)
+
+    def _check(self, status) -> None:
+        if status:
+            raise InputError(self._error())
+
+    def _error(self) -> str:
+        return self.lib.qm_last_error().decode("utf-8", "replace")
+
+
+def aligned(size: int) -> np.ndarray:
+    """Bytes, not initialized, at an address that kernels accept."""
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size]
