@@ -2,16 +2,14 @@
 """The scripts of scripts/: what they write, and that it compiles."""
 
 import importlib.util
-import json
-import os
 import pathlib
 import re
-import shlex
 import shutil
 import subprocess
 import sys
 
 import pytest
+from building import compile_command, generate
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TRANSFORMS = "Dialect/QT/Transforms"
@@ -81,30 +79,6 @@ def test_new_scheme_is_listed_and_tested(sources):
     assert "values = 64, bytes = 18;" in (folder / "Toy2.cpp").read_text()
     assert 'QT_BlocksAttr<"Toy2", "toy2">' in (folder / "Toy2.td").read_text()
     assert "#qt.toy2" in (sources / "test/Dialect/QT/scheme-toy2.mlir").read_text()
-
-
-def build_folder():
-    tools = os.environ.get("QUANT_MLIR_TOOLS", ROOT / "build" / "bin")
-    return pathlib.Path(tools).parent
-
-
-def compile_command(source):
-    """How the build compiles `source` of the repository, as a list of words."""
-    database = build_folder() / "compile_commands.json"
-    if not database.is_file():
-        pytest.skip(f"no build in {database.parent}")
-    for entry in json.loads(database.read_text()):
-        if entry["file"] == str(ROOT / source):
-            return shlex.split(entry["command"])
-    pytest.skip(f"the build in {database.parent} is not of this source tree")
-
-
-def generate(td, output, *flags):
-    """mlir-tblgen as the build calls it: with the include folders of libMLIR and ours."""
-    site = next(path for path in map(pathlib.Path, sys.path) if (path / "mlir/bin").is_dir())
-    includes = [f"-I{td.parent}", f"-I{ROOT}/include", f"-I{site}/mlir/include"]
-    command = [site / "mlir/bin/mlir-tblgen", *flags, *includes, td, "-o", output]
-    subprocess.run(list(map(str, command)), check=True)
 
 
 def test_new_scheme_compiles(sources):
