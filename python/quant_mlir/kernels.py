@@ -13,6 +13,7 @@ As operations of PyTorch, on the CPU or a GPU: torch_kernels.register.
 import ctypes as c
 import json
 import pathlib
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, List, Optional
 
@@ -69,6 +70,9 @@ class Kernels:
         self.lib.qm_last_error.restype = c.c_char_p
         self._functions = {kernel: self._function(kernel) for kernel in self.kernels}
         self._opened: Dict[int, c.c_void_p] = {}  # of each GPU
+        self._turn, self._others = threading.Lock(), []
+        self._barrier = aligned(128)
+        self._barrier[:] = 0
         versions = f"{name}_versions"
         if not self.on_gpu and self.lib.qm_choose_version(c.byref(self._symbol(versions))) < 0:
             raise InputError(self._error())
@@ -182,16 +186,22 @@ class Kernels:
         return self._opened[device].value
 
     def call_on_threads(self, kernel: str, values: Dict[str, int], threads: int) -> None:
-        """The same on threads of the CPU."""
+        """The same on threads of the CPU, this one and others; calls take turns."""
         if threads < 2:
             return self.call(kernel, values)
-        barrier = aligned(128)
-        barrier[:] = 0
-        teams = [_Team(thread, threads, barrier.ctypes.data) for thread in range(threads)]
-        with ThreadPoolExecutor(threads) as pool:
-            jobs = [pool.submit(self.call, kernel, values, c.byref(team)) for team in teams]
-        for job in jobs:
-            job.result()
+        with self._turn:
+            if len(self._others) < threads - 1:
+                self._others += [
+                    ThreadPoolExecutor(1) for _ in range(threads - 1 - len(self._others))
+                ]
+            teams = [_Team(i, threads, self._barrier.ctypes.data) for i in range(threads)]
+            jobs = [
+                other.submit(self.call, kernel, values, c.byref(team))
+                for other, team in zip(self._others, teams[1:])
+            ]
+            self.call(kernel, values, c.byref(teams[0]))
+            for job in jobs:
+                job.result()
 
     def _array(self, parameter, array) -> np.ndarray:
         name = parameter["name"]
