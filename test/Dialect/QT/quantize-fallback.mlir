@@ -25,8 +25,8 @@ qt.weight @whole : tensor<2x256xf32> in "w.safetensors"
 // OWN: qt.weight @part : !qt.tensor<2x96xf32, #qt.int<4, group = 32>>
 qt.weight @part : tensor<2x96xf32> in "w.safetensors"
 // Activations meet the scheme that was taken.
-// Q4: qt.quantize {{.*}}group = 128
-// Q4: qt.quantize {{.*}}group = 128
+// Q4: qt.quantize %arg1 {{.*}}group = 32
+// Q4: qt.quantize %arg0 {{.*}}group = 128
 // Q6-NOT: qt.quantize
 func.func @f(%x: tensor<?x256xf32>, %y: tensor<?x96xf32>) -> (tensor<?x2xf32>, tensor<?x2xf32>) {
   %w = qt.load @whole : tensor<2x256xf32>

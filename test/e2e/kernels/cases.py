@@ -188,7 +188,8 @@ def block_cases() -> List[Case]:
 
 def super_block_cases() -> List[Case]:
     """Also with float activations; rows of one block, of several."""
-    activations = [*FACTORS["activation"], "", ROUNDED[0], "#qt.int<8, group = 16>"]
+    groups = ["#qt.int<8, group = 16>", "#qt.int<8, group = 128>"]
+    activations = [*FACTORS["activation"], "", ROUNDED[0], *groups]
     cases = []
     for kind in SUPER_BLOCKS:
         for activation in activations:
@@ -202,14 +203,15 @@ def super_block_cases() -> List[Case]:
 
 def packed_block_cases() -> List[Case]:
     """Each with activations of a token, of groups and of floats, in turns."""
-    activations = [*FACTORS["activation"], "#qt.int<8, group = 16>", "", ROUNDED[0]]
+    groups = ["#qt.int<8, group = 16>", "#qt.int<8, group = 128>"]
+    activations = [*FACTORS["activation"], *groups, "", ROUNDED[0]]
     cases = []
     for index, kind in enumerate(READERS):
-        for turn in range(5) if FULL else (0, 1, 3):
+        for turn in range(len(activations)) if FULL else (0, 1, 3):
             shapes = list(itertools.product(ROWS, (256, 512, 1024)))
             for n, k in shapes if FULL else [shapes[7 * len(cases) % len(shapes)]]:
                 flags = len(cases) % 2 == 0, len(cases) % 3 == 0
-                activation = activations[(index + turn) % 5]
+                activation = activations[(index + turn) % len(activations)]
                 name = f"{kind}_{len(cases)}"
                 cases.append(Case(PackedBlock(kind), activation, n, k, *flags, name))
     return cases

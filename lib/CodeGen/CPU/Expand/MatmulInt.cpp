@@ -21,14 +21,15 @@
 //
 //   span += acc * integer scale      i32, over the groups of a span
 //   low  += integer minimum * sum(a)
-//   out  += float(span) * (factor * activation scale)
-//   out  += low * (minimums' factor * activation scale)
+//   out  += (float(span) * factor + float(low) * minimums' factor) *
+//           activation scale
 //
 // Where each group has another activation scale, they are used as they are
 // inside a block, if there are registers for its sums, which the factors then
 // multiply.
 
 #include "Expand.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace quantmlir;
@@ -48,8 +49,9 @@ public:
     offset = layout.form.offset;
     if (TileProduct::fitsBytes(b.target, this->layout))
       tiles.emplace(b, this->layout, b.getI32Type());
+    // Blocks have 256 values: a span is a power of two.
     if (int64_t block = layout.form.scaleBlock)
-      span = (rowScales ? block : std::min(block, int64_t(op.getGroup()))) /
+      span = (rowScales ? block : std::gcd(block, int64_t(op.getGroup()))) /
              layout.group;
     flips = layout.form.getLaneBits() == 8 && b.target.wantsSignedBytes();
     if (flips)
@@ -72,6 +74,8 @@ private:
                               ValueRange sums);
   SmallVector<Value> addSpan(int64_t rows, Value row, Value panel, Value place,
                              ValueRange sums);
+  SmallVector<Value> addMinimums(int64_t rows, Value row, Value panel,
+                                 Value group, ValueRange lows);
   void dotWords(Tile &acc, Value row, Value group, Value word, int64_t words,
                 Value codes);
   void blockWords(Tile &acc, Value row, Value group, Value word, int64_t words,
@@ -300,67 +304,83 @@ SmallVector<Value> MatmulIntEmitter::addGroup(int64_t rows, Value row,
 }
 
 /// sums and a span of groups. The sum of a span is below 2^31, as all lanes,
-/// codes and scales are bytes and a span has 256 values at most; that of its
-/// minimums is below 2^24, so f32 holds it exactly.
+/// codes and scales are bytes and a span has 256 values at most.
 SmallVector<Value> MatmulIntEmitter::addSpan(int64_t rows, Value row,
                                              Value panel, Value place,
                                              ValueRange sums) {
   int64_t count = rows * layout.vectors;
   Value first = b.mul(place, span), end = b.add(first, span);
-  auto integers = [&](Numbers which, Value group) {
-    SmallVector<Value> values;
-    for (int64_t v = 0; v < layout.vectors; ++v)
-      values.push_back(reader.integers(which, panel, group, v));
-    return values;
-  };
   SmallVector<Value> zeros(count, b.constant(i32, 0));
   SmallVector<Value> parts =
       b.loop(first, end, 1, zeros, [&](Value group, ValueRange carried) {
         Tile acc = integerSums(rows, row, group, reader.groupAt(panel, group));
-        SmallVector<Value> scales = integers(Numbers::Scales, group), results;
-        for (auto [i, part] : llvm::enumerate(carried)) {
-          int64_t m = i / layout.vectors, v = i % layout.vectors;
-          Value product = arith::MulIOp::create(b, acc[m][v], scales[v]);
-          results.push_back(arith::AddIOp::create(b, part, product));
+        SmallVector<Value> results(count);
+        for (int64_t v = 0; v < layout.vectors; ++v) {
+          Value scale = reader.integers(Numbers::Scales, panel, group, v);
+          for (int64_t m = 0; m < rows; ++m) {
+            Value product = arith::MulIOp::create(b, acc[m][v], scale);
+            int64_t i = m * layout.vectors + v;
+            results[i] = arith::AddIOp::create(b, carried[i], product);
+          }
         }
         return results;
       });
   bool hasMinimum = layout.form.hasMinimum;
-  SmallVector<Value> lows(hasMinimum ? count : 0, b.constant(f32, 0));
+  SmallVector<Value> lows;
   if (hasMinimum)
-    lows = b.loop(first, end, 1, lows, [&](Value group, ValueRange carried) {
-      SmallVector<Value> minimums = integers(Numbers::Minimums, group), results;
-      for (int64_t m = 0; m < rows; ++m) {
-        Value sum = b.loadScalar(op.getSums(), {b.add(row, m), group});
-        Value x = b.splat(b.toF32(sum), lanes);
-        for (int64_t v = 0; v < layout.vectors; ++v)
-          results.push_back(
-              b.fma(b.toF32(minimums[v]), x, carried[m * layout.vectors + v]));
-      }
-      return results;
+    lows = b.loop(first, end, 2, zeros, [&](Value group, ValueRange carried) {
+      return addMinimums(rows, row, panel, group, carried);
     });
 
-  SmallVector<Value> xScales;
-  Value xGroup = b.div(first, int64_t(op.getGroup()) / layout.group);
-  for (int64_t m = 0; m < rows && !rowScales; ++m)
-    xScales.push_back(
-        b.splat(b.loadScalar(op.getScales(), {b.add(row, m), xGroup}), lanes));
   SmallVector<Value> results(sums);
-  auto add = [&](Numbers which, ArrayRef<Value> products) {
-    for (int64_t v = 0; v < layout.vectors; ++v) {
-      Value factor = reader.factors(which, panel, first, v);
-      for (int64_t m = 0; m < rows; ++m) {
-        int64_t i = m * layout.vectors + v;
-        Value scale = rowScales ? factor : b.mulF(factor, xScales[m]);
-        results[i] = b.fma(products[i], scale, results[i]);
+  Value xGroup = b.div(first, int64_t(op.getGroup()) / layout.group);
+  for (int64_t v = 0; v < layout.vectors; ++v) {
+    Value scale = reader.factors(Numbers::Scales, panel, first, v), minimum;
+    if (hasMinimum)
+      minimum = reader.factors(Numbers::Minimums, panel, first, v);
+    for (int64_t m = 0; m < rows; ++m) {
+      int64_t i = m * layout.vectors + v;
+      Value sum = b.mulF(b.toF32(parts[i]), scale);
+      if (hasMinimum)
+        sum = b.fma(b.toF32(lows[i]), minimum, sum);
+      if (rowScales) {
+        results[i] = b.addF(sum, results[i]);
+        continue;
       }
+      Value x = b.loadScalar(op.getScales(), {b.add(row, m), xGroup});
+      results[i] = b.fma(sum, b.splat(x, lanes), results[i]);
     }
-  };
-  for (Value &part : parts)
-    part = b.toF32(part);
-  add(Numbers::Scales, parts);
-  if (hasMinimum)
-    add(Numbers::Minimums, lows);
+  }
+  return results;
+}
+
+/// lows += minimums of two groups, as integers, times their sums of
+/// activations, which are below 2^15: pairs of words.
+SmallVector<Value> MatmulIntEmitter::addMinimums(int64_t rows, Value row,
+                                                 Value panel, Value group,
+                                                 ValueRange lows) {
+  auto words = b.vec(2 * lanes, b.getI16Type());
+  auto pairType = b.vec(2, b.getI32Type());
+  Value mask = b.constant(i32, 0xffff), half = b.constant(i32, 16);
+  Value next = b.add(group, 1);
+  SmallVector<Value> minimums, results;
+  for (int64_t v = 0; v < layout.vectors; ++v) {
+    Value low = reader.integers(Numbers::Minimums, panel, group, v);
+    Value high = reader.integers(Numbers::Minimums, panel, next, v);
+    low = arith::AndIOp::create(b, low, mask);
+    high = arith::ShLIOp::create(b, high, half);
+    minimums.push_back(b.bitcast(words, arith::OrIOp::create(b, low, high)));
+  }
+  for (int64_t m = 0; m < rows; ++m) {
+    Value sums = b.load(pairType, op.getSums(), {b.add(row, m), group});
+    Value pair = arith::TruncIOp::create(b, b.vec(2, b.getI16Type()), sums);
+    pair = b.bitcast(b.vec(1, b.getI32Type()), pair);
+    pair = vector::ExtractOp::create(b, pair, 0);
+    Value x = b.bitcast(words, b.splat(pair, lanes));
+    for (auto [v, minimum] : llvm::enumerate(minimums))
+      results.push_back(
+          emitWordDot(b, lows[m * layout.vectors + v], minimum, x));
+  }
   return results;
 }
 
