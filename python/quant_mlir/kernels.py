@@ -132,51 +132,82 @@ class Kernels:
         """
         if self.on_gpu:
             raise ValueError(f"{self.name} is compiled for {self.target}: see torch_kernels")
-        values, rows, buffers = {}, None, []
-        for parameter in self.parameters(kernel):
+        taken, out = self.arguments(kernel), self.output(kernel)
+        names = [parameter["name"] for parameter in taken]
+        for name in [*names, *arguments]:
+            if name not in names:
+                raise TypeError(f"kernel '{kernel}' has no parameter '{name}'")
+            if arguments.get(name) is None:
+                raise TypeError(f"the parameter '{name}' is missing")
+        given = {p["name"]: self._value(p, arguments[p["name"]]) for p in taken}
+        arrays = {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
+        sizes = self.sizes(kernel, {name: array.shape for name, array in arrays.items()})
+        result = np.empty(
+            [sizes["rows"] if size is None else size for size in out["shape"]],
+            _DTYPES[out["dtype"]],
+        )
+        workspace = aligned(self.kernels[kernel]["workspace_bytes"])
+        arrays |= {out["name"]: result, "workspace": workspace}
+        values = {**given, **sizes, **{name: a.ctypes.data for name, a in arrays.items()}}
+        self.check_sizes(values)
+        self.call_on_threads(kernel, values, threads)
+        return result
+
+    def arguments(self, kernel: str) -> List[dict]:
+        """The parameters whose values a caller chooses: the others follow from these."""
+        chosen = ("input", "weights", "cache", "number")
+        sizes = ("rows", "positions")
+        parameters = self.parameters(kernel)
+        return [p for p in parameters if p["role"] in chosen and p["name"] not in sizes]
+
+    def output(self, kernel: str) -> dict:
+        """The parameter that is the result."""
+        (out,) = (p for p in self.parameters(kernel) if p["role"] == "output")
+        return out
+
+    def sizes(self, kernel: str, shapes: Dict[str, tuple]) -> Dict[str, int]:
+        """rows and positions, by the shapes of arguments; these are checked."""
+        sizes = {}
+        for parameter in self.arguments(kernel):
             name, role = parameter["name"], parameter["role"]
-            if role in ("input", "weights", "cache"):
-                array = self._array(parameter, arguments.pop(name, None))
-                values[name] = array.ctypes.data
-                buffers.append(array)
-                shape = parameter.get("shape")
-                if role != "weights" and None in shape:
-                    size = array.shape[shape.index(None)]
-                    what = "positions" if role == "cache" else "rows"
-                    if values.setdefault(what, size) != size:
-                        raise ValueError(f"{name} has {size} {what}, not {values[what]}")
+            if role == "number":
+                continue
+            wanted, shape = parameter["shape"], shapes[name]
+            if role == "weights":
+                wanted = [self.kernels[kernel]["weight"]["bytes"]]
+            varies = "positions" if role == "cache" else "rows"
+            fits = len(shape) == len(wanted)
+            for size, has in zip(wanted, shape):
+                fits = fits and has == (sizes.setdefault(varies, has) if size is None else size)
+            if not fits:
+                words = (str(sizes.get(varies, varies) if s is None else s) for s in wanted)
+                raise ValueError(f"{kernel}: {name} is [{', '.join(words)}], not {list(shape)}")
+        return sizes
+
+    def check_sizes(self, values: Dict[str, int]) -> None:
+        """Refuses a call that would leave its buffers."""
         rows = values.get("rows", 0)
         if rows > self.rows:
             raise ValueError(f"{rows} rows: the kernels are for {self.rows} at most")
-        out = None
-        for parameter in self.parameters(kernel):
-            name, role = parameter["name"], parameter["role"]
-            if role == "output":
-                shape = [rows if size is None else size for size in parameter["shape"]]
-                out = np.empty(shape, _DTYPES[parameter["dtype"]])
-                values[name] = out.ctypes.data
-            elif role == "workspace":
-                buffers.append(aligned(self.kernels[kernel]["workspace_bytes"]))
-                values[name] = buffers[-1].ctypes.data
-            elif role == "number" and name not in values:
-                values[name] = int(arguments.pop(name))
-        if arguments:
-            raise TypeError(f"kernel '{kernel}' has no parameter '{next(iter(arguments))}'")
-        self.call_on_threads(kernel, values, threads)
-        return out
+        positions, position = values.get("positions", 0), values.get("position", 0)
+        if "positions" in values and (positions % 16 or not 0 <= position <= positions - rows):
+            raise ValueError(
+                f"a cache of {positions} positions, of which there are to be a multiple of 16, has"
+                f" no room for {rows} rows at {position}"
+            )
 
-    def call(self, kernel: str, values: Dict[str, int], team=None) -> None:
+    def call(self, kernel: str, values: Dict[str, object]) -> None:
         """Calls the C function with addresses and numbers by the names of its parameters.
 
         Nothing is checked. `values` has `kernels` and `stream` if it is a GPU's.
         """
         ordered = [values.get(parameter["name"]) for parameter in self.parameters(kernel)]
-        if not self.on_gpu:
-            ordered[-1] = team
         self._check(self._functions[kernel](*ordered))
 
     def opened(self, device: int) -> int:
-        """The kernels on a GPU, loaded when first asked for: the parameter `kernels`."""
+        """The kernels on a GPU, loaded when first asked for and until the process ends: the
+        parameter `kernels`.
+        """
         if device not in self._opened:
             kernels = c.c_void_p()
             code = c.byref(self._symbol(f"{self.name}_gpu"))
@@ -196,33 +227,27 @@ class Kernels:
                 ]
             teams = [_Team(i, threads, self._barrier.ctypes.data) for i in range(threads)]
             jobs = [
-                other.submit(self.call, kernel, values, c.byref(team))
+                other.submit(self.call, kernel, {**values, "team": c.byref(team)})
                 for other, team in zip(self._others, teams[1:])
             ]
-            self.call(kernel, values, c.byref(teams[0]))
+            self.call(kernel, {**values, "team": c.byref(teams[0])})
             for job in jobs:
                 job.result()
 
-    def _array(self, parameter, array) -> np.ndarray:
-        name = parameter["name"]
-        if array is None:
-            raise TypeError(f"the parameter '{name}' is missing")
-        if parameter["role"] == "weights":
-            if array.ctypes.data % ALIGNMENT:
-                raise ValueError(f"{name} are not where `pack` has put them")
-            return array
-        dtype, shape = _DTYPES[parameter["dtype"]], parameter["shape"]
-        in_place = parameter["role"] == "cache"
-        if in_place and (array.dtype != dtype or not array.flags.c_contiguous):
+    def _value(self, parameter, value):
+        """A number, or the array whose memory the kernel is given."""
+        name, role = parameter["name"], parameter["role"]
+        if role == "number":
+            return int(value)
+        if role == "weights":
+            whole = value.dtype == np.uint8 and value.flags.c_contiguous
+            if not whole or value.ctypes.data % ALIGNMENT:
+                raise ValueError(f"{name} are not what `pack` has made")
+            return value
+        dtype = _DTYPES[parameter["dtype"]]
+        if role == "cache" and (value.dtype != dtype or not value.flags.c_contiguous):
             raise ValueError(f"{name} is to be a contiguous array of {parameter['dtype']}")
-        array = array if in_place else np.ascontiguousarray(array, dtype)
-        fits = array.ndim == len(shape) and all(
-            size in (None, given) for size, given in zip(shape, array.shape)
-        )
-        if not fits:
-            sizes = ", ".join("rows" if size is None else str(size) for size in shape)
-            raise ValueError(f"{name} is [{sizes}], not {list(array.shape)}")
-        return array
+        return value if role == "cache" else np.ascontiguousarray(value, dtype)
 
     def _function(self, kernel):
         try:

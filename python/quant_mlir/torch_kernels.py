@@ -54,15 +54,7 @@ def register(kernels: Kernels, namespace: Optional[str] = None, threads: Optiona
 class _Operation:
     def __init__(self, kernels: Kernels, kernel: str, threads):
         self.kernels, self.kernel, self.threads = kernels, kernel, threads
-        parameters = kernels.parameters(kernel)
-        sizes = ("rows", "positions")  # follow from tensors
-        self.taken = [
-            parameter
-            for parameter in parameters
-            if parameter["role"] in ("input", "weights", "cache")
-            or (parameter["role"] == "number" and parameter["name"] not in sizes)
-        ]
-        (self.out,) = (p for p in parameters if p["role"] == "output")
+        self.taken, self.out = kernels.arguments(kernel), kernels.output(kernel)
 
     def schema(self) -> str:
         kinds = {"number": "int", "cache": "Tensor(a!)"}
@@ -71,29 +63,16 @@ class _Operation:
 
     def _sizes(self, arguments) -> dict:
         """rows and positions, by tensors whose shapes are as they should be."""
-        sizes = {}
+        shapes = {}
         for parameter, tensor in zip(self.taken, arguments):
             name, role = parameter["name"], parameter["role"]
             if role == "number":
                 continue
-            if role == "weights":
-                wanted, dtype = [self.kernels.kernels[self.kernel]["weight"]["bytes"]], torch.uint8
-            else:
-                wanted, dtype = parameter["shape"], _DTYPES[parameter["dtype"]]
-            fits = tensor.dim() == len(wanted) and tensor.dtype == dtype
-            for size, given in zip(wanted, tensor.shape):
-                if size is None:
-                    what = "positions" if role == "cache" else "rows"
-                    fits = fits and sizes.setdefault(what, given) == given
-                else:
-                    fits = fits and size == given
-            if not fits:
-                shape = ", ".join("rows" if size is None else str(size) for size in wanted)
-                raise ValueError(
-                    f"{self.kernel}: {name} is [{shape}] of {dtype}, not {list(tensor.shape)} of"
-                    f" {tensor.dtype}"
-                )
-        return sizes
+            dtype = torch.uint8 if role == "weights" else _DTYPES[parameter["dtype"]]
+            if tensor.dtype != dtype:
+                raise ValueError(f"{self.kernel}: {name} is of {dtype}, not {tensor.dtype}")
+            shapes[name] = tensor.shape
+        return self.kernels.sizes(self.kernel, shapes)
 
     def _result(self, like, sizes):
         shape = [sizes["rows"] if size is None else size for size in self.out["shape"]]
@@ -104,8 +83,6 @@ class _Operation:
 
     def run(self, *arguments):
         kernels, sizes = self.kernels, self._sizes(arguments)
-        if sizes.get("rows", 0) > kernels.rows:
-            raise ValueError(f"{self.kernel}: {sizes['rows']} rows, at most {kernels.rows} fit")
         out = self._result(arguments[0], sizes)
         size = kernels.kernels[self.kernel]["workspace_bytes"]
         workspace = out.new_empty(size, dtype=torch.uint8)
@@ -121,6 +98,7 @@ class _Operation:
             values[parameter["name"]] = held[-1].data_ptr()
             if parameter["role"] == "weights" and held[-1].data_ptr() % ALIGNMENT:
                 raise ValueError(f"{self.kernel}: weights are not aligned to {ALIGNMENT} bytes")
+        kernels.check_sizes(values)
         if kernels.on_gpu:
             values["kernels"] = kernels.opened(out.device.index)
             values["stream"] = torch.cuda.current_stream(out.device).cuda_stream

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 from quant_mlir import InputError, load_kernels, tools
+from quant_mlir import kernels as kernels_module
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 N, K, ROWS = 48, 64, 8
@@ -91,10 +92,12 @@ def test_attention(kernels):
     "changes, reason",
     [
         ({"kernel": "other"}, "there is no kernel 'other', there are: attend, minimums, project"),
-        ({"x": np.zeros((2, 65))}, r"x is \[rows, 64\], not \[2, 65\]"),
+        ({"x": np.zeros((2, 65))}, r"project: x is \[2, 64\], not \[2, 65\]"),
         ({"x": np.zeros((17, 64))}, "17 rows: the kernels are for 16 at most"),
         ({"x": None}, "the parameter 'x' is missing"),
         ({"y": 3}, "kernel 'project' has no parameter 'y'"),
+        ({"weights": np.zeros(64, np.float32)}, "weights are not what `pack` has made"),
+        ({"weights": kernels_module.aligned(64)}, r"project: weights is \[1728\], not \[64\]"),
     ],
 )
 def test_wrong_calls(kernels, numbers, changes, reason):
@@ -103,6 +106,16 @@ def test_wrong_calls(kernels, numbers, changes, reason):
     arguments = {"kernel": "project", "x": x, "bias": bias, "weights": weights, **changes}
     with pytest.raises((TypeError, ValueError), match=reason):
         kernels.run(**arguments)
+
+
+@pytest.mark.parametrize("positions, position", [(16, 15), (16, -1), (20, 0)])
+def test_no_room_in_the_cache(kernels, positions, position):
+    rows = {name: np.zeros((2, n)) for name, n in (("query", 64), ("key", 32), ("value", 32))}
+    cache = np.zeros((1, 2, 2, positions, 16), np.float32)
+    with pytest.raises(ValueError, match=f"no room for 2 rows at {position}"):
+        kernels.run("attend", **rows, cache=cache, position=position)
+    with pytest.raises(TypeError, match="the parameter 'position' is missing"):
+        kernels.run("attend", **rows, cache=cache)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +158,7 @@ def test_torch(kernels, numbers):
         lambda x: 2 * ops.project(torch.relu(x), bias, weights), fullgraph=True, backend="eager"
     )
     assert torch.equal(compiled(x), 2 * ops.project(torch.relu(x), bias, weights))
-    with pytest.raises(ValueError, match=r"project: x is \[rows, 64\] of torch.float32"):
+    with pytest.raises(ValueError, match=r"project: x is \[8, 64\], not \[8, 5\]"):
         ops.project(x[:, :5], bias, weights)
     query, key = torch.zeros(3, 64), torch.ones(3, 32)
     cache = torch.zeros(1, 2, 2, 16, 16)

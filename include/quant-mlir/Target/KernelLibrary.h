@@ -22,7 +22,8 @@ namespace quantmlir {
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 readKernelList(llvm::StringRef path, mlir::MLIRContext *context, int64_t &rows);
 
-/// Compiles such a module: NAME.o, NAME.h, quant_runtime.h, and for this
+/// Compiles such a module: NAME.o, NAME.h, NAME.json, which describes the
+/// kernels, quant_runtime.h, for a GPU NAME.ptx and NAME.cubin, and for this
 /// machine's architecture NAME.a and NAME.so with the runtime in them. Each
 /// file appears whole or not at all. The module is changed.
 llvm::Error compileKernels(mlir::ModuleOp module,

@@ -49,8 +49,10 @@ public:
     offset = layout.form.offset;
     if (TileProduct::fitsBytes(b.target, this->layout))
       tiles.emplace(b, this->layout, b.getI32Type());
-    // Blocks have 256 values: a span is a power of two.
-    if (int64_t block = layout.form.scaleBlock)
+    // Blocks have 256 values: a span is a power of two. Lanes that stand for
+    // fractions need a factor of their own.
+    int64_t block = layout.form.scaleBlock;
+    if (block && layout.form.numbers.empty())
       span = (rowScales ? block : std::gcd(block, int64_t(op.getGroup()))) /
              layout.group;
     flips = layout.form.getLaneBits() == 8 && b.target.wantsSignedBytes();
