@@ -15,7 +15,8 @@ struct PanelShape {
   bool rowsOfTables;  ///< tables that nothing multiplies have panels of one row
 };
 
-/// What `--cpu-pack` and `--gpu-pack` do, for panels of any shape. `target` is written down.
+/// What `--cpu-pack` and `--gpu-pack` do, for panels of any shape. `target` is
+/// written down.
 llvm::LogicalResult packModule(mlir::ModuleOp module, const PanelShape &shape,
                                llvm::StringRef target);
 
