@@ -54,18 +54,30 @@ def test_architecture(name, tmp_path):
         assert spread(np.concatenate(parts), expected[[19, 20, 21, 22, 23]]) < 2e-5
 
 
-# What is rounded is rounded alike, but for sums whose order differs: a code may be off by one.
+# What is rounded is rounded alike, but for sums whose order differs: a code may be off by one, and
+# of 8-bit floats that is much. So few tokens are compared closely; that these have no such code is
+# luck that lasts.
 @emulated
-@pytest.mark.parametrize("type, cache", [("Q4_1", "float16"), ("Q8_0", "float32")])
-def test_formats(type, cache, tmp_path):
+@pytest.mark.parametrize(
+    "type, flags",
+    [
+        ("Q4_1", ("--cache", "float16")),
+        ("Q8_0", ("--cache", "int8")),
+        ("F32", ("--recipe", "fp8", "--cache", "float32")),
+        ("F32", ("--recipe", "int8-llm")),
+    ],
+)
+def test_formats(type, flags, tmp_path):
     (tmp_path / "m.gguf").write_bytes(tiny_models.llama_gguf(type).bytes())
-    logits = []
+    few, many = [], []
     for target in ("cpu:native", "cuda-emulated:sm_80"):
         folder = tmp_path / target
-        compile(tmp_path / "m.gguf", folder, "--cache", cache, "--target", target)
+        compile(tmp_path / "m.gguf", folder, *flags, "--target", target)
         with load(folder) as model:
-            logits.append(model.logits(tiny_decoders.TOKENS))
-    assert spread(*logits) < 2e-3
+            few.append(model.logits(tiny_decoders.TOKENS[:3]))
+            many.append(model.logits(tiny_decoders.TOKENS))
+    assert spread(*few) < 1e-4
+    assert spread(*many) < 5e-2
 
 
 @emulated
@@ -97,18 +109,11 @@ def test_bundle(tmp_path, monkeypatch):
 
 
 # What no kernel does yet is one line, that names the op.
-@pytest.mark.parametrize(
-    "name, flags, said",
-    [
-        ("mixtral", (), "kernel."),
-        ("qwen3", ("--cache", "int8"), "has a cache of int8, which no GPU kernel reads yet"),
-    ],
-)
-def test_missing(name, flags, said, tmp_path):
-    folder = tiny_decoders.folder(tmp_path / "m", name)
-    command = [tools.find("quantc"), folder, "-o", tmp_path / "out", *EMULATED, *flags]
+def test_missing(tmp_path):
+    folder = tiny_decoders.folder(tmp_path / "m", "mixtral")
+    command = [tools.find("quantc"), folder, "-o", tmp_path / "out", *EMULATED]
     done = subprocess.run(command, text=True, capture_output=True)
-    assert done.returncode == 1 and said in done.stderr
+    assert done.returncode == 1 and "kernel." in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -81,6 +81,21 @@ func.func @round(%x: memref<?x256xf32>, %codes: memref<?x64xi32>, %scales: memre
   return
 }
 
+// One scale for all rows: each block goes through all of them.
+// CHECK-LABEL: func.func @small_floats(
+func.func @small_floats(%x: memref<?x64xf32>, %out: memref<?x64xf32>, %thread: index, %threads: index) {
+  kernel.round %x into %out {type = f8E4M3FN, group = 64, perTensor} : memref<?x64xf32>, memref<?x64xf32>
+  return
+}
+
+// A thread has four columns of all rows, which are no blocks along y.
+// CHECK-LABEL: func.func @split(
+//       CHECK: gpu.launch_func @kernels::@split_columns blocks in (%c2, %c1, %c1) threads in (%c256, %c1, %c1)
+func.func @split(%x: memref<?x2048xf32>, %in: memref<?x2048xf32>, %out: memref<?x2048xf32>, %columns: memref<512xi32>, %thread: index, %threads: index) {
+  kernel.split_outliers %x into %in, %out, %columns {threshold = 6.0} : memref<?x2048xf32>, memref<?x2048xf32>, memref<?x2048xf32>, memref<512xi32>
+  return
+}
+
 //       CHECK: gpu.func @norm_rows(
 //       CHECK: llvm.call_intrinsic "llvm.nvvm.barrier.cta.sync.aligned.all"
 //       CHECK: llvm.call_intrinsic "llvm.sqrt.f32"
@@ -103,3 +118,10 @@ func.func @round(%x: memref<?x256xf32>, %codes: memref<?x64xi32>, %scales: memre
 //       CHECK: gpu.func @round_rows(
 //       CHECK: arith.maximumf
 //       CHECK: llvm.call_intrinsic "llvm.nvvm.barrier.cta.sync.aligned.all"
+//       CHECK: gpu.func @small_floats_rows(
+//       CHECK: scf.for
+//       CHECK: scf.for
+//       CHECK: arith.maximumf
+//       CHECK: gpu.func @split_columns(
+//       CHECK: scf.for
+//       CHECK: scf.for

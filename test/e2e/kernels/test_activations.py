@@ -3,15 +3,18 @@
 without their outliers: compiled products against numpy."""
 
 import pathlib
+import platform
 
 import numpy as np
 import pytest
 import quant_mlir
-from cases import TARGETS
+from cases import TARGETS as CPU_TARGETS
 from schemes import round_to, small_values
 from test_matmul import UNIT, needs
 from weight_files import write_safetensors
 
+EMULATED = "cuda-emulated:sm_80"
+TARGETS = [*CPU_TARGETS, EMULATED]
 N, K = 48, 96
 ROWS = (1, 7, 33)
 RNG = np.random.default_rng(3)
@@ -103,7 +106,11 @@ def activations():
 
 @pytest.fixture(scope="module", params=TARGETS)
 def models(request, compiled):
-    needs(request.param)
+    if request.param == EMULATED:
+        if platform.machine() != "x86_64":
+            pytest.skip("the emulator runs on x86-64")
+    else:
+        needs(request.param)
     folder = compiled.cache / "activations"
     folder.mkdir(exist_ok=True)
     file = folder / "w.safetensors"
@@ -145,6 +152,11 @@ def quantized(name, x):
     return np.concatenate(parts, axis=1).astype(np.float64)
 
 
+def halves(models):
+    """Tensor cores multiply floats as f16: half a unit of that."""
+    return 2.0**-11 if models[0].target == EMULATED else 0
+
+
 def check(models, name, x, inputs, expected, slack):
     for rows in ROWS:
         results = [m.run(*(i[:rows] for i in inputs), function=name) for m in models]
@@ -160,7 +172,8 @@ def test_product(models, name):
 
     def expected(part):
         values = quantized(name, part)
-        return values @ WEIGHT.T, 2 * np.sqrt(K) * 4 * UNIT * (np.abs(values) @ np.abs(WEIGHT).T)
+        unit = 2 * np.sqrt(K) * 4 * UNIT
+        return values @ WEIGHT.T, (unit + halves(models)) * (np.abs(values) @ np.abs(WEIGHT).T)
 
     # A ratio next to a tie may go the other way: codes are made by multiplying with 127 / max.
     slack = np.zeros((len(x), 1))
@@ -206,6 +219,7 @@ def test_outliers(models, name):
         values = integers(inliers, scale) + np.where(loud, part, 0)
         total = values @ WEIGHT.T + residual[: len(part)]
         bound = 4 * np.sqrt(K) * 4 * UNIT * (np.abs(values) @ np.abs(WEIGHT).T + np.abs(total))
+        bound += halves(models) * (np.abs(np.where(loud, part, 0)) @ np.abs(WEIGHT).T)
         # A code next to a tie may go the other way.
         ratio = inliers / np.where(scale == 0, 1, scale) % 1
         ties = (np.abs(ratio - 0.5) < 1e-4).astype(np.float64) * scale

@@ -18,7 +18,14 @@ from cases import Case, modules
 from compiling import with_ptxas
 from quant_mlir import tools
 from schemes import Block, Codebook, Float, Int, SmallFloat, SuperBlock, store_floats
-from test_matmul import UNIT, activations, integer_product, quantize, write_module
+from test_matmul import (
+    UNIT,
+    activations,
+    integer_product,
+    quantize,
+    round_activation,
+    write_module,
+)
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[3] / "bench/gpu"))
 import sass
@@ -33,7 +40,7 @@ DOT_TOKENS = 4
 
 def missing(case):
     """What the kernels do not do yet."""
-    return case.activation.startswith("#qt.float") or "group = 7" in case.scheme.text
+    return "group = 7" in case.scheme.text
 
 
 def gpu_cases(module):
@@ -63,6 +70,8 @@ def parts_bound(case, x):
 def float_product(case, x, tokens):
     """With many activations both sides are rounded to what tensor cores multiply."""
     values = case.weight.values()
+    if case.activation:
+        x = round_activation(case, x)
     on_tensor_cores = tokens > DOT_TOKENS and case.scheme != Float("f32")
     if on_tensor_cores:
         kind = "bf16" if case.scheme == Float("bf16") else "f16"
@@ -237,10 +246,10 @@ def test_errors(tmp_path):
     for text, target, said in (
         ("", "cuda:sm_75", "unknown target 'cuda:sm_75'; the GPUs are cuda:sm_80,"),
         (
-            'kernels: {a: {op: matmul, n: 16, k: 32, weights: "#qt.q4_0", '
-            'activations: "#qt.float<f8E4M3FN, token>"}}',
+            'kernels: {a: {op: matmul, n: 16, k: 30, weights: "#qt.int<8, channel>", '
+            'activations: "#qt.int<8, token>"}}',
             "cuda:sm_80",
-            "has no GPU kernel yet",
+            "has rows of 30 values",
         ),
     ):
         kernels.write_text(text)

@@ -14,53 +14,6 @@ using namespace quantmlir;
 using namespace quantmlir::cuda;
 
 //===----------------------------------------------------------------------===//
-// The cache
-//===----------------------------------------------------------------------===//
-
-/// Keys lie in blocks of 16 positions, an element of all of them together.
-static constexpr int64_t block = 16;
-
-Value Cache::byteOf(GPUBuilder &b, Plane plane, Value head, Value position,
-                    Value i) const {
-  Value outer = b.add(b.mul(b.add(b.mul(layer, 2), plane), heads), head);
-  Value base = b.mul(b.mul(outer, positions), size);
-  Value within = b.add(b.mul(position, size), i);
-  if (plane == Keys)
-    within = b.add(b.mul(b.div(position, block), block * size),
-                   b.add(b.mul(i, block), b.rem(position, block)));
-  return b.mul(b.add(base, within), buffer.element.getIntOrFloatBitWidth() / 8);
-}
-
-Value Cache::load(GPUBuilder &b, Plane plane, Value head, Value position,
-                  Value i) const {
-  return b.toF32(b.load(buffer.element, buffer.pointer,
-                        byteOf(b, plane, head, position, i),
-                        buffer.element.getIntOrFloatBitWidth() / 8));
-}
-
-void Cache::store(GPUBuilder &b, Value value, Plane plane, Value head,
-                  Value position, Value i) const {
-  b.store(b.fromF32(buffer.element, value), buffer.pointer,
-          byteOf(b, plane, head, position, i),
-          buffer.element.getIntOrFloatBitWidth() / 8);
-}
-
-LaunchShape quantmlir::cuda::emitCacheWrite(GPUBuilder &b, const CacheWrite &op,
-                                            const Form &form) {
-  int64_t threads = threadsFor(op.cache.size, form.warps);
-  Value head = b.block('x'), row = b.block('y');
-  Value position = b.add(op.position, row);
-  b.loop(b.thread(), b.index(op.cache.size), threads, [&](Value i) {
-    Value column = b.add(b.mul(head, op.cache.size), i);
-    op.cache.store(b, b.load(op.key, row, column), Cache::Keys, head, position,
-                   i);
-    op.cache.store(b, b.load(op.value, row, column), Cache::Values, head,
-                   position, i);
-  });
-  return {op.cache.heads, /*tokens=*/1, threads};
-}
-
-//===----------------------------------------------------------------------===//
 // Attention
 //===----------------------------------------------------------------------===//
 
@@ -116,6 +69,9 @@ Value AttentionEmitter::score(Value position) {
                return {sum};
              })
           .front();
+  if (op.cache.isInt8())
+    product =
+        b.mulF(product, op.cache.loadScale(b, Cache::Keys, kvHead, position));
   Value score = b.mulF(product, b.f32(op.scale));
   if (op.softcap) {
     Value squashed =
@@ -150,6 +106,9 @@ AttentionEmitter::Values AttentionEmitter::addChunk(Value first,
   for (Value sum : state.drop_front(2))
     next.push_back(b.mulF(sum, shrink));
 
+  if (op.cache.isInt8())
+    weight = b.mulF(weight, op.cache.loadScale(b, Cache::Values, kvHead,
+                                               b.min(position, last)));
   Value count = b.min(b.index(chunk), b.sub(limit, first));
   Values sums =
       b.loop(b.index(0), count, 1, ArrayRef<Value>(next).drop_front(2),

@@ -93,6 +93,9 @@ public:
   Values loop(Value lower, Value upper, int64_t step, mlir::ValueRange initial,
               CarryBody body);
   void onlyIf(Value condition, llvm::function_ref<void()> body);
+  /// What `body` makes of `values`, or these.
+  Values onlyIf(Value condition, mlir::ValueRange values,
+                llvm::function_ref<Values()> body);
 
   //===--- Numbers --------------------------------------------------------===//
   Value i32(int64_t value);
@@ -112,6 +115,10 @@ public:
   Value toF32(Value value);
   /// f32 to f32, f16 or bf16, to nearest.
   Value fromF32(mlir::Type type, Value value);
+  /// Without ops of math, which would become calls of a library of the CUDA
+  /// toolkit.
+  Value magnitude(Value x);
+  Value roundEven(Value x);
   /// Byte `i` of a word, as a number.
   Value byte(Value word, int64_t i);
   Value extract(Value vector, int64_t i);
@@ -216,8 +223,9 @@ struct Matmul {
   using Values = GPUBuilder::Values;
 
   kernel::PanelLayout layout;
-  Value weights; ///< where this weight starts
-  Buffer x;      ///< f32, or words of codes
+  Value weights;  ///< where this weight starts
+  Buffer x;       ///< f32, or words of codes
+  Buffer columns; ///< a byte each: zero if all of x is zero there
   Buffer scales, sums;
   int64_t xGroup = 0; ///< values per activation scale; 0 for floats
   Buffer bias, residual, out;
@@ -305,13 +313,40 @@ LaunchShape emitMatmulMMA(GPUBuilder &b, const Matmul &matmul,
 LaunchShape emitMatmulTiles(GPUBuilder &b, const Matmul &matmul,
                             const Form &form);
 
-/// Rows of floats to int8.
-struct Quantize {
-  Buffer x, multiplier, scale, codes, scales, sums;
-  int64_t group, sumGroup;
+/// Rows of floats that are rounded.
+struct Activation {
+  Buffer x, multiplier;
+  Buffer scale;   ///< given
+  int64_t group;  ///< values that have a scale
+  bool perTensor; ///< one for all rows
+  mlir::Value rows;
+};
+
+/// To int8.
+struct Quantize : Activation {
+  Buffer codes, scales, sums;
+  int64_t sumGroup;
 };
 LaunchShape emitQuantize(GPUBuilder &b, const Quantize &quantize,
                          const Form &form);
+
+/// To what 8-bit floats, bf16 or int8 stand for, in f32.
+struct Round : Activation {
+  Buffer out;
+  mlir::Type type;
+};
+LaunchShape emitRound(GPUBuilder &b, const Round &round, const Form &form);
+
+/// Values whose columns, or they themselves, reach a threshold, by themselves.
+struct SplitOutliers {
+  Buffer x, inliers, outliers;
+  Buffer columns; ///< a byte each: whether one has outliers
+  double threshold;
+  bool perToken;
+  mlir::Value rows;
+};
+LaunchShape emitSplitOutliers(GPUBuilder &b, const SplitOutliers &split,
+                              const Form &form);
 
 /// Rows of a packed table.
 struct Gather {
@@ -346,14 +381,22 @@ struct Cache {
   int64_t heads, size;
   Value layer, positions; ///< of how many there is room for
 
+  bool isInt8() const { return buffer.element.isInteger(8); }
+  /// An element, as f32; of int8 before its scale.
   Value load(GPUBuilder &b, Plane plane, Value head, Value position,
              Value i) const;
   void store(GPUBuilder &b, Value value, Plane plane, Value head,
              Value position, Value i) const;
+  /// What elements of int8 are to be multiplied by.
+  Value loadScale(GPUBuilder &b, Plane plane, Value head, Value position) const;
+  void storeScale(GPUBuilder &b, Value scale, Plane plane, Value head,
+                  Value position) const;
 
 private:
+  Value blockAt(GPUBuilder &b, Plane plane, Value head, Value position) const;
   Value byteOf(GPUBuilder &b, Plane plane, Value head, Value position,
                Value i) const;
+  Value scaleAt(GPUBuilder &b, Plane plane, Value head, Value position) const;
 };
 
 struct CacheWrite {

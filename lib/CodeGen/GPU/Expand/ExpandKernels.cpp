@@ -8,6 +8,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "quant-mlir/CodeGen/GPU/Passes.h"
+#include "quant-mlir/Dialect/Utils/SmallFloatIR.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 namespace quantmlir::cuda {
@@ -74,9 +75,7 @@ KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
   } else {
     auto floats = cast<kernel::MatmulFloatOp>(op);
     common(floats);
-    if (floats.getColumns())
-      return op->emitOpError("skips columns, which no GPU kernel does yet");
-    operands = {{"x", floats.getX()}};
+    operands = {{"x", floats.getX()}, {"columns", floats.getColumns()}};
   }
   if (cast<kernel::MatmulOpInterface>(op).getExperts())
     return op->emitOpError("has experts, which no GPU kernel has yet");
@@ -99,6 +98,7 @@ KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
       operands, rows, *forms,
       [&](GPUBuilder &b, const Arguments &given, const Form &form) {
         matmul.x = given.find(matmul.isInteger() ? "codes" : "x");
+        matmul.columns = given.find("columns");
         matmul.scales = given.find("scales");
         matmul.sums = given.find("sums");
         matmul.bias = given.find("bias");
@@ -112,20 +112,22 @@ KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
       });
 }
 
+/// What is read, and how it is to be scaled.
+template <typename Op>
+static Activation readActivation(Op op, const Arguments &given) {
+  return {given.find("x"),        given.find("multiplier"), given.find("scale"),
+          int64_t(op.getGroup()), op.getPerTensor(),        given.rows()};
+}
+
 LogicalResult KernelExpander::expandQuantize(kernel::QuantizeOp quantize) {
-  if (quantize.getPerTensor())
-    return op->emitOpError("finds one scale for all rows, which no GPU kernel "
-                           "does yet");
-  Quantize parts = {};
-  parts.group = quantize.getGroup();
-  parts.sumGroup = quantize.getSumGroup();
+  int64_t group = quantize.getGroup(), sumGroup = quantize.getSumGroup();
   int64_t k = cast<MemRefType>(quantize.getX().getType()).getDimSize(1);
-  int64_t larger = std::max(parts.group, parts.sumGroup);
-  int64_t smaller = std::min(parts.group, parts.sumGroup);
+  int64_t larger = std::max(group, sumGroup);
+  int64_t smaller = std::min(group, sumGroup);
   if (k % 4 != 0 || smaller % 4 != 0 || larger % smaller != 0)
     return op->emitOpError("has rows of ")
-           << k << " values in groups of " << parts.group << " and sums of "
-           << parts.sumGroup << "; GPU kernels need multiples of 4";
+           << k << " values in groups of " << group << " and sums of "
+           << sumGroup << "; GPU kernels need multiples of 4";
   SmallVector<Operand> operands = {{"x", quantize.getX()},
                                    {"multiplier", quantize.getMultiplier()},
                                    {"scale", quantize.getScale()},
@@ -139,13 +141,60 @@ LogicalResult KernelExpander::expandQuantize(kernel::QuantizeOp quantize) {
   return emitForms(
       operands, rows, *forms,
       [&](GPUBuilder &b, const Arguments &given, const Form &form) {
-        parts.x = given.find("x");
-        parts.multiplier = given.find("multiplier");
-        parts.scale = given.find("scale");
-        parts.codes = given.find("codes");
-        parts.scales = given.find("scales");
-        parts.sums = given.find("sums");
+        Quantize parts = {readActivation(quantize, given), given.find("codes"),
+                          given.find("scales"), given.find("sums"), sumGroup};
         return emitQuantize(b, parts, form);
+      });
+}
+
+LogicalResult
+KernelExpander::expandSplitOutliers(kernel::SplitOutliersOp split) {
+  Value rows = memref::DimOp::create(host, split.getX(), 0);
+  SmallVector<Operand> operands = {{"x", split.getX()},
+                                   {"inliers", split.getInliers()},
+                                   {"outliers", split.getOutliers()},
+                                   {"columns", split.getColumns()},
+                                   {"all_rows", rows}};
+  int64_t k = cast<MemRefType>(split.getX().getType()).getDimSize(1);
+  if (k % 4 != 0)
+    return op->emitOpError("has rows of ")
+           << k << " values; GPU kernels need a multiple of 4";
+  if (failed(checkRows(operands)))
+    return failure();
+  // A block goes through all rows.
+  return emitForms(
+      operands, host.index(1), Form{"columns", 1, warps},
+      [&](GPUBuilder &b, const Arguments &given, const Form &form) {
+        SplitOutliers parts = {given.find("x"),
+                               given.find("inliers"),
+                               given.find("outliers"),
+                               given.find("columns"),
+                               split.getThreshold().convertToDouble(),
+                               split.getPerToken(),
+                               given.number("all_rows")};
+        return emitSplitOutliers(b, parts, form);
+      });
+}
+
+LogicalResult KernelExpander::expandRound(kernel::RoundOp round) {
+  if (!getSmallFloat(round.getType()) && !round.getType().isBF16() &&
+      !round.getType().isInteger(8))
+    return op->emitOpError("rounds to ")
+           << round.getType()
+           << "; GPU kernels know f8E4M3FN, f8E5M2, bf16 and i8";
+  SmallVector<Operand> operands = {{"x", round.getX()},
+                                   {"multiplier", round.getMultiplier()},
+                                   {"scale", round.getScale()},
+                                   {"out", round.getOut()}};
+  if (failed(checkRows(operands)))
+    return failure();
+  Value rows = memref::DimOp::create(host, round.getX(), 0);
+  return emitForms(
+      operands, rows, Form{"rows", 1, warps},
+      [&](GPUBuilder &b, const Arguments &given, const Form &form) {
+        Round parts = {readActivation(round, given), given.find("out"),
+                       round.getType()};
+        return emitRound(b, parts, form);
       });
 }
 
@@ -155,6 +204,10 @@ LogicalResult KernelExpander::expand() {
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case(
           [&](kernel::QuantizeOp quantize) { return expandQuantize(quantize); })
+      .Case([&](kernel::RoundOp round) { return expandRound(round); })
+      .Case([&](kernel::SplitOutliersOp split) {
+        return expandSplitOutliers(split);
+      })
       .Case([&](kernel::GatherOp gather) { return expandGather(gather); })
       .Case([&](kernel::RMSNormOp norm) {
         return expandNorm(norm.getX(), norm.getGain(), Value(), norm.getOut(),

@@ -5,6 +5,7 @@
 #include "KernelExpander.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "quant-mlir/CodeGen/Kernel/RopeAngles.h"
+#include "quant-mlir/Dialect/LM/IR/LM.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -70,30 +71,28 @@ LogicalResult KernelExpander::expandRope(kernel::RopeOp rope) {
       });
 }
 
-LogicalResult KernelExpander::addCache(Value cache, Value layer,
-                                       SmallVectorImpl<Operand> &operands) {
-  auto type = cast<MemRefType>(cache.getType());
-  if (type.getElementType().isInteger())
-    return op->emitOpError(
-        "has a cache of int8, which no GPU kernel reads yet");
+void KernelExpander::addCache(Value cache, Value layer,
+                              SmallVectorImpl<Operand> &operands) {
   Value positions = memref::DimOp::create(host, cache, 3);
   operands.append(
       {{"cache", cache}, {"layer", layer}, {"positions", positions}});
-  return success();
 }
 
 Cache KernelExpander::findCache(const Arguments &given, MemRefType type) {
-  return {given.find("cache"), type.getDimSize(2), type.getDimSize(4),
-          given.number("layer"), given.number("positions")};
+  int64_t size = type.getDimSize(4);
+  if (type.getElementType().isInteger())
+    size -= lm::KVCacheType::scaleBytes;
+  return {given.find("cache"), type.getDimSize(2), size, given.number("layer"),
+          given.number("positions")};
 }
 
 LogicalResult KernelExpander::expandCacheWrite(kernel::CacheWriteOp write) {
   SmallVector<Operand> operands = {{"key", write.getKey()},
                                    {"value", write.getValue()},
                                    {"position", write.getPosition()}};
-  if (failed(checkRows(operands)) ||
-      failed(addCache(write.getCache(), write.getLayer(), operands)))
+  if (failed(checkRows(operands)))
     return failure();
+  addCache(write.getCache(), write.getLayer(), operands);
   auto type = cast<MemRefType>(write.getCache().getType());
   Value rows = memref::DimOp::create(host, write.getKey(), 0);
   return emitForms(
@@ -109,9 +108,9 @@ LogicalResult KernelExpander::expandAttention(kernel::AttentionOp attention) {
   SmallVector<Operand> operands = {{"query", attention.getQuery()},
                                    {"out", attention.getOut()},
                                    {"position", attention.getPosition()}};
-  if (failed(checkRows(operands)) ||
-      failed(addCache(attention.getCache(), attention.getLayer(), operands)))
+  if (failed(checkRows(operands)))
     return failure();
+  addCache(attention.getCache(), attention.getLayer(), operands);
   if (Value mask = attention.getMask()) {
     // Its rows may be as long as there are tokens.
     auto type = cast<MemRefType>(mask.getType());

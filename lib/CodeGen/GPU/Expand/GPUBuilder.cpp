@@ -122,6 +122,18 @@ void GPUBuilder::onlyIf(Value condition, llvm::function_ref<void()> body) {
   body();
 }
 
+GPUBuilder::Values GPUBuilder::onlyIf(Value condition, ValueRange values,
+                                      llvm::function_ref<Values()> body) {
+  auto branch = scf::IfOp::create(*this, values.getTypes(), condition,
+                                  /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(*this);
+  setInsertionPointToStart(branch.thenBlock());
+  scf::YieldOp::create(*this, body());
+  setInsertionPointToStart(branch.elseBlock());
+  scf::YieldOp::create(*this, values);
+  return branch.getResults();
+}
+
 //===----------------------------------------------------------------------===//
 // Numbers
 //===----------------------------------------------------------------------===//
@@ -162,6 +174,12 @@ Value GPUBuilder::shiftLeft(Value a, Value count) {
 }
 Value GPUBuilder::shiftRight(Value a, Value count) {
   return createOrFold<arith::ShRUIOp>(a, count);
+}
+Value GPUBuilder::magnitude(Value x) {
+  return bitcast(x.getType(), andI(bitcast(getI32Type(), x), 0x7fffffff));
+}
+Value GPUBuilder::roundEven(Value x) {
+  return intrinsic("llvm.roundeven.f32", x.getType(), {x});
 }
 Value GPUBuilder::bitcast(Type type, Value value) {
   if (value.getType() == type)

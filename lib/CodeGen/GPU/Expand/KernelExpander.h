@@ -55,6 +55,8 @@ private:
   llvm::LogicalResult checkRows(llvm::ArrayRef<Operand> operands);
   llvm::LogicalResult expandMatmul(kernel::MatmulOpInterface matmul);
   llvm::LogicalResult expandQuantize(kernel::QuantizeOp quantize);
+  llvm::LogicalResult expandRound(kernel::RoundOp round);
+  llvm::LogicalResult expandSplitOutliers(kernel::SplitOutliersOp split);
   llvm::LogicalResult expandGather(kernel::GatherOp gather);
   llvm::LogicalResult expandNorm(mlir::Value x, mlir::Value gain,
                                  mlir::Value bias, mlir::Value out, double eps,
@@ -70,8 +72,8 @@ private:
   /// The bytes of one weight: this, and not all, is what the GPU is given.
   mlir::Value weightAt(mlir::Value weights, mlir::Value offset, int64_t bytes);
   /// The operands of a cache, and what an emitter makes of them.
-  llvm::LogicalResult addCache(mlir::Value cache, mlir::Value layer,
-                               llvm::SmallVectorImpl<Operand> &operands);
+  void addCache(mlir::Value cache, mlir::Value layer,
+                llvm::SmallVectorImpl<Operand> &operands);
   static Cache findCache(const Arguments &arguments, mlir::MemRefType type);
 
   /// Operands without a value are left out.

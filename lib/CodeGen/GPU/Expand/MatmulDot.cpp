@@ -56,6 +56,8 @@ private:
   Values multiplyIntegers(Value group, Value start, Value step,
                           ValueRange sums);
   Values multiplyFloats(Value group, Value start, Value step, ValueRange sums);
+  Value hasOutliers(Value group, Value step);
+  Values addFloats(Value group, Value start, Value step, ValueRange sums);
   SmallVector<Values> floatWords(Value start, Value step, int64_t word,
                                  ArrayRef<Values> codes);
   Values addGroup(Value group, ValueRange sums);
@@ -131,9 +133,29 @@ SmallVector<DotEmitter::Values> DotEmitter::floatWords(Value start, Value step,
   return numbers;
 }
 
-/// The same for floats; with minimums, sums of the activations follow.
+/// The same for floats; with minimums, sums of the activations follow. Where
+/// these are all zero, nothing is read.
 DotEmitter::Values DotEmitter::multiplyFloats(Value group, Value start,
                                               Value step, ValueRange sums) {
+  if (matmul.columns)
+    return b.onlyIf(hasOutliers(group, step), sums,
+                    [&] { return addFloats(group, start, step, sums); });
+  return addFloats(group, start, step, sums);
+}
+
+/// Whether any of a step's columns does.
+Value DotEmitter::hasOutliers(Value group, Value step) {
+  Value flags = b.i32(0), last = b.index(matmul.columns.columns - 1);
+  Value first =
+      b.add(b.mul(group, layout.wordsPerGroup()), b.mul(step, stepWords));
+  for (int64_t j = 0; j < stepWords; ++j)
+    flags = b.orI(flags, b.load(matmul.columns, b.index(0),
+                                b.min(b.add(first, j), last)));
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, flags, b.i32(0));
+}
+
+DotEmitter::Values DotEmitter::addFloats(Value group, Value start, Value step,
+                                         ValueRange sums) {
   Values results(sums);
   SmallVector<Values> codes;
   if (!isFloat)

@@ -1,88 +1,150 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Rows of floats to int8. The larger of the two periods, of scales and of sums,
-// is a segment, which has a team of threads; the smaller ones are inside it. A
-// team is a warp, or the whole block if a row is one segment. Rounding is the
-// CPU's, so that products of integers can be the same bit by bit.
+// Rows of floats to 8 bits. A group, which has a scale, has a team of threads:
+// a warp, or the whole block if a row is one group. Of int8 there are sums,
+// too: the larger of the two periods, of scales and of sums, has a team, the
+// smaller ones are inside it. Rounding is the CPU's, so that products of
+// integers can be the same bit by bit.
 
 #include "Expand.h"
+#include "quant-mlir/Dialect/Utils/SmallFloatIR.h"
 
 using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::cuda;
 
+static Value isZero(GPUBuilder &b, Value x) {
+  return arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, x, b.f32(0));
+}
+
 namespace {
 
-class QuantizeEmitter {
-public:
-  QuantizeEmitter(GPUBuilder &b, const Quantize &op, int64_t warps)
-      : b(b), op(op), warps(warps), k(op.x.columns) {}
+/// Threads that have a part of a row together, and which of them this is.
+struct Team {
+  Value member;
+  int64_t warps;
 
-  void emit(Value inBlock, Value segment, bool isBlock);
+  int64_t size() const { return warps * GPUBuilder::warpSize; }
+};
 
-private:
+/// What all that rounds activations does: reads values, and finds the largest.
+class ActivationEmitter {
+protected:
   using Values = GPUBuilder::Values;
   using Reduction = GPUBuilder::Reduction;
 
-  /// Threads that have a part of a row together, and which of them this is.
-  struct Team {
-    Value member;
-    int64_t warps;
+  /// Values are read `width` at a time, 4 or 1.
+  ActivationEmitter(GPUBuilder &b, const Activation &op, int64_t width)
+      : b(b), op(op), k(op.x.columns), width(width) {}
 
-    int64_t size() const { return warps * GPUBuilder::warpSize; }
-  };
-
-  Values values(Value at);
+  void start(Value inBlock);
+  Values values(Value from, Value at);
   Value reduce(Value value, Reduction kind, const Team &team);
-  Value chooseFactor(Value begin, const Team &team);
-  Value round(Value x, Value factor);
-  Value roundPart(Value begin, Value end, Value factor, const Team &team);
+  /// max |x| of values `begin` to `end` of this row, or of all rows if one
+  /// scale is for all, in every thread.
+  Value largest(Value begin, Value end, const Team &team);
   Value endOf(Value begin, int64_t length) {
     return b.min(b.add(begin, length), b.index(k));
   }
+  Team warp() { return {b.rem(thread, GPUBuilder::warpSize), 1}; }
   void byFirst(const Team &team, llvm::function_ref<void()> body) {
     b.onlyIf(b.less(team.member, 1), body);
   }
 
   GPUBuilder &b;
-  const Quantize &op;
-  int64_t warps, k;
+  const Activation &op;
+  int64_t k, width;
   Value thread, row, given;
+};
+
+class QuantizeEmitter : ActivationEmitter {
+public:
+  QuantizeEmitter(GPUBuilder &b, const Quantize &op, int64_t warps)
+      : ActivationEmitter(b, op, /*width=*/4), op(op), warps(warps) {}
+
+  void emit(Value inBlock, Value segment, bool isBlock);
+
+private:
+  Value chooseFactor(Value begin, const Team &team);
+  Value round(Value x, Value factor);
+  Value roundPart(Value begin, Value end, Value factor, const Team &team);
+
+  const Quantize &op;
+  int64_t warps;
+};
+
+class RoundEmitter : ActivationEmitter {
+public:
+  RoundEmitter(GPUBuilder &b, const Round &op)
+      : ActivationEmitter(b, op,
+                          op.x.columns % 4 == 0 && op.group % 4 == 0 ? 4 : 1),
+        op(op), small(getSmallFloat(op.type)) {}
+
+  void emit(Value inBlock, Value group, bool isBlock, int64_t warps);
+
+private:
+  Value chooseScale(Value begin, Value end, const Team &team);
+  Value round(Value ratio);
+
+  const Round &op;
+  std::optional<SmallFloat> small;
 };
 
 } // namespace
 
-// Ops of math would become calls of a library of the CUDA toolkit.
-static Value magnitude(GPUBuilder &b, Value x) {
-  Value bits = b.bitcast(b.getI32Type(), x);
-  return b.bitcast(x.getType(), b.andI(bits, 0x7fffffff));
-}
-static Value roundEven(GPUBuilder &b, Value x) {
-  return b.intrinsic("llvm.roundeven.f32", x.getType(), {x});
+//===----------------------------------------------------------------------===//
+// Reading
+//===----------------------------------------------------------------------===//
+
+void ActivationEmitter::start(Value inBlock) {
+  thread = inBlock;
+  row = b.block('y');
+  if (op.scale)
+    given = b.load(op.scale, b.index(0), b.index(0));
 }
 
-/// Four of them.
-QuantizeEmitter::Values QuantizeEmitter::values(Value at) {
-  auto load = [&](const Buffer &buffer, Value from) {
-    return b.load(b.vec(4, b.getF32Type()), buffer.pointer,
-                  b.byteOf(buffer, from, at), /*alignment=*/16);
-  };
-  Value x = load(op.x, row), factors;
-  if (op.multiplier)
-    factors = load(op.multiplier, b.index(0));
-  Values four;
-  for (int64_t i = 0; i < 4; ++i) {
-    four.push_back(b.extract(x, i));
-    if (factors)
-      four.back() = b.mulF(four.back(), b.extract(factors, i));
-  }
-  return four;
+ActivationEmitter::Values ActivationEmitter::values(Value from, Value at) {
+  Values loaded = b.loadSome(op.x, from, at, width);
+  if (!op.multiplier)
+    return loaded;
+  Values factors = b.loadSome(op.multiplier, b.index(0), at, width);
+  for (auto [value, factor] : llvm::zip(loaded, factors))
+    value = b.mulF(value, factor);
+  return loaded;
 }
 
-Value QuantizeEmitter::reduce(Value value, Reduction kind, const Team &team) {
+Value ActivationEmitter::reduce(Value value, Reduction kind, const Team &team) {
   value = b.reduce(value, kind);
   return b.reduceOverWarps(value, kind, thread, team.warps);
 }
+
+Value ActivationEmitter::largest(Value begin, Value end, const Team &team) {
+  auto ofRow = [&](Value from, Value most) {
+    return b
+        .loop(b.add(begin, b.mul(team.member, width)), end, width * team.size(),
+              most,
+              [&](Value at, ValueRange carried) -> Values {
+                Value most = carried[0];
+                for (Value x : values(from, at))
+                  most = arith::MaximumFOp::create(b, most, b.magnitude(x));
+                return {most};
+              })
+        .front();
+  };
+  // Every block finds it for itself: none could wait for the others.
+  Value most = op.perTensor
+                   ? b.loop(b.index(0), op.rows, 1, b.f32(0),
+                            [&](Value from, ValueRange carried) -> Values {
+                              return {ofRow(from, carried[0])};
+                            })
+                         .front()
+                   : ofRow(row, b.f32(0));
+  return reduce(most, Reduction::Max, team);
+}
+
+//===----------------------------------------------------------------------===//
+// To int8, with sums
+//===----------------------------------------------------------------------===//
 
 /// Stores the scale of the group at `begin`; returns what values are multiplied
 /// by, or divided by where the scale is given.
@@ -92,36 +154,23 @@ Value QuantizeEmitter::chooseFactor(Value begin, const Team &team) {
     byFirst(team, [&] { b.store(given, op.scales, row, place); });
     return given;
   }
-  Value largest =
-      b.loop(b.add(begin, b.mul(team.member, 4)), endOf(begin, op.group),
-             4 * team.size(), b.f32(0),
-             [&](Value at, ValueRange carried) -> Values {
-               Value most = carried[0];
-               for (Value x : values(at))
-                 most = arith::MaximumFOp::create(b, most, magnitude(b, x));
-               return {most};
-             })
-          .front();
-  largest = reduce(largest, Reduction::Max, team);
-  Value limit = b.f32(127), zero = b.f32(0);
+  Value most = largest(begin, endOf(begin, op.group), team);
+  Value limit = b.f32(127);
   byFirst(team, [&] {
-    b.store(arith::DivFOp::create(b, largest, limit), op.scales, row, place);
+    b.store(arith::DivFOp::create(b, most, limit), op.scales, row, place);
   });
   // A group of zeros has codes 0, not 0 * infinity.
-  Value isZero =
-      arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, largest, zero);
-  return b.select(isZero, zero, arith::DivFOp::create(b, limit, largest));
+  return b.select(isZero(b, most), b.f32(0),
+                  arith::DivFOp::create(b, limit, most));
 }
 
 Value QuantizeEmitter::round(Value x, Value factor) {
   if (!given)
-    return roundEven(b, b.mulF(x, factor));
-  Value code = roundEven(b, arith::DivFOp::create(b, x, factor));
+    return b.roundEven(b.mulF(x, factor));
+  Value code = b.roundEven(arith::DivFOp::create(b, x, factor));
   code = arith::MinimumFOp::create(b, code, b.f32(127));
   code = arith::MaximumFOp::create(b, code, b.f32(-127));
-  Value isZero =
-      arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, factor, b.f32(0));
-  return b.select(isZero, b.f32(0), code);
+  return b.select(isZero(b, factor), b.f32(0), code);
 }
 
 /// Returns the sum of the codes of `begin` to `end`, in every thread.
@@ -131,7 +180,7 @@ Value QuantizeEmitter::roundPart(Value begin, Value end, Value factor,
                      b.i32(0),
                      [&](Value at, ValueRange carried) -> Values {
                        Value word = b.i32(0), total = carried[0];
-                       for (auto [i, x] : llvm::enumerate(values(at))) {
+                       for (auto [i, x] : llvm::enumerate(values(row, at))) {
                          Value code = arith::FPToSIOp::create(b, b.getI32Type(),
                                                               round(x, factor));
                          total = b.addI(total, code);
@@ -146,11 +195,8 @@ Value QuantizeEmitter::roundPart(Value begin, Value end, Value factor,
 }
 
 void QuantizeEmitter::emit(Value inBlock, Value segment, bool isBlock) {
-  thread = inBlock;
-  row = b.block('y');
-  if (op.scale)
-    given = b.load(op.scale, b.index(0), b.index(0));
-  Team warp = {b.rem(thread, GPUBuilder::warpSize), 1};
+  start(inBlock);
+  Team warp = this->warp();
   Team team = isBlock ? Team{thread, warps} : warp;
   int64_t outer = std::max(op.group, op.sumGroup);
   int64_t inner = std::min(op.group, op.sumGroup);
@@ -209,5 +255,68 @@ LaunchShape quantmlir::cuda::emitQuantize(GPUBuilder &b, const Quantize &op,
   b.onlyIf(b.less(segment, segments),
            [&] { emitter.emit(thread, segment, /*isBlock=*/false); });
   return {int64_t(llvm::divideCeil(segments, warps)), /*tokens=*/1,
+          warps * GPUBuilder::warpSize};
+}
+
+//===----------------------------------------------------------------------===//
+// To 8-bit floats, bf16 or int8, which stay f32
+//===----------------------------------------------------------------------===//
+
+/// As the scheme: nothing is divided by zero.
+Value RoundEmitter::chooseScale(Value begin, Value end, const Team &team) {
+  if (given)
+    return given;
+  Value most = largest(begin, end, team);
+  Value steps = b.f32(small ? smallFloatMax(*small) : 127);
+  return b.select(isZero(b, most), b.f32(0x1p-23),
+                  arith::DivFOp::create(b, most, steps));
+}
+
+Value RoundEmitter::round(Value ratio) {
+  if (small)
+    return emitSmallFloatRounding(b, b.getLoc(), *small, ratio);
+  if (op.type.isBF16())
+    return b.toF32(b.fromF32(op.type, ratio));
+  Value code = b.roundEven(ratio);
+  code = arith::MinimumFOp::create(b, code, b.f32(127));
+  return arith::MaximumFOp::create(b, code, b.f32(-127));
+}
+
+void RoundEmitter::emit(Value inBlock, Value group, bool isBlock,
+                        int64_t warps) {
+  start(inBlock);
+  Team team = isBlock ? Team{thread, warps} : warp();
+  Value begin = b.mul(group, op.group), end = endOf(begin, op.group), scale;
+  if (!op.type.isBF16())
+    scale = chooseScale(begin, end, team);
+  b.loop(b.add(begin, b.mul(team.member, width)), end, width * team.size(),
+         [&](Value at) {
+           Values rounded = values(row, at);
+           for (Value &x : rounded) {
+             x = round(scale ? arith::DivFOp::create(b, x, scale) : x);
+             if (scale)
+               x = b.mulF(x, scale);
+           }
+           b.storeSome(rounded, op.out, row, at);
+         });
+}
+
+LaunchShape quantmlir::cuda::emitRound(GPUBuilder &b, const Round &op,
+                                       const Form &form) {
+  int64_t k = op.x.columns, groups = llvm::divideCeil(k, op.group);
+  Value thread = b.thread();
+  RoundEmitter emitter(b, op);
+  if (groups == 1) {
+    int64_t threads = threadsFor(llvm::divideCeil(k, 4), form.warps);
+    emitter.emit(thread, b.index(0), /*isBlock=*/true,
+                 threads / GPUBuilder::warpSize);
+    return {/*blocks=*/1, /*tokens=*/1, threads};
+  }
+  int64_t warps = std::min(form.warps, groups);
+  Value group =
+      b.add(b.mul(b.block('x'), warps), b.div(thread, GPUBuilder::warpSize));
+  b.onlyIf(b.less(group, groups),
+           [&] { emitter.emit(thread, group, /*isBlock=*/false, warps); });
+  return {int64_t(llvm::divideCeil(groups, warps)), /*tokens=*/1,
           warps * GPUBuilder::warpSize};
 }
