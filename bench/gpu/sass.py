@@ -15,7 +15,7 @@ import sys
 
 # What is counted by itself; all else is "other".
 KINDS = {
-    "tensor": r"[HIQBD]?MMA\.",
+    "tensor": r"[HIQBD]?G?MMA\.",
     "copies": r"LDGSTS",
     "global": r"LDG|STG",
     "shared": r"LDS|STS|LDSM",

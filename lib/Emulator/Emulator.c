@@ -64,7 +64,7 @@ void qm_emulate_together(qm_collective operation, void *const *operands,
 
 /* What the launch says how much there is of, as generated code knows it; all
  * that any GPU has. */
-char qm_shared[227 << 10] __attribute__((aligned(128)));
+char qm_shared[227 << 10] __attribute__((aligned(1024)));
 
 void qm_emulate_copy(void *to, const void *from, size_t bytes) {
   fiber *self = &running->fibers[running->current];

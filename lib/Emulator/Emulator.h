@@ -15,6 +15,9 @@ typedef struct {
   uint32_t thread, block_x, block_y;
 } qm_place;
 
+/* What a block's threads share. */
+extern char qm_shared[];
+
 /* Where the calling thread is. */
 const qm_place *qm_emulated_place(void);
 

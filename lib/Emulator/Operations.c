@@ -224,3 +224,100 @@ OPERATION(mma_m16n8k16_row_col_f32_f32) {
   qm_emulate_together(mma_f16, in, out);
 }
 OPERATION(mma_m16n8k16_row_col_bf16) { qm_emulate_together(mma_bf16, in, out); }
+
+/*===--- Products of four warps ------------------------------------------===*/
+
+/* Each warp has 16 of the 64 rows, so that it can do its part by itself, at
+ * once, which is when it may be done first. */
+OPERATION(wgmma_fence_sync_aligned) {
+  (void)in;
+  (void)out;
+}
+OPERATION(wgmma_commit_group_sync_aligned) {
+  (void)in;
+  (void)out;
+}
+OPERATION(wgmma_wait_group_sync_aligned) {
+  (void)in;
+  (void)out;
+}
+
+/* What two words add to a sum. */
+static void add_integers(void *sum, uint32_t a, uint32_t b) {
+  uint32_t total = *(uint32_t *)sum;
+  for (int shift = 0; shift < 32; shift += 8)
+    total +=
+        (uint32_t)((int32_t)(a >> shift & 255) * (int8_t)(b >> shift & 255));
+  *(uint32_t *)sum = total;
+}
+static void add_halves(void *sum, uint32_t a, uint32_t b,
+                       float (*number)(uint32_t)) {
+  for (int shift = 0; shift < 32; shift += 16)
+    *(double *)sum += (double)number(a >> shift & 0xffff) *
+                      (double)number(b >> shift & 0xffff);
+}
+static void add_f16(void *sum, uint32_t a, uint32_t b) {
+  add_halves(sum, a, b, from_f16);
+}
+static void add_bf16(void *sum, uint32_t a, uint32_t b) {
+  add_halves(sum, a, b, from_bf16);
+}
+
+/* A word of a column of the second operand: rows of 128, 64 or 32 bytes, whose
+ * pieces of 16 are swizzled by the address of the line they are in. */
+static uint32_t described(uint64_t descriptor, int column, int byte) {
+  uint32_t mode = (uint32_t)(descriptor >> 62), rows_of_eight, address;
+  uint32_t row = mode == 1 ? 128 : mode == 2 ? 64 : 32;
+  rows_of_eight = (uint32_t)(descriptor >> 32 & 0x3fff) << 4;
+  address = ((uint32_t)(descriptor & 0x3fff) << 4) +
+            (uint32_t)(column / 8) * rows_of_eight +
+            (uint32_t)(column % 8) * row + (uint32_t)byte;
+  address ^= address >> 3 & (row - 16);
+  address -= (uint32_t)(uintptr_t)qm_shared;
+  uint32_t word;
+  memcpy(&word, qm_shared + (address & 0x3ffff), 4);
+  return word;
+}
+
+/* Operands: columns; the first matrix, as of m16n8k32; where the second is; for
+ * each eight columns what is added. `product` is that of two words. */
+static void wgmma(void *const *const in[WARP], void *const out[WARP],
+                  void (*product)(void *sum, uint32_t a, uint32_t b)) {
+  int columns = (int)u32(in[0], 0);
+  for (int column = 0; column < columns; ++column) {
+    uint64_t descriptor;
+    memcpy(&descriptor, in[0][5], 8);
+    uint32_t second[8];
+    for (int i = 0; i < 8; ++i)
+      second[i] = described(descriptor, column, 4 * i);
+    for (int row = 0; row < 16; ++row) {
+      int lane = row % 8 * 4 + column % 8 / 2;
+      int place = column / 8 * 4 + row / 8 * 2 + column % 2;
+      double wide = 0;
+      uint32_t exact = 0;
+      void *sum = product == add_integers ? (void *)&exact : (void *)&wide;
+      for (int i = 0; i < 8; ++i)
+        product(sum, u32(in[row % 8 * 4 + i % 4], 1 + i / 4 * 2 + row / 8),
+                second[i]);
+      if (sum == &wide) {
+        float rounded = (float)(wide + from_bits(u32(in[lane], 6 + place)));
+        memcpy(&exact, &rounded, 4);
+      } else {
+        exact += u32(in[lane], 6 + place);
+      }
+      memcpy((char *)out[lane] + 4 * place, &exact, 4);
+    }
+  }
+}
+static void wgmma_integers(void *const *const in[WARP], void *const out[WARP]) {
+  wgmma(in, out, add_integers);
+}
+static void wgmma_f16(void *const *const in[WARP], void *const out[WARP]) {
+  wgmma(in, out, add_f16);
+}
+static void wgmma_bf16(void *const *const in[WARP], void *const out[WARP]) {
+  wgmma(in, out, add_bf16);
+}
+OPERATION(wgmma_k32_s32_u8_s8) { qm_emulate_together(wgmma_integers, in, out); }
+OPERATION(wgmma_k16_f32_f16_f16) { qm_emulate_together(wgmma_f16, in, out); }
+OPERATION(wgmma_k16_f32_bf16_bf16) { qm_emulate_together(wgmma_bf16, in, out); }

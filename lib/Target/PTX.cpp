@@ -19,6 +19,7 @@
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Triple.h"
+#include <map>
 
 using namespace mlir;
 using namespace quantmlir;
@@ -116,6 +117,7 @@ llvm::json::Object Cubin::describeFunctions() const {
   llvm::Regex used("Used ([0-9]+) registers");
   llvm::Regex spills("([0-9]+) bytes spill stores, ([0-9]+) bytes spill loads");
   llvm::Regex shared("([0-9]+) bytes smem");
+  llvm::Regex remark("\\((C75[0-9]+)\\) (.*) in (the )?function '([^']*)'");
   std::string name;
   llvm::json::Object properties;
   auto number = [](StringRef text) {
@@ -125,6 +127,12 @@ llvm::json::Object Cubin::describeFunctions() const {
   };
   SmallVector<StringRef> lines, match;
   StringRef(log).split(lines, '\n');
+  // What it had to add for products of four warps, or to run one by one, which
+  // costs time: it comes in front of all else.
+  std::map<std::string, llvm::json::Array> remarks;
+  for (StringRef line : lines)
+    if (remark.match(line, &match))
+      remarks[match[4].str()].push_back((match[1] + ": " + match[2]).str());
   for (StringRef line : lines) {
     if (start.match(line, &match)) {
       name = match[1].str();
@@ -135,6 +143,8 @@ llvm::json::Object Cubin::describeFunctions() const {
       properties["registers"] = number(match[1]);
       properties["shared_bytes"] =
           shared.match(line, &match) ? number(match[1]) : 0;
+      if (auto found = remarks.find(name); found != remarks.end())
+        properties["remarks"] = std::move(found->second);
       functions[name] = std::move(properties);
     }
   }

@@ -63,7 +63,8 @@ FailureOr<SmallVector<Form>> quantmlir::cuda::getForms(Operation *op) {
              << form.tokens << " tokens and " << form.warps
              << " warps; there is at least a token, and warps are 1 to 32";
     bool isMMA = form.name == "mma", isTiles = form.name == "tiles";
-    if (!isTiles && (form.tokens > 64 || (isMMA && form.tokens % 8 != 0)))
+    if (!form.isTiled() &&
+        (form.tokens > 64 || (isMMA && form.tokens % 8 != 0)))
       return op->emitOpError("has a form of ")
              << form.tokens
              << " tokens; they are 1 to 64, of mma a multiple of 8";
@@ -76,6 +77,16 @@ FailureOr<SmallVector<Form>> quantmlir::cuda::getForms(Operation *op) {
              << form.warps << " warps and " << form.stages
              << " stages; a warp takes 32 rows and a multiple of 8 tokens, and "
                 "there are two stages or more";
+    if (form.readsMemory() &&
+        (form.rows < 128 || form.rows % 128 != 0 ||
+         form.warps * 32 != form.rows || form.tokens % 8 != 0 ||
+         form.tokens > 256 || form.stages < 3))
+      return op->emitOpError("has wgmma of ")
+             << form.rows << " rows by " << form.tokens << " tokens, "
+             << form.warps << " warps and " << form.stages
+             << " stages; a warp takes 32 rows, four of them are together, "
+                "tokens are a multiple of 8 and at most 256, and there are "
+                "three stages or more";
     forms.push_back(form);
   }
   return forms;
@@ -95,10 +106,13 @@ static bool fitsTensorCores(qt::QuantTensorType type) {
 static constexpr int64_t mostMMARows = 32;
 
 /// No more rows than the weight has, and as many stages as there is room for.
+/// Products of four warps take 128 rows.
 static Form chooseTiles(const GPUTarget &gpu, const TileSizes &sizes,
-                        const kernel::PanelLayout &layout, bool isInteger) {
-  int64_t rows = std::min<int64_t>(sizes.rows, llvm::alignTo(layout.n, 32));
-  Form form = {"tiles", sizes.tokens, sizes.warps * rows / sizes.rows};
+                        const kernel::PanelLayout &layout, bool isInteger,
+                        StringRef name = "tiles") {
+  int64_t unit = name == "wgmma" ? 128 : 32;
+  int64_t rows = std::min<int64_t>(sizes.rows, llvm::alignTo(layout.n, unit));
+  Form form = {name, sizes.tokens, sizes.warps * rows / sizes.rows};
   form.rows = rows;
   form.stages = std::min(
       gpu.stages, gpu.sharedBytes / TileStage(layout, isInteger, form).bytes);
@@ -115,18 +129,22 @@ static SmallVector<Form> chooseMatmul(const GPUTarget &gpu,
   // Two tiles of it, where there is something better for more.
   forms.push_back({"mma", gpu.mmaTokens, gpu.warps, mostMMARows});
   kernel::PanelLayout layout(op.getType());
-  if (!TileStage::fits(layout))
-    return forms;
   bool isInteger = isa<kernel::MatmulIntOp>(op);
+  if (!TileStage::fits(layout, isInteger, Form{"tiles", 0, 0}))
+    return forms;
   Form small = chooseTiles(gpu, gpu.smallTile, layout, isInteger);
   Form large = chooseTiles(gpu, gpu.largeTile, layout, isInteger);
   if (large.rows <= small.rows) {
     forms.push_back(small);
     return forms;
   }
+  Form wide = {"wgmma", 0, 0};
+  if (gpu.wgmma && TileStage::fits(layout, isInteger, wide))
+    large =
+        chooseTiles(gpu, layout.numGroups == 1 ? gpu.wideTile : gpu.largeTile,
+                    layout, isInteger, wide.name);
   // From here on every processor has a large one.
-  small.most =
-      gpu.processors * gpu.largeTile.rows * gpu.largeTile.tokens / layout.n;
+  small.most = gpu.processors * large.rows * large.tokens / layout.n;
   forms.append({small, large});
   return forms;
 }

@@ -41,6 +41,9 @@ struct Emulate : cuda::impl::GPUEmulatePassBase<Emulate> {
 private:
   LogicalResult moveToHost(mlir::gpu::GPUModuleOp functions);
   LogicalResult emulateIntrinsic(LLVM::CallIntrinsicOp op);
+  LogicalResult emulateAssembly(LLVM::InlineAsmOp op);
+  /// Calls qm_emulate_`name` in the place of `op`.
+  void callInstead(Operation *op, StringRef name, ValueRange operands);
   void emulateLaunch(mlir::gpu::LaunchFuncOp op);
   void wrap(LLVM::LLVMFuncOp function);
   LLVM::LLVMPointerType pointer() {
@@ -70,6 +73,9 @@ static const llvm::StringSet<> &knownIntrinsics() {
       "mma.m16n8k32.row.col.u8.s8",
       "mma.m16n8k16.row.col.f32.f32",
       "mma.m16n8k16.row.col.bf16",
+      "wgmma.fence.sync.aligned",
+      "wgmma.commit_group.sync.aligned",
+      "wgmma.wait_group.sync.aligned",
   };
   return known;
 }
@@ -81,12 +87,49 @@ LogicalResult Emulate::emulateIntrinsic(LLVM::CallIntrinsicOp op) {
   if (!knownIntrinsics().contains(name))
     return op.emitOpError("calls ")
            << op.getIntrin() << ", which the emulator does not know";
+  callInstead(op, name, op.getArgs());
+  return success();
+}
+
+/// What is nothing but an order between threads and memory is nothing here.
+/// `wgmma` exists for every number of columns, which becomes an operand.
+LogicalResult Emulate::emulateAssembly(LLVM::InlineAsmOp op) {
+  StringRef text = op.getAsmString();
+  if (text == "fence.proxy.async.shared::cta;") {
+    op.erase();
+    return success();
+  }
+  ImplicitLocOpBuilder b(op.getLoc(), op);
+  if (text.empty()) {
+    Value all = LLVM::PoisonOp::create(b, op.getRes().getType());
+    for (auto [i, operand] : llvm::enumerate(op.getOperands()))
+      all = LLVM::InsertValueOp::create(b, all, operand, int64_t(i));
+    op.replaceAllUsesWith(ValueRange(all));
+    op.erase();
+    return success();
+  }
+  StringRef name = text.split(' ').first;
+  int32_t columns;
+  if (!name.consume_front("wgmma.mma_async.sync.aligned.m64n") ||
+      name.consumeInteger(10, columns) ||
+      !llvm::is_contained(
+          {"k32.s32.u8.s8", "k16.f32.f16.f16", "k16.f32.bf16.bf16"}, name))
+    return op.emitOpError("is ")
+           << text.split(' ').first << ", which the emulator does not know";
+  SmallVector<Value> operands = {
+      LLVM::ConstantOp::create(b, b.getI32IntegerAttr(columns))};
+  llvm::append_range(operands, op.getOperands());
+  callInstead(op, ("wgmma." + name).str(), operands);
+  return success();
+}
+
+void Emulate::callInstead(Operation *op, StringRef name, ValueRange operands) {
   std::string callee = "qm_emulate_" + name.str();
   std::replace(callee.begin(), callee.end(), '.', '_');
   cuda::declareFunction(getOperation(), callee, {pointer(), pointer()});
-  ImplicitLocOpBuilder b(op.getLoc(), op);
-  Value operands = cuda::putInMemory(b, op.getArgs());
-  Value result = operands;
+  ImplicitLocOpBuilder b(op->getLoc(), op);
+  Value places = cuda::putInMemory(b, operands);
+  Value result = places;
   Type type;
   if (op->getNumResults()) {
     type = op->getResult(0).getType();
@@ -96,12 +139,11 @@ LogicalResult Emulate::emulateIntrinsic(LLVM::CallIntrinsicOp op) {
     Value one = LLVM::ConstantOp::create(b, b.getI64IntegerAttr(1));
     result = LLVM::AllocaOp::create(b, pointer(), type, one, 16);
   }
-  LLVM::CallOp::create(b, TypeRange(), callee, ValueRange{operands, result});
+  LLVM::CallOp::create(b, TypeRange(), callee, ValueRange{places, result});
   if (type)
     op->getResult(0).replaceAllUsesWith(
         LLVM::LoadOp::create(b, type, result, /*alignment=*/16).getResult());
-  op.erase();
-  return success();
+  op->erase();
 }
 
 /// FUNCTION.threads(pointers to arguments), what the emulator calls.
@@ -140,12 +182,17 @@ LogicalResult Emulate::moveToHost(mlir::gpu::GPUModuleOp functions) {
     for (NamedAttribute attr : llvm::to_vector(function->getDiscardableAttrs()))
       function->removeDiscardableAttr(attr.getName());
     function.setLinkage(LLVM::Linkage::Internal);
-    SmallVector<LLVM::CallIntrinsicOp> intrinsics;
-    function.walk(
-        [&](LLVM::CallIntrinsicOp call) { intrinsics.push_back(call); });
-    for (LLVM::CallIntrinsicOp call : intrinsics)
-      if (failed(emulateIntrinsic(call)))
+    SmallVector<Operation *> calls;
+    function.walk([&](Operation *inner) {
+      if (isa<LLVM::CallIntrinsicOp, LLVM::InlineAsmOp>(inner))
+        calls.push_back(inner);
+    });
+    for (Operation *call : calls) {
+      auto intrinsic = dyn_cast<LLVM::CallIntrinsicOp>(call);
+      if (failed(intrinsic ? emulateIntrinsic(intrinsic)
+                           : emulateAssembly(cast<LLVM::InlineAsmOp>(call))))
         return failure();
+    }
     WalkResult rest = function.walk([&](Operation *inner) {
       if (inner->getName().getDialectNamespace() != "nvvm")
         return WalkResult::advance();

@@ -13,9 +13,13 @@ struct Form {
   int64_t warps;  ///< of a block
   /// Most rows of a call that it is for; 0: `tokens`.
   int64_t most = 0;
-  int64_t rows = 0;   ///< of the weight that a block takes: `tiles` alone
+  int64_t rows = 0;   ///< of the weight that a block takes, if tiled
   int64_t stages = 0; ///< copies of a tile that are on their way or in use
 
+  /// Whether products read activations from shared memory by themselves.
+  bool readsMemory() const { return name == "wgmma"; }
+  /// Whether a block has rows of the weight, by tokens, in steps along K.
+  bool isTiled() const { return name == "tiles" || readsMemory(); }
   int64_t mostRows() const { return most ? most : tokens; }
 };
 

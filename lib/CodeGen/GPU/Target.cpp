@@ -11,12 +11,13 @@ using namespace quantmlir::cuda;
 /// been measured; with 32 tokens `mma` spills on sm_89. The large tile is wide
 /// where the weight is: each of its warps decodes rows that no other does, and
 /// activations, which have more bits, are read by fewer blocks.
-static constexpr TileSizes large = {256, 64, 8}, small = {64, 64, 4};
+static constexpr TileSizes large = {256, 64, 8}, small = {64, 64, 4},
+                           wide = {256, 128, 8};
 static constexpr int64_t KB = 1024;
 static constexpr GPUTarget targets[] = {
-    {"sm_80", "+ptx70", 4, 16, 8, large, small, 4, 108, 163 * KB, false},
-    {"sm_89", "+ptx78", 4, 16, 8, large, small, 4, 128, 99 * KB, false},
-    {"sm_90a", "+ptx80", 4, 32, 8, large, small, 4, 132, 227 * KB, true},
+    {"sm_80", "+ptx70", 4, 16, 8, large, small, wide, 4, 108, 163 * KB, false},
+    {"sm_89", "+ptx78", 4, 16, 8, large, small, wide, 4, 128, 99 * KB, false},
+    {"sm_90a", "+ptx84", 4, 32, 8, large, small, wide, 4, 132, 227 * KB, true},
 };
 
 static constexpr llvm::StringLiteral real = "cuda:", onCPU = "cuda-emulated:";
@@ -42,6 +43,7 @@ quantmlir::cuda::parseGPUTarget(llvm::StringRef spec) {
           found.processors = 1;
           found.largeTile = {128, 16, 4};
           found.smallTile = {64, 16, 4};
+          found.wideTile = {128, 32, 4};
         }
         return found;
       }

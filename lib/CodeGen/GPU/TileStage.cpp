@@ -1,24 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "TileStage.h"
+#include "Expand/Expand.h"
 
+using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::cuda;
 using kernel::PanelLayout;
 
 /// A product on tensor cores takes a word of each of four lanes (16 values) or
-/// two (32); no group may end within one. A group of 12 words would end within
-/// a register of a narrow plane.
-bool TileStage::fits(const PanelLayout &layout) {
+/// two (32, of bytes all that `wgmma` has); no group may end within one. A
+/// group of 12 words would end within a register of a narrow plane.
+bool TileStage::fits(const PanelLayout &layout, bool isInteger,
+                     const Form &form) {
   int64_t words = layout.wordsPerGroup();
-  return words == 4 || words % 8 == 0;
+  return words % 8 == 0 || (words == 4 && !(isInteger && form.readsMemory()));
 }
 
 TileStage::TileStage(const PanelLayout &layout, bool isInteger,
                      const Form &form)
-    : isInteger(isInteger), panels(form.rows / layout.panelRows) {
+    : isInteger(isInteger), inOrder(form.readsMemory()),
+      panels(form.rows / layout.panelRows) {
   int64_t perGroup = layout.wordsPerGroup();
-  laneWords = 16 / wordBytes();
+  // Bytes need no registers on their way.
+  laneWords = (inOrder && isInteger ? 32 : 16) / wordBytes();
   while (perGroup % (4 * laneWords) != 0)
     laneWords /= 2;
   words = 4 * laneWords;
@@ -36,5 +41,19 @@ TileStage::TileStage(const PanelLayout &layout, bool isInteger,
             layout.registerBytes());
   numbers = bytes;
   bytes += form.tokens * 8;
-  bytes = llvm::alignTo(bytes, 128);
+  bytes = llvm::alignTo(bytes, inOrder ? swizzleAlignment : 128);
+}
+
+Value TileStage::wordOf(GPUBuilder &b, Value t, int64_t i) const {
+  return inOrder ? b.add(t, 4 * i) : b.add(b.mul(t, laneWords), i);
+}
+
+/// In lines of 128 bytes, the number of a line changes that of its pieces.
+Value TileStage::pieceOf(GPUBuilder &b, Value token, Value inRow) const {
+  int64_t perRow = tokenBytes() / 16;
+  if (inOrder) {
+    Value line = b.div(token, 8 / perRow);
+    inRow = arith::XOrIOp::create(b, inRow, b.rem(line, perRow));
+  }
+  return b.add(b.mul(token, perRow), inRow);
 }

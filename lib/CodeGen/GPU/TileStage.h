@@ -7,13 +7,21 @@
 
 namespace quantmlir::cuda {
 
-/// What a block of the form `tiles` has in shared memory of one step along K:
+class GPUBuilder;
+
+/// What a block of the forms `tiles` and `wgmma` has in shared memory of one
+/// step along K:
 ///
 ///   activations [token][word] | regions of the weight [panel] | numbers
 ///
-/// The four lanes of a warp that share a row take `laneWords` words each, one
-/// after the other: 64 bytes of a row of activations, or less where a group of
-/// the weight has no more. Words of the weight are as in its panels.
+/// The four lanes of a warp that share a row take `laneWords` words each: 64
+/// bytes of a row of activations, or less where a group of the weight has no
+/// more. Words of the weight are as in its panels.
+///
+/// Activations of `tiles` are as the matrix has them, and a lane has words that
+/// follow each other. Those of `wgmma`, which reads them by itself, are as that
+/// wants them: K as a product has it, and pieces of 16 bytes of a row swizzled.
+/// A lane has every fourth word.
 struct TileStage {
   /// A bit plane of the codes, or floats.
   struct Region {
@@ -25,8 +33,9 @@ struct TileStage {
   TileStage(const kernel::PanelLayout &layout, bool isInteger,
             const Form &form);
 
-  /// Whether groups can be cut into steps.
-  static bool fits(const kernel::PanelLayout &layout);
+  /// Whether groups can be cut into steps, for a form of that name.
+  static bool fits(const kernel::PanelLayout &layout, bool isInteger,
+                   const Form &form);
 
   /// Bytes of a word of the activation: int8, or f16.
   int64_t wordBytes() const { return isInteger ? 4 : 8; }
@@ -35,7 +44,19 @@ struct TileStage {
     return layout.wordsPerGroup() / words;
   }
 
+  /// From a lane's word to its next.
+  int64_t wordStride() const { return inOrder ? 4 : 1; }
+  /// Word `i` of lane `t` of the four.
+  mlir::Value wordOf(GPUBuilder &b, mlir::Value t, int64_t i) const;
+  /// Where 16 bytes of a row of activations are, by their number.
+  mlir::Value pieceOf(GPUBuilder &b, mlir::Value token,
+                      mlir::Value inRow) const;
+
+  /// What swizzling by addresses takes for granted.
+  static constexpr int64_t swizzleAlignment = 1024;
+
   bool isInteger;
+  bool inOrder; ///< a form that reads activations from memory
   int64_t laneWords;
   int64_t words; ///< of a row: four lanes'
   llvm::SmallVector<Region, 3> regions;

@@ -8,11 +8,22 @@ func.func @integers(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index
   return
 }
 
-// Small tiles until each of 132 processors has a large one.
+// Small tiles until each of 132 processors has a large one, for four warps at once.
 // CHECK-LABEL: func.func @large
-//       CHECK: {form = "tiles", most = 528 : i64, rows = 64 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 4 : i64}, {form = "tiles", rows = 256 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 8 : i64}]
+//       CHECK: {form = "tiles", most = 1056 : i64, rows = 64 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 4 : i64}, {form = "wgmma", rows = 256 : i64, stages = 4 : i64, tokens = 128 : i64, warps = 8 : i64}]
 func.func @large(%x: memref<?x4096xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x4096xf32>, %thread: index, %threads: index) {
   kernel.matmul_float %x, %weights[%offset] into %out {type = !qt.tensor<4096x4096xf32, #qt.float<bf16>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 4096>>} : memref<?x4096xf32>, memref<?xi8>, index, memref<?x4096xf32>
+  return
+}
+
+// With sums of a group beside those of all, half as many tokens. Bytes are multiplied 32 at
+// a time, which groups of 16 are not.
+// CHECK-LABEL: func.func @groups
+//       CHECK: {form = "wgmma", rows = 256 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 8 : i64}]
+//       CHECK: {form = "tiles", rows = 256 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 8 : i64}]
+func.func @groups(%codes: memref<?x1024xi32>, %scales: memref<?x32xf32>, %sums: memref<?x32xi32>, %short: memref<?x256xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x4096xf32>, %thread: index, %threads: index) {
+  kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 128, type = !qt.tensor<4096x4096xf32, #qt.int<4, group = 128, scale = f16>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 128>>} : memref<?x1024xi32>, memref<?x32xf32>, memref<?x32xi32>, memref<?xi8>, index, memref<?x4096xf32>
+  kernel.matmul_int %codes, %scales, %short, %weights[%offset] into %out {group = 128, type = !qt.tensor<4096x4096xf32, #qt.int<4, group = 16, scale = f16>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 16>>} : memref<?x1024xi32>, memref<?x32xf32>, memref<?x256xi32>, memref<?xi8>, index, memref<?x4096xf32>
   return
 }
 

@@ -5,7 +5,7 @@
 // CHECK-LABEL: func.func @grouped(
 //   CHECK-DAG: %[[BYTES:.+]] = arith.constant 3328 : i32
 //       CHECK: gpu.launch_func @kernels::@grouped_tiles32x8 {{.*}}dynamic_shared_memory_size %[[BYTES]]
-//       CHECK: llvm.mlir.global external @qm_shared() {addr_space = 3 : i32, alignment = 128 : i64{{.*}}} : !llvm.array<0 x i8>
+//       CHECK: llvm.mlir.global external @qm_shared() {addr_space = 3 : i32, alignment = 1024 : i64{{.*}}} : !llvm.array<0 x i8>
 // Before the loop a step is on its way, its end a group of copies.
 //       CHECK: gpu.func @grouped_tiles32x8(
 //       CHECK: llvm.call_intrinsic "llvm.nvvm.cp.async.cg.shared.global.16"

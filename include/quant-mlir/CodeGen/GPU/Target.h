@@ -8,7 +8,7 @@
 
 namespace quantmlir::cuda {
 
-/// How much of a product a block of the form `tiles` computes.
+/// How much of a product a block of the forms `tiles` and `wgmma` computes.
 struct TileSizes {
   int64_t rows;   ///< of the weight, by 32
   int64_t tokens; ///< rows of the activation
@@ -25,6 +25,7 @@ struct GPUTarget {
   int64_t warps;            ///< of a block
   TileSizes largeTile;      ///< where such blocks keep all processors busy
   TileSizes smallTile;      ///< where they do not
+  TileSizes wideTile;       ///< of `wgmma`, if sums need no scale on their way
   int64_t stages;           ///< of a tile, copies that are on their way
   int64_t processors;       ///< of the GPU that most people have
   int64_t sharedBytes;      ///< most that a block can have

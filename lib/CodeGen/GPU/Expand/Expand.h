@@ -126,6 +126,11 @@ public:
   Value permute(Value a, Value b, Value selector);
   Value intrinsic(llvm::StringRef name, mlir::Type result,
                   mlir::ValueRange operands);
+  /// An instruction that has no intrinsic, as PTX: `text` says the operands,
+  /// `$0` and on, results first, by `constraints`.
+  Values assembly(const llvm::Twine &text, const llvm::Twine &constraints,
+                  llvm::ArrayRef<mlir::Type> results,
+                  mlir::ValueRange operands);
   /// The results of one that returns several.
   Values intrinsics(llvm::StringRef name, llvm::ArrayRef<mlir::Type> results,
                     mlir::ValueRange operands);
@@ -277,6 +282,24 @@ public:
   /// and of a second; of x one for each of these.
   Values multiply(llvm::ArrayRef<Value> weights, llvm::ArrayRef<Value> x,
                   mlir::ValueRange sums);
+
+  //===--- wgmma: products of four warps, 64 rows -------------------------===//
+  // The second operand has words 0 to 3 of each lane's first word, in front of
+  // those of the second, for every column.
+
+  /// What this thread has stored can be read by products.
+  void showMemory();
+  /// Operands are in their registers.
+  void beginProducts();
+  /// All since the last call are a group.
+  void endProducts();
+  /// Until the products that made these are done.
+  Values waitForProducts(mlir::ValueRange sums);
+  /// Rows of `rowBytes` bytes, swizzled, as a second operand.
+  Value describe(Value memory, Value byte, int64_t rowBytes);
+  /// sums[columns / 8][4] + weights * x, when waited for.
+  Values multiplyInMemory(llvm::ArrayRef<Value> weights, Value x,
+                          mlir::ValueRange sums);
 
 private:
   GPUBuilder &b;

@@ -33,12 +33,16 @@ LogicalResult KernelExpander::checkPanels(const kernel::PanelLayout &layout) {
 LogicalResult KernelExpander::checkTiles(const kernel::PanelLayout &layout,
                                          bool isInteger, ArrayRef<Form> forms) {
   for (const Form &form : forms) {
-    if (form.name != "tiles")
+    if (!form.isTiled())
       continue;
-    if (!TileStage::fits(layout))
+    if (!TileStage::fits(layout, isInteger, form))
       return op->emitOpError("has groups of ")
              << layout.group
-             << " values; tiles have 16 or a multiple of 32 (form mma)";
+             << " values; tiles have 16 or a multiple of 32, wgmma of int8 "
+                "a multiple of 32 (form mma)";
+    if (form.readsMemory() && !gpu.wgmma)
+      return op->emitOpError("has the form wgmma, which ")
+             << gpu.chip << " does not know";
     int64_t bytes = form.stages * TileStage(layout, isInteger, form).bytes;
     if (bytes > gpu.sharedBytes)
       return op->emitOpError("has tiles of ")
@@ -106,7 +110,7 @@ KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
         matmul.out = given.find("out");
         matmul.weights = given.find("weights").pointer;
         matmul.rows = given.rows();
-        return form.name == "tiles" ? emitMatmulTiles(b, matmul, form)
+        return form.isTiled()       ? emitMatmulTiles(b, matmul, form)
                : form.name == "mma" ? emitMatmulMMA(b, matmul, form)
                                     : emitMatmulDot(b, matmul, form);
       });

@@ -227,6 +227,26 @@ Value GPUBuilder::intrinsic(StringRef name, Type result, ValueRange operands) {
       .getResults();
 }
 
+GPUBuilder::Values GPUBuilder::assembly(const llvm::Twine &text,
+                                        const llvm::Twine &constraints,
+                                        ArrayRef<Type> results,
+                                        ValueRange operands) {
+  Type all;
+  if (!results.empty())
+    all = LLVM::LLVMStructType::getLiteral(getContext(), results);
+  auto op = LLVM::InlineAsmOp::create(
+      *this, all ? TypeRange(all) : TypeRange(), operands, getStringAttr(text),
+      getStringAttr(constraints),
+      /*has_side_effects=*/getUnitAttr(), /*is_align_stack=*/UnitAttr(),
+      LLVM::TailCallKindAttr(), LLVM::AsmDialectAttr(),
+      /*operand_attrs=*/ArrayAttr());
+  Values values;
+  for (size_t i = 0; i < results.size(); ++i)
+    values.push_back(
+        LLVM::ExtractValueOp::create(*this, op.getRes(), int64_t(i)));
+  return values;
+}
+
 GPUBuilder::Values GPUBuilder::intrinsics(StringRef name,
                                           ArrayRef<Type> results,
                                           ValueRange operands) {
@@ -333,7 +353,7 @@ Value GPUBuilder::launchedMemory() {
     setInsertionPointToStart(module.getBody());
     global = LLVM::GlobalOp::create(
         *this, LLVM::LLVMArrayType::get(getI8Type(), 0), /*isConstant=*/false,
-        LLVM::Linkage::External, name, Attribute(), /*alignment=*/128,
+        LLVM::Linkage::External, name, Attribute(), /*alignment=*/1024,
         sharedSpace);
   }
   return LLVM::AddressOfOp::create(*this, global);

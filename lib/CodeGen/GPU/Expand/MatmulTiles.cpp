@@ -7,22 +7,21 @@
 // through registers, where they are rounded to what is multiplied, once a
 // block.
 //
-// A warp has two panels, 32 rows, and some of the tokens; where several share
-// rows each decodes for itself. Lane 4 * g + t reads 16 bytes of a panel at a
-// time: words of four rows of the panel g / 4, from row 4 * (g % 4) on, or of
-// 16-bit floats two rows of each panel, from row 2 * g on. These four rows are
-// g and g + 8 of two products of 16 rows, one after the other, which row stands
-// where being up to us. So is K, if the activations follow: a lane takes
-// `laneWords` words side by side, which are 16 bytes of a row of activations.
+// A warp has 32 rows and some of the tokens; where several share rows each
+// decodes for itself (TileWeights). K is in what order we like, if the
+// activations follow: a lane takes `laneWords` words side by side, which are 16
+// bytes of a row of activations.
 //
-// Eight lanes read 128 bytes at once if these lie in different banks. Rows of
-// activations do by themselves; pieces of a panel are kept in an order that
-// sees to it (TileCopies).
+// In the form `wgmma` four warps multiply their rows by all of the block's
+// tokens, at once. Activations come out of shared memory by themselves, where
+// they are as such a product wants them (TileStage), and it goes on while the
+// next step's weights are decoded: what it reads must stay for a step more.
 //
 // A product of integers is added up over a group before it is scaled, and so is
 // one of floats; with one group there is nothing to do before the end.
 
 #include "TileCopies.h"
+#include "TileWeights.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -38,10 +37,10 @@ public:
         form(form), stage(layout, matmul.isInteger(), form),
         reader(b, layout, matmul.weights), cores(b, matmul, reader),
         copies(b, matmul, form, stage, reader, cores),
-        isInteger(matmul.isInteger()),
-        isFloat(lane.kind == qt::LaneForm::Kind::Float),
-        isWide(isFloat && lane.floatType.getIntOrFloatBitWidth() == 16),
-        single(layout.numGroups == 1), steps(stage.steps(layout)),
+        weights(b, matmul, stage, reader, cores), isInteger(matmul.isInteger()),
+        isWide(weights.isWide()), single(layout.numGroups == 1),
+        steps(stage.steps(layout)),
+        ahead(form.stages - (form.readsMemory() ? 2 : 1)),
         warpTokens(form.tokens * form.rows / (warpRows * form.warps)),
         tiles(warpTokens / 8) {}
 
@@ -56,10 +55,10 @@ private:
   /// it.
   static constexpr int64_t magic = 0x4b400000;
 
-  void placeReads();
-  /// [word][row] of this lane: one operand for integers, else two.
-  SmallVector<SmallVector<Values>> readWeights(Value buffer);
+  /// Operands of products, of each of the lane's rows.
+  SmallVector<SmallVector<Values>> readOperands(Value buffer);
   Values multiply(Value buffer, ValueRange sums);
+  Values multiplyInMemory(Value buffer, ValueRange sums);
   Values advance(Value step, ValueRange carried);
 
   /// Where a column of this lane's sums is in the block.
@@ -86,112 +85,55 @@ private:
   PanelReader reader;
   TensorCores cores;
   TileCopies copies;
-  bool isInteger, isFloat;
+  TileWeights weights;
+  bool isInteger;
   bool isWide;   ///< words of the weight have 8 bytes
   bool single;   ///< one group
   int64_t steps; ///< of a group
+  int64_t ahead; ///< steps that are copied before they are multiplied
   int64_t warpTokens;
   int64_t tiles; ///< of eight tokens, of a warp
 
   Value memory;
-  Value g, t;                ///< of this lane
-  Value firstToken, pair;    ///< of the block; panels of the warp
-  Value columns;             ///< where the warp's tokens start in the block
-  SmallVector<Values> reads; ///< [region][load]: bytes in a stage
-  Values shifts;             ///< of each plane, where lanes share registers
+  Value g, t;             ///< of this lane
+  Value firstToken, pair; ///< of the block; panels of the warp
+  Value columns;          ///< where the warp's tokens start in the block
 };
 
 } // namespace
 
 //===----------------------------------------------------------------------===//
-// Where things are
-//===----------------------------------------------------------------------===//
-
-void TilesEmitter::placeReads() {
-  for (auto [i, region] : llvm::enumerate(stage.regions)) {
-    Values loads;
-    int64_t panelPieces = region.bytes / TileCopies::piece;
-    auto add = [&](Value panel, Value inPanel) {
-      Value index = b.add(b.mul(panel, panelPieces), copies.swizzled(inPanel));
-      loads.push_back(b.add(b.mul(index, TileCopies::piece), region.start));
-    };
-    Value shift;
-    if (isWide) {
-      for (int64_t word = 0; word < stage.laneWords; ++word)
-        for (int64_t panel = 0; panel < 2; ++panel)
-          add(b.add(pair, panel),
-              b.add(b.mul(b.add(b.mul(t, stage.laneWords), word), 8), g));
-    } else {
-      int64_t width = isFloat ? 8 : layout.planes[i];
-      int64_t perRegister = kernel::PanelLayout::wordsPerRegister(width);
-      int64_t count = std::max<int64_t>(stage.laneWords / perRegister, 1);
-      int64_t sharing = std::max<int64_t>(perRegister / stage.laneWords, 1);
-      for (int64_t j = 0; j < count; ++j) {
-        Value stored = b.add(b.mul(b.div(t, sharing), count), j);
-        add(b.add(pair, b.div(g, 4)), b.add(b.mul(stored, 4), b.rem(g, 4)));
-      }
-      if (sharing > 1)
-        shift = arith::IndexCastUIOp::create(
-            b, b.getI32Type(),
-            b.mul(b.rem(t, sharing), stage.laneWords * width));
-    }
-    reads.push_back(loads);
-    shifts.push_back(shift);
-  }
-}
-
-//===----------------------------------------------------------------------===//
 // A step
 //===----------------------------------------------------------------------===//
 
+/// [product along K][row]: parts of a word, or of integers two words.
 SmallVector<SmallVector<TilesEmitter::Values>>
-TilesEmitter::readWeights(Value buffer) {
-  auto four = b.vec(4, b.getI32Type());
-  SmallVector<SmallVector<Values>> loaded; // [region][load][i]
-  for (const Values &places : reads) {
-    loaded.emplace_back();
-    for (Value place : places) {
-      Value all = b.load(four, memory, b.add(buffer, place), 16);
-      loaded.back().emplace_back();
-      for (int64_t i = 0; i < 4; ++i)
-        loaded.back().back().push_back(b.extract(all, i));
-    }
+TilesEmitter::readOperands(Value buffer) {
+  SmallVector<SmallVector<Values>> words = weights.read(memory, buffer);
+  if (!isInteger || stage.laneWords == 1)
+    return words;
+  SmallVector<SmallVector<Values>> operands;
+  for (int64_t word = 0; word < stage.laneWords; word += 2) {
+    operands.emplace_back();
+    for (int64_t row = 0; row < 4; ++row)
+      operands.back().push_back({words[word][row][0], words[word + 1][row][0]});
   }
-  SmallVector<SmallVector<Values>> weights(stage.laneWords);
-  for (int64_t word = 0; word < stage.laneWords; ++word)
-    for (int64_t row = 0; row < 4; ++row) {
-      if (isWide) {
-        const Values &words = loaded[0][2 * word + row / 2];
-        weights[word].push_back({words[row % 2 * 2], words[row % 2 * 2 + 1]});
-        continue;
-      }
-      if (isFloat) {
-        auto halves = halvesOf(b, loaded[0][word][row], lane.floatType);
-        weights[word].push_back({halves[0], halves[1]});
-        continue;
-      }
-      Value code;
-      for (auto [plane, width] : llvm::enumerate(layout.planes)) {
-        int64_t per = kernel::PanelLayout::wordsPerRegister(width);
-        Value shift = b.i32(word % per * width);
-        if (shifts[plane])
-          shift = b.addI(shifts[plane], b.i32(word * width));
-        int64_t load = per >= stage.laneWords ? 0 : word / per;
-        code = reader.plane(code, plane, loaded[plane][load][row], shift);
-      }
-      if (isInteger) {
-        weights[word].push_back({reader.decode(code)});
-        continue;
-      }
-      TensorCores::Halves halves = cores.numbersOf(code);
-      weights[word].push_back({halves[0], halves[1]});
-    }
-  return weights;
+  return operands;
+}
+
+/// Of the rows g and g + 8 of a product.
+static GPUBuilder::Values operandOf(ArrayRef<GPUBuilder::Values> rows,
+                                    int64_t product) {
+  GPUBuilder::Values operand;
+  for (auto [upper, lower] :
+       llvm::zip(rows[2 * product], rows[2 * product + 1]))
+    operand.append({upper, lower});
+  return operand;
 }
 
 /// sums[tile][product][4] += a step.
 TilesEmitter::Values TilesEmitter::multiply(Value buffer, ValueRange sums) {
-  SmallVector<SmallVector<Values>> weights = readWeights(buffer);
+  SmallVector<SmallVector<Values>> operands = readOperands(buffer);
   int64_t perLane = stage.laneWords * stage.wordBytes() / 4;
   Value at = b.add(buffer, b.add(b.mul(b.add(columns, g), stage.tokenBytes()),
                                  b.mul(t, 4 * perLane)));
@@ -207,46 +149,61 @@ TilesEmitter::Values TilesEmitter::multiply(Value buffer, ValueRange sums) {
     for (int64_t i = 0; i < perLane; ++i)
       x[tile].push_back(b.extract(all, i));
   }
-  // Operands of a product: parts of a word, or of integers two words.
-  SmallVector<SmallVector<Values>> operands; // [k][row]
-  if (isInteger && stage.laneWords > 1) {
-    for (int64_t word = 0; word < stage.laneWords; word += 2) {
-      operands.emplace_back();
-      for (int64_t row = 0; row < 4; ++row)
-        operands.back().push_back(
-            {weights[word][row][0], weights[word + 1][row][0]});
-    }
-  } else {
-    operands = weights;
-  }
   Values results(sums);
   for (auto [k, rows] : llvm::enumerate(operands))
     for (int64_t tile = 0; tile < tiles; ++tile)
       for (int64_t product = 0; product < 2; ++product) {
-        const Values &upper = rows[2 * product], &lower = rows[2 * product + 1];
-        Values a;
-        for (auto [one, other] : llvm::zip(upper, lower))
-          a.append({one, other});
-        int64_t count = upper.size(), first = 4 * (2 * tile + product);
-        Values sum =
-            cores.multiply(a, ArrayRef(x[tile]).slice(k * count, count),
-                           ValueRange(results).slice(first, 4));
+        int64_t count = rows.front().size(), first = 4 * (2 * tile + product);
+        Values sum = cores.multiply(operandOf(rows, product),
+                                    ArrayRef(x[tile]).slice(k * count, count),
+                                    ValueRange(results).slice(first, 4));
         llvm::copy(sum, results.begin() + first);
       }
+  return results;
+}
+
+/// The same by four warps at once. Until the next step the sums are not to be
+/// touched.
+TilesEmitter::Values TilesEmitter::multiplyInMemory(Value buffer,
+                                                    ValueRange sums) {
+  SmallVector<SmallVector<Values>> operands = readOperands(buffer);
+  Values results = cores.waitForProducts(sums);
+  cores.beginProducts();
+  for (auto [k, rows] : llvm::enumerate(operands)) {
+    Value x = cores.describe(memory, b.add(buffer, int64_t(k) * 32),
+                             stage.tokenBytes());
+    for (int64_t product = 0; product < 2; ++product) {
+      auto each = [&](llvm::function_ref<void(int64_t)> body) {
+        for (int64_t i = 0; i < 4 * tiles; ++i)
+          body(i / 4 * 8 + 4 * product + i % 4);
+      };
+      Values own;
+      each([&](int64_t at) { own.push_back(results[at]); });
+      own = cores.multiplyInMemory(operandOf(rows, product), x, own);
+      const Value *next = own.begin();
+      each([&](int64_t at) { results[at] = *next++; });
+    }
+  }
+  cores.endProducts();
   return results;
 }
 
 /// carried: parts of the group, and running sums of `storeFloats`.
 TilesEmitter::Values TilesEmitter::advance(Value step, ValueRange carried) {
   int64_t count = 8 * tiles, total = layout.numGroups * steps;
-  Value next = b.add(step, form.stages - 1);
-  b.waitForCopies(form.stages - 2);
+  Value next = b.add(step, ahead);
+  b.waitForCopies(ahead - 1);
+  if (form.readsMemory())
+    cores.showMemory();
   b.waitForBlock();
   b.onlyIf(b.less(next, total), [&] { copies.start(next); });
   b.endCopies();
   // What is behind the end goes where nobody reads.
   SmallVector<Values> x = copies.loadFloats(b.min(next, b.index(total - 1)));
-  Values results = multiply(copies.bufferOf(step), carried.take_front(count));
+  Value buffer = copies.bufferOf(step);
+  ValueRange sums = carried.take_front(count);
+  Values results = form.readsMemory() ? multiplyInMemory(buffer, sums)
+                                      : multiply(buffer, sums);
   llvm::append_range(results,
                      copies.storeFloats(x, next, carried.drop_front(count)));
   return results;
@@ -299,8 +256,12 @@ TilesEmitter::Values TilesEmitter::tokenNumbers(Value buffer, int64_t which,
 
 /// sums[tile][product][4] += scaled parts. `buffer` is that of the last step.
 TilesEmitter::Values TilesEmitter::addGroup(Value group, Value buffer,
-                                            ValueRange parts, ValueRange scales,
+                                            ValueRange products,
+                                            ValueRange scales,
                                             ValueRange sums) {
+  Values parts(products);
+  if (form.readsMemory())
+    parts = cores.waitForProducts(parts);
   Values codeScales, totals;
   if (isInteger && single) {
     for (int64_t i = 0; copies.needsSums() && i < 2 * tiles; ++i) {
@@ -381,11 +342,11 @@ void TilesEmitter::emit() {
   pair = b.mul(b.rem(warp, pairs), 2);
   columns = b.mul(b.div(warp, pairs), warpTokens);
   copies.place(memory, thread, firstToken);
-  placeReads();
+  weights.place(pair, g, t);
 
   int64_t total = layout.numGroups * steps, count = 8 * tiles;
   Values running(copies.numRunning(), b.f32(0));
-  for (int64_t step = 0; step + 1 < form.stages; ++step) {
+  for (int64_t step = 0; step < ahead; ++step) {
     Value at = b.index(step);
     if (step < total) {
       copies.start(at);

@@ -89,3 +89,89 @@ GPUBuilder::Values TensorCores::multiply(ArrayRef<Value> weights,
   SmallVector<Type> results(4, sums.front().getType());
   return b.intrinsics(name, results, operands);
 }
+
+//===----------------------------------------------------------------------===//
+// Products of four warps
+//===----------------------------------------------------------------------===//
+
+static void callFor(GPUBuilder &b, StringRef name, ValueRange operands = {}) {
+  LLVM::CallIntrinsicOp::create(b, b.getStringAttr(name), operands);
+}
+
+/// Products look at memory past what threads see of it.
+void TensorCores::showMemory() {
+  b.assembly("fence.proxy.async.shared::cta;", "", {}, {});
+}
+void TensorCores::beginProducts() {
+  callFor(b, "llvm.nvvm.wgmma.fence.sync.aligned");
+}
+void TensorCores::endProducts() {
+  callFor(b, "llvm.nvvm.wgmma.commit_group.sync.aligned");
+}
+
+/// Constraints of `count` results that are operands, behind `others`, too.
+static std::string tied(StringRef kind, int64_t count, StringRef others) {
+  std::string results, operands;
+  for (int64_t i = 0; i < count; ++i) {
+    results += ("=" + kind + ",").str();
+    operands += "," + std::to_string(i);
+  }
+  if (others.empty())
+    return results + StringRef(operands).drop_front().str();
+  return results + others.str() + operands;
+}
+
+static StringRef registerKind(Type type) { return type.isF32() ? "f" : "r"; }
+
+/// Nothing that reads these may move in front of the wait.
+TensorCores::Values TensorCores::waitForProducts(ValueRange sums) {
+  Value none = LLVM::ConstantOp::create(b, b.getI64IntegerAttr(0));
+  callFor(b, "llvm.nvvm.wgmma.wait_group.sync.aligned", none);
+  SmallVector<Type> types(sums.getTypes());
+  return b.assembly("", tied(registerKind(types.front()), sums.size(), ""),
+                    types, sums);
+}
+
+/// The swizzle by its number, the bytes from eight rows to the next eight, and
+/// where they are, all but the last in units of 16 bytes.
+Value TensorCores::describe(Value memory, Value byte, int64_t rowBytes) {
+  int64_t swizzle = rowBytes == 128 ? 1 : rowBytes == 64 ? 2 : 3;
+  int64_t constant = swizzle << 62 | (8 * rowBytes / 16) << 32 | 1 << 16;
+  Type i64 = b.getI64Type();
+  Value address = LLVM::PtrToIntOp::create(b, i64, b.at(memory, byte));
+  auto number = [&](int64_t value) -> Value {
+    return arith::ConstantOp::create(b, b.getI64IntegerAttr(value));
+  };
+  Value unit = arith::ShRUIOp::create(b, address, number(4));
+  unit = arith::AndIOp::create(b, unit, number(0x3fff));
+  return arith::OrIOp::create(b, unit, number(constant));
+}
+
+TensorCores::Values TensorCores::multiplyInMemory(ArrayRef<Value> weights,
+                                                  Value x, ValueRange sums) {
+  int64_t count = sums.size();
+  auto list = [](int64_t first, int64_t count) {
+    std::string text = "{";
+    for (int64_t i = 0; i < count; ++i)
+      text += (i ? ", $" : "$") + std::to_string(first + i);
+    return text + "}";
+  };
+  StringRef types = isInteger ? "k32.s32.u8.s8"
+                    : isBF16  ? "k16.f32.bf16.bf16"
+                              : "k16.f32.f16.f16";
+  // Sums are kept; floats are neither negated nor, of x, transposed.
+  StringRef flags = isInteger ? "1" : "1, 1, 1, 0";
+  Values operands(weights);
+  operands.push_back(x);
+  llvm::append_range(operands, sums);
+  if (!isInteger)
+    for (Value &operand : MutableArrayRef(operands).take_front(4))
+      operand = b.bitcast(b.getI32Type(), operand);
+  SmallVector<Type> results(sums.getTypes());
+  return b.assembly("wgmma.mma_async.sync.aligned.m64n" +
+                        llvm::Twine(2 * count) + types + " " + list(0, count) +
+                        ", " + list(count, 4) + ", $" + llvm::Twine(count + 4) +
+                        ", " + flags + ";",
+                    tied(registerKind(results.front()), count, "r,r,r,r,l"),
+                    results, operands);
+}

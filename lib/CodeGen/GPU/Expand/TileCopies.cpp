@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "TileCopies.h"
+#include "TileWeights.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -31,15 +32,6 @@ TileCopies::share(int64_t pieces, llvm::function_ref<Share(Value)> place) {
   return shares;
 }
 
-/// Eight pieces of 16 bytes are a line of all banks. Lanes that read together
-/// read neighbours in lines that differ in two of the lowest three bits of
-/// their number.
-Value TileCopies::swizzled(Value index) {
-  Value line = b.div(index, 8);
-  Value mask = arith::XOrIOp::create(b, line, b.div(line, 4));
-  return arith::XOrIOp::create(b, index, b.mul(b.rem(mask, 4), 2));
-}
-
 void TileCopies::place(Value sharedMemory, Value threadInBlock,
                        Value blockToken) {
   memory = sharedMemory;
@@ -53,7 +45,8 @@ void TileCopies::place(Value sharedMemory, Value threadInBlock,
         share(stage.panels * perPanel, [&](Value index) -> Share {
           Value panel = b.div(index, perPanel),
                 inPanel = b.rem(index, perPanel);
-          Value to = b.add(b.mul(panel, perPanel), swizzled(inPanel));
+          Value to =
+              b.add(b.mul(panel, perPanel), TileWeights::swizzled(b, inPanel));
           // What is behind the weight's end is of no use.
           panel = b.min(b.add(firstPanel, panel), last);
           return {b.add(b.mul(panel, layout.panelBytes),
@@ -75,9 +68,10 @@ void TileCopies::place(Value sharedMemory, Value threadInBlock,
   }
   int64_t perToken = stage.tokenBytes() / piece;
   tokenShares = share(form.tokens * perToken, [&](Value index) -> Share {
-    Value token = tokenOf(b.div(index, perToken));
-    Value column = b.mul(b.rem(index, perToken), piece / 4);
-    return {b.byteOf(matmul.x, token, column), b.mul(index, piece)};
+    Value inBlock = b.div(index, perToken), inRow = b.rem(index, perToken);
+    Value column = b.mul(inRow, piece / 4);
+    return {b.byteOf(matmul.x, tokenOf(inBlock), column),
+            b.mul(stage.pieceOf(b, inBlock, inRow), piece)};
   });
   if (single)
     return;
@@ -151,6 +145,24 @@ SmallVector<TileCopies::Values> TileCopies::loadFloats(Value step) {
   return x;
 }
 
+/// A product that reads memory has the first halves of four words in front of
+/// the second.
+void TileCopies::storeWord(TensorCores::Halves halves, Value token, Value word,
+                           Value buffer) {
+  if (!stage.inOrder) {
+    Value at = b.add(b.mul(token, stage.tokenBytes()), b.mul(word, 8));
+    Value both = vector::FromElementsOp::create(
+        b, b.vec(2, b.getI32Type()), ValueRange{halves[0], halves[1]});
+    return b.store(both, memory, b.add(buffer, at), 8);
+  }
+  Value product = b.mul(b.div(word, 4), 2), inPiece = b.mul(b.rem(word, 4), 4);
+  for (auto [i, half] : llvm::enumerate(halves)) {
+    Value at =
+        b.mul(stage.pieceOf(b, token, b.add(product, int64_t(i))), piece);
+    b.store(half, memory, b.add(buffer, b.add(at, inPiece)), 4);
+  }
+}
+
 TileCopies::Values TileCopies::storeFloats(ArrayRef<Values> x, Value step,
                                            ValueRange running) {
   Value buffer = bufferOf(step);
@@ -158,10 +170,7 @@ TileCopies::Values TileCopies::storeFloats(ArrayRef<Values> x, Value step,
   for (auto [i, values] : llvm::enumerate(x)) {
     auto [token, word] = floatItems[i];
     TensorCores::Halves halves = cores.activationsOf(values);
-    Value at = b.add(b.mul(token, stage.tokenBytes()), b.mul(word, 8));
-    Value both = vector::FromElementsOp::create(
-        b, b.vec(2, b.getI32Type()), ValueRange{halves[0], halves[1]});
-    auto store = [&] { b.store(both, memory, b.add(buffer, at), 8); };
+    auto store = [&] { storeWord(halves, token, word, buffer); };
     bool isWhole = form.tokens * stage.words % threads == 0;
     if (isWhole)
       store();

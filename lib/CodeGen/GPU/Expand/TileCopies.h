@@ -11,9 +11,8 @@ namespace quantmlir::cuda {
 /// copies that go on while others are multiplied, and float activations, which
 /// are rounded in registers on their way.
 ///
-/// A block copies weights in pieces of 16 bytes, of which it keeps those of a
-/// panel in another order (`swizzled`), so that lanes which read them together
-/// find them in different banks.
+/// A block copies pieces of 16 bytes, of which it keeps those of a panel in the
+/// order of TileWeights, those of activations in that of TileStage.
 class TileCopies {
 public:
   using Value = mlir::Value;
@@ -37,7 +36,6 @@ public:
 
   /// Where a step's stage begins.
   Value bufferOf(Value step);
-  Value swizzled(Value piece);
 
   /// Sums of the activations of a group, for minimums.
   bool sumsX() const { return !isInteger && matmul.layout.form.hasMinimum; }
@@ -55,6 +53,8 @@ private:
 
   llvm::SmallVector<Share> share(int64_t pieces,
                                  llvm::function_ref<Share(Value piece)> place);
+  void storeWord(TensorCores::Halves halves, Value token, Value word,
+                 Value buffer);
   /// Group and step within it.
   std::pair<Value, Value> placeOf(Value step);
 

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef QUANT_MLIR_LIB_CODEGEN_GPU_EXPAND_TILEWEIGHTS_H
+#define QUANT_MLIR_LIB_CODEGEN_GPU_EXPAND_TILEWEIGHTS_H
+
+#include "../TileStage.h"
+#include "Expand.h"
+
+namespace quantmlir::cuda {
+
+/// What a lane reads of a stage's weights, and decodes. A warp has two panels,
+/// 32 rows. Lane 4 * g + t reads 16 bytes of a panel at a time: words of four
+/// rows of the panel g / 4, from row 4 * (g % 4) on, or of 16-bit floats two
+/// rows of each panel, from row 2 * g on. These four rows are g and g + 8 of
+/// two products of 16 rows, one after the other, which row stands where being
+/// up to us.
+///
+/// Eight lanes read 128 bytes at once if these lie in different banks: pieces
+/// of a panel are kept in an order that sees to it.
+class TileWeights {
+public:
+  using Value = mlir::Value;
+  using Values = GPUBuilder::Values;
+  static constexpr int64_t piece = 16;
+
+  TileWeights(GPUBuilder &b, const Matmul &matmul, const TileStage &stage,
+              PanelReader &reader, TensorCores &cores)
+      : b(b), layout(matmul.layout), lane(layout.form), stage(stage),
+        reader(reader), cores(cores), isInteger(matmul.isInteger()),
+        isFloat(lane.kind == qt::LaneForm::Kind::Float) {}
+
+  /// Where a piece of a panel is kept among the others.
+  static Value swizzled(GPUBuilder &b, Value piece);
+
+  /// Decides what this lane reads. `pair`: the first of the warp's panels.
+  void place(Value pair, Value g, Value t);
+  /// [word][row] of this lane: one operand for integers, else two.
+  llvm::SmallVector<llvm::SmallVector<Values>> read(Value memory, Value buffer);
+
+  /// Whether words of the weight have 8 bytes.
+  bool isWide() const {
+    return isFloat && lane.floatType.getIntOrFloatBitWidth() == 16;
+  }
+
+private:
+  /// What the lane has of a region.
+  struct Share {
+    Values loads; ///< bytes in a stage
+    /// Of each word: which of the loads, and where its bits start in there.
+    llvm::SmallVector<int64_t> loadOf, shiftOf;
+    Value shift; ///< in front of these; null: 0
+  };
+
+  Value placeOf(const TileStage::Region &region, Value panel, Value inPanel);
+  Share placeWide(const TileStage::Region &region, Value pair, Value g,
+                  Value t);
+  Share placeWords(const TileStage::Region &region, int64_t width, Value panel,
+                   Value quarter, Value t);
+
+  GPUBuilder &b;
+  const kernel::PanelLayout &layout;
+  const qt::LaneForm &lane;
+  const TileStage &stage;
+  PanelReader &reader;
+  TensorCores &cores;
+  bool isInteger, isFloat;
+  llvm::SmallVector<Share> shares; ///< of each region
+};
+
+} // namespace quantmlir::cuda
+
+#endif // QUANT_MLIR_LIB_CODEGEN_GPU_EXPAND_TILEWEIGHTS_H
