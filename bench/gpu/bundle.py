@@ -39,6 +39,7 @@ TIMED = {
     "int8_a8": ("#qt.int<8, channel>", TOKEN),
     "int8_a16": ("#qt.int<8, channel>", FLOAT),
     "fp8_a16": ("#qt.float<f8E4M3FN, channel>", FLOAT),
+    "fp8_a8": ("#qt.float<f8E4M3FN, channel>", "#qt.float<f8E4M3FN, token>"),
     "bf16_a16": ("#qt.float<bf16>", FLOAT),
 }
 SHAPES = ((4096, 4096), (8192, 8192))
@@ -107,7 +108,8 @@ def timed() -> tuple:
                 "what": f"{weights} x {inputs}",
                 "n": n,
                 "k": k,
-                "rows": list(ROWS),
+                "rows": [*ROWS, *([k] if k > max(ROWS) else [])],
+                "kind": name,
             }
     return lines, sizes
 

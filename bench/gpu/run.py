@@ -69,7 +69,7 @@ class Driver:
 
 
 class Kernel:
-    """A matmul of the bundle: quantizes rows if it multiplies int8, then multiplies."""
+    """A matmul of the bundle: quantizes rows if it multiplies 8 bits, then multiplies."""
 
     def __init__(self, driver, module, description):
         self.driver, self.steps = driver, description["steps"]
@@ -217,9 +217,45 @@ def time_of(graph, calls) -> float:
     return start.elapsed_time(end) * 1000 / calls
 
 
-def compare(kernel, rows, weights, half) -> tuple:
-    """Microseconds of our product, of PyTorch's in f16, of what quantizing has of ours; and of the
-    product alone by each form that could do it, from FORMS_ROWS rows on."""
+def same_products(kind, x, half) -> tuple:
+    """(name, calls) of PyTorch's product of the same numbers, without quantizing; or nothing."""
+    rows, k = x.shape
+    if kind == "int8_a8" and rows > 16:  # fewer it does not take
+        codes = torch.randint(-127, 128, (rows, k), dtype=torch.int8, device="cuda")
+        weights = [torch.randint(-127, 128, h.shape, dtype=torch.int8, device="cuda") for h in half]
+        return "torch._int_mm", [functools.partial(torch._int_mm, codes, w.t()) for w in weights]
+    if kind == "fp8_a8":
+        kind8, ones = torch.float8_e4m3fn, functools.partial(torch.ones, device="cuda")
+        codes, n = x.to(kind8), half[0].shape[0]
+        multiply = functools.partial(
+            torch._scaled_mm,
+            scale_a=ones(rows, 1),
+            scale_b=ones(1, n),
+            out_dtype=torch.bfloat16,
+            use_fast_accum=True,
+        )
+        weights = [h.to(kind8) for h in half]
+        return "torch._scaled_mm", [functools.partial(multiply, codes, w.t()) for w in weights]
+    return "", []
+
+
+def time_same_products(kind, x, half) -> dict:
+    """{name: microseconds}"""
+    name, calls = same_products(kind, x, half)
+    if not calls:
+        return {}
+    try:
+        graph = graph_of(calls)
+        return {name: statistics.median(time_of(graph, len(calls)) for _ in range(REPLAYS))}
+    except (RuntimeError, TypeError) as error:  # of another version, or for other GPUs
+        print(f"{name}: {str(error).splitlines()[0]}")
+        return {}
+
+
+def compare(kernel, rows, weights, half, kind) -> tuple:
+    """Microseconds of our product, of PyTorch's in f16, of what quantizing has of ours; of the
+    product alone by each form that could do it, from FORMS_ROWS rows on; and of PyTorch's product
+    of the same numbers."""
     x = torch.randn(rows, half[0].shape[1], device="cuda")
     in_half = x.half()
     out = torch.empty(rows, kernel.n, device="cuda")
@@ -244,7 +280,8 @@ def compare(kernel, rows, weights, half) -> tuple:
         graph = graph_of(calls)
         samples = [time_of(graph, len(calls)) for _ in range(REPLAYS)]
         forms[form["function"]] = statistics.median(samples)
-    return mine, theirs, quantizing[0] if quantizing else 0.0, forms
+    same = time_same_products(kind, x, half)
+    return mine, theirs, quantizing[0] if quantizing else 0.0, forms, same
 
 
 def measure(kernels, sizes) -> list:
@@ -262,13 +299,15 @@ def measure(kernels, sizes) -> list:
             for _ in range(max(2, -(-COLD_BYTES // (2 * n * k))))
         ]
         for rows in size["rows"]:
-            mine, theirs, quantizing, forms = compare(kernels[name], rows, weights, half)
+            compared = compare(kernels[name], rows, weights, half, size["kind"])
+            mine, theirs, quantizing, forms, same = compared
             results.append(
                 {
                     **{"case": name, "what": size["what"], "n": n, "k": k, "rows": rows},
                     **{"us": mine, "fp16_us": theirs, "ratio": theirs / mine},
                     "quantize_us": quantizing,
                     "forms_us": forms,
+                    "same_us": same,
                     "weight_gb_per_s": stored / mine / 1000,
                     "tera_per_s": 2 * rows * n * k / mine / 1e6,
                 }
@@ -316,7 +355,7 @@ def main() -> int:
             f"{result['ratio']:5.2f}x {result['weight_gb_per_s']:7.0f} GB/s "
             f"{result['tera_per_s']:7.2f} T/s"
         )
-        for form, time in result["forms_us"].items():
+        for form, time in {**result["forms_us"], **result["same_us"]}.items():
             print(f"    {form:60}{time:9.1f} us")
     content = {
         "device": torch.cuda.get_device_name(),

@@ -225,23 +225,6 @@ OPERATION(mma_m16n8k16_row_col_f32_f32) {
 }
 OPERATION(mma_m16n8k16_row_col_bf16) { qm_emulate_together(mma_bf16, in, out); }
 
-/*===--- Products of four warps ------------------------------------------===*/
-
-/* Each warp has 16 of the 64 rows, so that it can do its part by itself, at
- * once, which is when it may be done first. */
-OPERATION(wgmma_fence_sync_aligned) {
-  (void)in;
-  (void)out;
-}
-OPERATION(wgmma_commit_group_sync_aligned) {
-  (void)in;
-  (void)out;
-}
-OPERATION(wgmma_wait_group_sync_aligned) {
-  (void)in;
-  (void)out;
-}
-
 /* What two words add to a sum. */
 static void add_integers(void *sum, uint32_t a, uint32_t b) {
   uint32_t total = *(uint32_t *)sum;
@@ -261,6 +244,60 @@ static void add_f16(void *sum, uint32_t a, uint32_t b) {
 }
 static void add_bf16(void *sum, uint32_t a, uint32_t b) {
   add_halves(sum, a, b, from_bf16);
+}
+
+/* An f16 whose upper half it is, or nearly. */
+static float from_e5m2(uint32_t byte) { return from_f16(byte << 8); }
+static float from_e4m3(uint32_t byte) {
+  if ((byte & 127) == 127)
+    return from_f16(0x7e00);
+  return 256 * from_f16((byte & 128) << 8 | (byte & 127) << 7);
+}
+static void add_float8(void *sum, uint32_t a, uint32_t b,
+                       float (*first)(uint32_t), float (*second)(uint32_t)) {
+  for (int shift = 0; shift < 32; shift += 8)
+    *(double *)sum +=
+        (double)first(a >> shift & 255) * (double)second(b >> shift & 255);
+}
+#define FLOAT8_SUM(a, b)                                                       \
+  static void add_##a##_##b(void *sum, uint32_t first, uint32_t second) {      \
+    add_float8(sum, first, second, from_##a, from_##b);                        \
+  }
+FLOAT8_SUM(e4m3, e4m3)
+FLOAT8_SUM(e4m3, e5m2)
+FLOAT8_SUM(e5m2, e4m3)
+FLOAT8_SUM(e5m2, e5m2)
+
+/* m16n8k32 of 8-bit floats, as of integers. */
+static void mma_float8(void *const *const in[WARP], void *const out[WARP],
+                       void (*product)(void *, uint32_t, uint32_t)) {
+  for (int row = 0; row < 16; ++row)
+    for (int column = 0; column < 8; ++column) {
+      int lane = row % 8 * 4 + column / 2, place = row / 8 * 2 + column % 2;
+      double sum = from_bits(u32(in[lane], 6 + place));
+      for (int i = 0; i < 8; ++i)
+        product(&sum, u32(in[row % 8 * 4 + i % 4], i / 4 * 2 + row / 8),
+                u32(in[column * 4 + i % 4], 4 + i / 4));
+      float rounded = (float)sum;
+      memcpy((char *)out[lane] + 4 * place, &rounded, 4);
+    }
+}
+
+/*===--- Products of four warps ------------------------------------------===*/
+
+/* Each warp has 16 of the 64 rows, so that it can do its part by itself, at
+ * once, which is when it may be done first. */
+OPERATION(wgmma_fence_sync_aligned) {
+  (void)in;
+  (void)out;
+}
+OPERATION(wgmma_commit_group_sync_aligned) {
+  (void)in;
+  (void)out;
+}
+OPERATION(wgmma_wait_group_sync_aligned) {
+  (void)in;
+  (void)out;
 }
 
 /* A word of a column of the second operand: rows of 128, 64 or 32 bytes, whose
@@ -321,3 +358,24 @@ static void wgmma_bf16(void *const *const in[WARP], void *const out[WARP]) {
 OPERATION(wgmma_k32_s32_u8_s8) { qm_emulate_together(wgmma_integers, in, out); }
 OPERATION(wgmma_k16_f32_f16_f16) { qm_emulate_together(wgmma_f16, in, out); }
 OPERATION(wgmma_k16_f32_bf16_bf16) { qm_emulate_together(wgmma_bf16, in, out); }
+
+/* Of a warp and of four, of any two types. */
+#define FLOAT8(a, b)                                                           \
+  static void mma_##a##_##b(void *const *const in[WARP],                       \
+                            void *const out[WARP]) {                           \
+    mma_float8(in, out, add_##a##_##b);                                        \
+  }                                                                            \
+  OPERATION(mma_m16n8k32_row_col_f32_##a##_##b##_f32) {                        \
+    qm_emulate_together(mma_##a##_##b, in, out);                               \
+  }                                                                            \
+  static void wgmma_##a##_##b(void *const *const in[WARP],                     \
+                              void *const out[WARP]) {                         \
+    wgmma(in, out, add_##a##_##b);                                             \
+  }                                                                            \
+  OPERATION(wgmma_k32_f32_##a##_##b) {                                         \
+    qm_emulate_together(wgmma_##a##_##b, in, out);                             \
+  }
+FLOAT8(e4m3, e4m3)
+FLOAT8(e4m3, e5m2)
+FLOAT8(e5m2, e4m3)
+FLOAT8(e5m2, e5m2)

@@ -24,8 +24,10 @@ struct PackPass : cpu::impl::CPUPackPassBase<PackPass> {
       return signalPassFailure();
     }
     cpu::CPUTarget widest = cpu::chooseForPanels(*targets);
-    kernel::PanelShape shape = {widest.lanes, widest.vectors, /*floatDepth=*/1,
-                                widest.dotsBF16, /*rowsOfTables=*/true};
+    kernel::PanelShape shape = {widest.lanes,         widest.vectors,
+                                /*floatDepth=*/1,     widest.dotsBF16,
+                                /*float8=*/false,
+                                /*rowsOfTables=*/true};
     if (failed(kernel::packModule(getOperation(), shape, target)))
       signalPassFailure();
   }

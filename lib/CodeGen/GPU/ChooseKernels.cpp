@@ -108,14 +108,14 @@ static constexpr int64_t mostMMARows = 32;
 /// No more rows than the weight has, and as many stages as there is room for.
 /// Products of four warps take 128 rows.
 static Form chooseTiles(const GPUTarget &gpu, const TileSizes &sizes,
-                        const kernel::PanelLayout &layout, bool isInteger,
+                        const kernel::PanelLayout &layout, bool isBytes,
                         StringRef name = "tiles") {
   int64_t unit = name == "wgmma" ? 128 : 32;
   int64_t rows = std::min<int64_t>(sizes.rows, llvm::alignTo(layout.n, unit));
   Form form = {name, sizes.tokens, sizes.warps * rows / sizes.rows};
   form.rows = rows;
   form.stages = std::min(
-      gpu.stages, gpu.sharedBytes / TileStage(layout, isInteger, form).bytes);
+      gpu.stages, gpu.sharedBytes / TileStage(layout, isBytes, form).bytes);
   return form;
 }
 
@@ -129,20 +129,20 @@ static SmallVector<Form> chooseMatmul(const GPUTarget &gpu,
   // Two tiles of it, where there is something better for more.
   forms.push_back({"mma", gpu.mmaTokens, gpu.warps, mostMMARows});
   kernel::PanelLayout layout(op.getType());
-  bool isInteger = isa<kernel::MatmulIntOp>(op);
-  if (!TileStage::fits(layout, isInteger, Form{"tiles", 0, 0}))
+  bool isBytes = isa<kernel::MatmulIntOp, kernel::MatmulFloat8Op>(op);
+  if (!TileStage::fits(layout, isBytes, Form{"tiles", 0, 0}))
     return forms;
-  Form small = chooseTiles(gpu, gpu.smallTile, layout, isInteger);
-  Form large = chooseTiles(gpu, gpu.largeTile, layout, isInteger);
+  Form small = chooseTiles(gpu, gpu.smallTile, layout, isBytes);
+  Form large = chooseTiles(gpu, gpu.largeTile, layout, isBytes);
   if (large.rows <= small.rows) {
     forms.push_back(small);
     return forms;
   }
   Form wide = {"wgmma", 0, 0};
-  if (gpu.wgmma && TileStage::fits(layout, isInteger, wide))
+  if (gpu.wgmma && TileStage::fits(layout, isBytes, wide))
     large =
         chooseTiles(gpu, layout.numGroups == 1 ? gpu.wideTile : gpu.largeTile,
-                    layout, isInteger, wide.name);
+                    layout, isBytes, wide.name);
   // From here on every processor has a large one.
   small.most = gpu.processors * large.rows * large.tokens / layout.n;
   forms.append({small, large});
@@ -163,7 +163,8 @@ struct ChooseKernels : cuda::impl::GPUChooseKernelsPassBase<ChooseKernels> {
     getOperation().walk([&](Operation *op) {
       if (op->hasAttr(formsAttrName))
         return;
-      if (isa<kernel::MatmulIntOp, kernel::MatmulFloatOp>(op))
+      if (isa<kernel::MatmulIntOp, kernel::MatmulFloat8Op,
+              kernel::MatmulFloatOp>(op))
         setForms(op, chooseMatmul(*gpu, cast<kernel::MatmulOpInterface>(op)));
       else if (isa<kernel::QuantizeOp>(op))
         setForms(op, Form{"rows", 1, gpu->warps});

@@ -73,6 +73,10 @@ static const llvm::StringSet<> &knownIntrinsics() {
       "mma.m16n8k32.row.col.u8.s8",
       "mma.m16n8k16.row.col.f32.f32",
       "mma.m16n8k16.row.col.bf16",
+      "mma.m16n8k32.row.col.f32.e4m3.e4m3.f32",
+      "mma.m16n8k32.row.col.f32.e4m3.e5m2.f32",
+      "mma.m16n8k32.row.col.f32.e5m2.e4m3.f32",
+      "mma.m16n8k32.row.col.f32.e5m2.e5m2.f32",
       "wgmma.fence.sync.aligned",
       "wgmma.commit_group.sync.aligned",
       "wgmma.wait_group.sync.aligned",
@@ -112,8 +116,11 @@ LogicalResult Emulate::emulateAssembly(LLVM::InlineAsmOp op) {
   int32_t columns;
   if (!name.consume_front("wgmma.mma_async.sync.aligned.m64n") ||
       name.consumeInteger(10, columns) ||
-      !llvm::is_contained(
-          {"k32.s32.u8.s8", "k16.f32.f16.f16", "k16.f32.bf16.bf16"}, name))
+      !llvm::is_contained({"k32.s32.u8.s8", "k16.f32.f16.f16",
+                           "k16.f32.bf16.bf16", "k32.f32.e4m3.e4m3",
+                           "k32.f32.e4m3.e5m2", "k32.f32.e5m2.e4m3",
+                           "k32.f32.e5m2.e5m2"},
+                          name))
     return op.emitOpError("is ")
            << text.split(' ').first << ", which the emulator does not know";
   SmallVector<Value> operands = {

@@ -24,8 +24,10 @@ struct PackPass : cuda::impl::GPUPackPassBase<PackPass> {
       return signalPassFailure();
     }
     // 16 rows are those of a tensor core's operand, on every GPU.
-    kernel::PanelShape shape = {/*lanes=*/16, /*vectors=*/1, /*floatDepth=*/4,
-                                /*pairs=*/false, /*rowsOfTables=*/false};
+    kernel::PanelShape shape = {
+        /*lanes=*/16,          /*vectors=*/1,   /*floatDepth=*/4,
+        /*pairs=*/false,       /*float8=*/true,
+        /*rowsOfTables=*/false};
     if (failed(kernel::packModule(getOperation(), shape, target)))
       signalPassFailure();
   }

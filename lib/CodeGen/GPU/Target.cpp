@@ -15,9 +15,12 @@ static constexpr TileSizes large = {256, 64, 8}, small = {64, 64, 4},
                            wide = {256, 128, 8};
 static constexpr int64_t KB = 1024;
 static constexpr GPUTarget targets[] = {
-    {"sm_80", "+ptx70", 4, 16, 8, large, small, wide, 4, 108, 163 * KB, false},
-    {"sm_89", "+ptx78", 4, 16, 8, large, small, wide, 4, 128, 99 * KB, false},
-    {"sm_90a", "+ptx84", 4, 32, 8, large, small, wide, 4, 132, 227 * KB, true},
+    {"sm_80", "+ptx70", 4, 16, 8, large, small, wide, 4, 108, 163 * KB, false,
+     false},
+    {"sm_89", "+ptx84", 4, 16, 8, large, small, wide, 4, 128, 99 * KB, true,
+     false},
+    {"sm_90a", "+ptx84", 4, 32, 8, large, small, wide, 4, 132, 227 * KB, false,
+     true},
 };
 
 static constexpr llvm::StringLiteral real = "cuda:", onCPU = "cuda-emulated:";

@@ -11,19 +11,18 @@ using kernel::PanelLayout;
 /// A product on tensor cores takes a word of each of four lanes (16 values) or
 /// two (32, of bytes all that `wgmma` has); no group may end within one. A
 /// group of 12 words would end within a register of a narrow plane.
-bool TileStage::fits(const PanelLayout &layout, bool isInteger,
+bool TileStage::fits(const PanelLayout &layout, bool isBytes,
                      const Form &form) {
   int64_t words = layout.wordsPerGroup();
-  return words % 8 == 0 || (words == 4 && !(isInteger && form.readsMemory()));
+  return words % 8 == 0 || (words == 4 && !(isBytes && form.readsMemory()));
 }
 
-TileStage::TileStage(const PanelLayout &layout, bool isInteger,
-                     const Form &form)
-    : isInteger(isInteger), inOrder(form.readsMemory()),
+TileStage::TileStage(const PanelLayout &layout, bool isBytes, const Form &form)
+    : isBytes(isBytes), inOrder(form.readsMemory()),
       panels(form.rows / layout.panelRows) {
   int64_t perGroup = layout.wordsPerGroup();
   // Bytes need no registers on their way.
-  laneWords = (inOrder && isInteger ? 32 : 16) / wordBytes();
+  laneWords = (inOrder && isBytes ? 32 : 16) / wordBytes();
   while (perGroup % (4 * laneWords) != 0)
     laneWords /= 2;
   words = 4 * laneWords;

@@ -30,15 +30,14 @@ struct TileStage {
     int64_t start;  ///< in the stage
   };
 
-  TileStage(const kernel::PanelLayout &layout, bool isInteger,
-            const Form &form);
+  TileStage(const kernel::PanelLayout &layout, bool isBytes, const Form &form);
 
   /// Whether groups can be cut into steps, for a form of that name.
-  static bool fits(const kernel::PanelLayout &layout, bool isInteger,
+  static bool fits(const kernel::PanelLayout &layout, bool isBytes,
                    const Form &form);
 
-  /// Bytes of a word of the activation: int8, or f16.
-  int64_t wordBytes() const { return isInteger ? 4 : 8; }
+  /// Bytes of a word of the activation: of 8 bits (`isBytes`), or f16.
+  int64_t wordBytes() const { return isBytes ? 4 : 8; }
   int64_t tokenBytes() const { return words * wordBytes(); }
   int64_t steps(const kernel::PanelLayout &layout) const {
     return layout.wordsPerGroup() / words;
@@ -55,7 +54,7 @@ struct TileStage {
   /// What swizzling by addresses takes for granted.
   static constexpr int64_t swizzleAlignment = 1024;
 
-  bool isInteger;
+  bool isBytes;
   bool inOrder; ///< a form that reads activations from memory
   int64_t laneWords;
   int64_t words; ///< of a row: four lanes'

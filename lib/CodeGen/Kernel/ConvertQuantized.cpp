@@ -32,6 +32,11 @@ quantmlir::kernel::activationBuffers(qt::QuantTensorType type,
       add(llvm::divideCeil(k, pairs.getGroup()), f32);
     return success();
   }
+  if (auto bytes = dyn_cast_or_null<qt::BytesAttr>(type.getLayout())) {
+    add(bytes.getStride() / 4, i32);
+    add(llvm::divideCeil(k, bytes.getGroup()), f32);
+    return success();
+  }
   auto rows = dyn_cast_or_null<qt::RowsAttr>(type.getLayout());
   if (!rows)
     return failure();
@@ -99,7 +104,16 @@ struct QuantizePattern : KernelPattern<qt::QuantizeOp> {
       kernel::EncodeOp::create(
           rewriter, op.getLoc(), x, adaptor.getMultiplier(), adaptor.getScale(),
           rows[0], rows.size() > 1 ? rows[1] : Value(), form.floatType,
-          pairs.getGroup() ? pairs.getGroup() : type.getRowLength(), perTensor);
+          pairs.getGroup() ? pairs.getGroup() : type.getRowLength(), perTensor,
+          /*bytes=*/false);
+      rewriter.replaceOpWithMultiple(op, {buffers});
+      return success();
+    }
+    if (auto bytes = dyn_cast<qt::BytesAttr>(type.getLayout())) {
+      kernel::EncodeOp::create(rewriter, op.getLoc(), x,
+                               adaptor.getMultiplier(), adaptor.getScale(),
+                               rows[0], rows[1], form.floatType,
+                               bytes.getGroup(), perTensor, /*bytes=*/true);
       rewriter.replaceOpWithMultiple(op, {buffers});
       return success();
     }
@@ -206,9 +220,10 @@ struct MatmulPattern : KernelPattern<qt::MatmulOp> {
     bool isFloat = w.getScheme().getLaneForm(w.getRowLength()).kind ==
                    qt::LaneForm::Kind::Float;
     auto pairs = x ? dyn_cast<qt::PairsAttr>(x.getLayout()) : qt::PairsAttr();
+    auto bytes = x ? dyn_cast<qt::BytesAttr>(x.getLayout()) : qt::BytesAttr();
     bool isRounded =
-        x && !pairs && !cast<qt::RowsAttr>(x.getLayout()).getSums();
-    if (isFloat && x && !isRounded && !pairs)
+        x && !pairs && !bytes && !cast<qt::RowsAttr>(x.getLayout()).getSums();
+    if (isFloat && x && !isRounded && !pairs && !bytes)
       return op.emitOpError("multiplies ")
              << op.getX().getType() << " by " << w
              << ": there is no kernel for this pair";
@@ -239,6 +254,15 @@ struct MatmulPattern : KernelPattern<qt::MatmulOp> {
           rewriter.getI64IntegerAttr(pairs.getGroup() ? pairs.getGroup()
                                                       : x.getRowLength()),
           /*rows=*/IntegerAttr());
+      rewriter.replaceOp(op, out);
+      return success();
+    }
+    if (bytes) {
+      qt::LaneForm form = x.getScheme().getLaneForm(x.getRowLength());
+      kernel::MatmulFloat8Op::create(
+          rewriter, loc, parts[0], parts[1], weights, offset, bias,
+          /*residual=*/Value(), experts, asRows(rewriter, loc, out),
+          form.floatType, w, bytes.getGroup(), /*rows=*/IntegerAttr());
       rewriter.replaceOp(op, out);
       return success();
     }

@@ -158,9 +158,8 @@ static Operation *soleWriter(Value buffer, Operation *use) {
       !llvm::hasNItems(buffer.getUses(), 2))
     return nullptr;
   for (Operation *user : buffer.getUsers())
-    if (user != use &&
-        isa<kernel::MatmulIntOp, kernel::MatmulBF16Op, kernel::MatmulFloatOp>(
-            user))
+    if (user != use && isa<kernel::MatmulIntOp, kernel::MatmulBF16Op,
+                           kernel::MatmulFloat8Op, kernel::MatmulFloatOp>(user))
       return user;
   return nullptr;
 }
@@ -185,7 +184,7 @@ static void foldResidual(arith::AddFOp add) {
     };
     bool done = llvm::TypeSwitch<Operation *, bool>(matmul)
                     .Case<kernel::MatmulIntOp, kernel::MatmulBF16Op,
-                          kernel::MatmulFloatOp>(
+                          kernel::MatmulFloat8Op, kernel::MatmulFloatOp>(
                         [&](auto op) { return setResidual(op); });
     if (!done)
       continue;

@@ -167,5 +167,6 @@ template <typename MatmulOp> void JoinMatmuls::joinAll() {
 void JoinMatmuls::runOnOperation() {
   joinAll<kernel::MatmulIntOp>();
   joinAll<kernel::MatmulBF16Op>();
+  joinAll<kernel::MatmulFloat8Op>();
   joinAll<kernel::MatmulFloatOp>();
 }

@@ -37,10 +37,12 @@ private:
   LogicalResult packWeight(WeightOp weight, ArrayRef<LoadOp> loads);
   FailureOr<int64_t> choosePanelGroup(LoadOp load, QuantTensorType type);
   LogicalResult layOutActivations();
-  void layOutPairs(QuantizeOp op, ArrayRef<OpOperand *> uses);
+  void layOutNumbers(QuantizeOp op, ArrayRef<OpOperand *> uses, int64_t bytes);
 
   ModuleOp module;
   PanelShape shape;
+  /// Names of those that are multiplied by 8-bit floats as they are.
+  llvm::DenseSet<StringRef> float8Weights;
 };
 
 } // namespace
@@ -113,14 +115,15 @@ static bool isRuntimeScheme(QuantTensorType type) {
           ArrayRef(parts[1].shape) == ArrayRef<int64_t>(1));
 }
 
-/// The group of a weight of floats that all its readers multiply by dot
-/// products of bf16: pairs of numbers that both sides hold exactly.
-static std::optional<int64_t> pairGroup(ArrayRef<LoadOp> loads,
-                                        QuantTensorType type) {
+/// The group of a weight of floats that all its readers multiply `together`
+/// numbers at a time, which both sides hold exactly: two of bf16, four of 8
+/// bits.
+static std::optional<int64_t>
+sharedGroup(ArrayRef<LoadOp> loads, QuantTensorType type, int64_t together) {
   LaneForm form = type.getScheme().getLaneForm(type.getRowLength());
   bool isFloat8 =
       form.kind == LaneForm::Kind::Float && form.floatType.getWidth() == 8;
-  if (!isBF16(form) && !isFloat8)
+  if (!isFloat8 && (together == 4 || !isBF16(form)))
     return std::nullopt;
   std::optional<int64_t> chosen;
   int64_t k = type.getRowLength();
@@ -129,14 +132,14 @@ static std::optional<int64_t> pairGroup(ArrayRef<LoadOp> loads,
       auto matmul = dyn_cast<MatmulOp>(user);
       auto x = matmul ? dyn_cast<QuantTensorType>(matmul.getX().getType())
                       : QuantTensorType();
-      if (!x || !isPairable(x))
+      if (!x || !(together == 4 ? isRoundedFloat(x) : isPairable(x)))
         return std::nullopt;
       // Sums go up to the smaller group.
       int64_t gx = activationGroup(x), gw = form.group;
       int64_t smaller = std::min(gx, gw), larger = std::max(gx, gw);
       bool nested = larger == k || larger % smaller == 0;
-      int64_t group = smaller == k ? llvm::alignTo(k, 2) : smaller;
-      if (!nested || group % 2 != 0 || k % 2 != 0 ||
+      int64_t group = smaller == k ? llvm::alignTo(k, together) : smaller;
+      if (!nested || group % together != 0 || k % together != 0 ||
           (chosen && *chosen != group))
         return std::nullopt;
       chosen = group;
@@ -195,9 +198,13 @@ LogicalResult Packer::packWeight(WeightOp weight, ArrayRef<LoadOp> loads) {
     return weight.emitOpError("is ") << type << "; only matrices can be packed";
   std::optional<int64_t> group;
   if (shape.pairs)
-    group = pairGroup(loads, type);
+    group = sharedGroup(loads, type, 2);
   bool pairs = group.has_value(), multiplied = false;
-  for (LoadOp load : pairs ? ArrayRef<LoadOp>() : loads) {
+  if (shape.float8)
+    group = sharedGroup(loads, type, 4);
+  if (group && !pairs)
+    float8Weights.insert(weight.getSymName());
+  for (LoadOp load : group ? ArrayRef<LoadOp>() : loads) {
     FailureOr<int64_t> wanted = choosePanelGroup(load, type);
     if (failed(wanted))
       return failure();
@@ -247,8 +254,9 @@ LogicalResult Packer::packWeight(WeightOp weight, ArrayRef<LoadOp> loads) {
   return success();
 }
 
-/// A copy of the activation for its readers of pairs.
-void Packer::layOutPairs(QuantizeOp op, ArrayRef<OpOperand *> uses) {
+/// A copy of the activation for its readers of numbers of so many bytes.
+void Packer::layOutNumbers(QuantizeOp op, ArrayRef<OpOperand *> uses,
+                           int64_t bytes) {
   QuantTensorType type = op.getType();
   int64_t k = type.getRowLength();
   // Whole groups of all weights.
@@ -258,13 +266,16 @@ void Packer::layOutPairs(QuantizeOp op, ArrayRef<OpOperand *> uses) {
     padded = std::max<int64_t>(
         padded, llvm::alignTo(k, cast<PanelsAttr>(w.getLayout()).getGroup()));
   }
-  int64_t stride = rowStride(2 * padded);
+  int64_t stride = rowStride(bytes * padded);
   int64_t group = isRoundedFloat(type) ? activationGroup(type) : 0;
+  Attribute layout = PairsAttr::get(context(), stride, group);
+  if (bytes == 1)
+    layout = BytesAttr::get(context(), stride,
+                            group == k ? std::max(padded, k) : group);
   OpBuilder builder(op);
-  Value copy = QuantizeOp::create(
-      builder, op.getLoc(),
-      type.withLayout(PairsAttr::get(context(), stride, group)), op.getInput(),
-      op.getMultiplier(), op.getScale());
+  Value copy =
+      QuantizeOp::create(builder, op.getLoc(), type.withLayout(layout),
+                         op.getInput(), op.getMultiplier(), op.getScale());
   for (OpOperand *use : uses)
     use->set(copy);
 }
@@ -284,7 +295,7 @@ LogicalResult Packer::layOutActivations() {
     // One copy of the activation for each period of sums that its readers need;
     // with 0, rounded floats.
     llvm::MapVector<int64_t, SmallVector<OpOperand *>> readers;
-    SmallVector<OpOperand *> pairReaders;
+    SmallVector<OpOperand *> pairReaders, byteReaders;
     bool isFloat = isPairable(type);
     for (OpOperand &use : op.getResult().getUses()) {
       if (isa<DequantizeOp>(use.getOwner())) {
@@ -300,13 +311,18 @@ LogicalResult Packer::layOutActivations() {
             "reads a quantized activation, but only qt.dequantize and "
             "qt.matmul "
             "with a packed weight have kernels");
+      auto load = matmul.getW().getDefiningOp<LoadOp>();
       if (w.getDepth() == 2)
         pairReaders.push_back(&use);
+      else if (float8Weights.contains(load.getWeight()))
+        byteReaders.push_back(&use);
       else
         readers[isFloat ? 0 : w.getGroup()].push_back(&use);
     }
     if (!pairReaders.empty())
-      layOutPairs(op, pairReaders);
+      layOutNumbers(op, pairReaders, 2);
+    if (!byteReaders.empty())
+      layOutNumbers(op, byteReaders, 1);
     for (auto &[sums, uses] : readers) {
       int64_t k = type.getRowLength(), group = activationGroup(type);
       int64_t stride = k;

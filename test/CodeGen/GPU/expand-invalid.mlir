@@ -113,3 +113,11 @@ func.func @older(%codes: memref<?x32xi32>, %scales: memref<?x1xf32>, %sums: memr
   kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 128, gpu.forms = [{form = "wgmma", rows = 128, tokens = 64, warps = 4, stages = 3}], type = !qt.tensor<128x128xf32, #qt.int<4, group = 128, scale = f16>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 128>>} : memref<?x32xi32>, memref<?x1xf32>, memref<?x1xi32>, memref<?xi8>, index, memref<?x128xf32>
   return
 }
+
+// -----
+
+func.func @pairs(%x: memref<?x64xf32>, %codes: memref<?x32xi32>, %scales: memref<?x1xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{makes 'f8E4M3FN' of rows of 64 values in groups of 64; GPU kernels make bytes of f8E4M3FN and f8E5M2, of multiples of 4}}
+  kernel.encode %x into %codes scales %scales {type = f8E4M3FN, group = 64} : memref<?x64xf32>, memref<?x32xi32>, memref<?x1xf32>
+  return
+}

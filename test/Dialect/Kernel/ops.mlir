@@ -94,3 +94,12 @@ func.func @pairs(%x: memref<?x64xf32>, %m: memref<64xf32>, %s: memref<1xf32>, %c
   kernel.matmul_bf16 %codes scales %scales, %weights[%offset] bias %m residual %y into %y {group = 64, rows = 8, type = !qt.tensor<64x64xf32, #qt.float<f8E4M3FN, channel>>} : memref<?x32xi32>, memref<?x1xf32>, memref<?xi8>, index, memref<64xf32>, memref<?x64xf32>, memref<?x64xf32>
   return
 }
+
+// CHECK-LABEL: func.func @bytes
+//       CHECK: kernel.encode %{{.*}} into %[[CODES:.+]] scales %[[SCALES:.+]] {bytes, group = 64 : i64, type = f8E5M2}
+//       CHECK: kernel.matmul_float8 %[[CODES]] scales %[[SCALES]], %{{.*}}[%{{.*}}] residual %{{.*}} into %{{.*}} {codes = f8E5M2, group = 64 : i64,
+func.func @bytes(%x: memref<?x64xf32>, %codes: memref<?x16xi32>, %scales: memref<?x1xf32>, %weights: memref<?xi8>, %offset: index, %y: memref<?x64xf32>) {
+  kernel.encode %x into %codes scales %scales {type = f8E5M2, group = 64, bytes} : memref<?x64xf32>, memref<?x16xi32>, memref<?x1xf32>
+  kernel.matmul_float8 %codes scales %scales, %weights[%offset] residual %y into %y {codes = f8E5M2, group = 64, type = !qt.tensor<64x64xf32, #qt.float<f8E4M3FN, channel>>} : memref<?x16xi32>, memref<?x1xf32>, memref<?xi8>, index, memref<?x64xf32>, memref<?x64xf32>
+  return
+}

@@ -29,7 +29,8 @@ struct GPUTarget {
   int64_t stages;           ///< of a tile, copies that are on their way
   int64_t processors;       ///< of the GPU that most people have
   int64_t sharedBytes;      ///< most that a block can have
-  bool wgmma;               ///< has products of four warps
+  bool float8;              ///< a warp multiplies 8-bit floats as they are
+  bool wgmma;               ///< has products of four warps, of those, too
 };
 
 /// `cuda:` or `cuda-emulated:` and the name of a row. Errors name the rows.

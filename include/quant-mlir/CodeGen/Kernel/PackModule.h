@@ -12,6 +12,7 @@ struct PanelShape {
   int64_t vectors;    ///< most of those in a panel
   int64_t floatDepth; ///< numbers of a row that lie side by side
   bool pairs;         ///< floats that meet bf16 lie in pairs
+  bool float8;        ///< 8-bit floats that meet are multiplied as they are
   bool rowsOfTables;  ///< tables that nothing multiplies have panels of one row
 };
 

@@ -236,7 +236,15 @@ struct Matmul {
   Buffer bias, residual, out;
   Value rows; ///< of the activation
 
-  bool isInteger() const { return xGroup != 0; }
+  mlir::FloatType xFloat; ///< of codes that are no integers
+  /// Whether both sides are multiplied as the 8-bit floats that they are.
+  bool multipliesFloat8 = false;
+
+  bool hasCodes() const { return xGroup != 0; }
+  bool isInteger() const { return hasCodes() && !xFloat; }
+  /// What a product of such codes is to be multiplied by, besides scales:
+  /// decoded ones are too small (halvesOf), and only the weight's scales know.
+  double codeFactor() const;
   /// One activation scale for all of a row.
   bool rowScale() const { return xGroup >= layout.paddedK; }
   /// Rows of activations that do not exist are read as the last one.
@@ -244,6 +252,8 @@ struct Matmul {
   /// Four activations of a float row: word `word` of group `group`. Zeros where
   /// the row has ended, or the group of `words` words.
   Values activations(GPUBuilder &b, Value token, Value group, Value word) const;
+  /// Four codes, or any that there are where the row has ended.
+  Value codeWord(GPUBuilder &b, Value token, Value group, Value word) const;
   /// The sum of a group's codes.
   Value codeSum(GPUBuilder &b, Value token, Value group) const;
   /// The scale of a group's codes; null if it waits for `finish`.
@@ -253,6 +263,9 @@ struct Matmul {
   /// sum += what such a product stands for.
   Value addGroup(GPUBuilder &b, Value sum, Value product, Value scale,
                  Value minimum, Value codeSum, Value codeScale) const;
+  /// sum += what a product of floats stands for, by the scales that there are.
+  Value addFloats(GPUBuilder &b, Value sum, Value product, Value scale,
+                  Value codeScale) const;
   /// Scale of the row, bias, residual; stores what there is of a few elements
   /// side by side, from `n` on, a multiple of how many they are. Blocks have
   /// `blockRows` rows of the weight.
@@ -306,6 +319,7 @@ private:
   const qt::LaneForm &lane;
   PanelReader &reader;
   bool isInteger, isBF16;
+  mlir::FloatType xFloat; ///< if both are 8-bit floats, that
 };
 
 /// Four f32 of what `PanelReader::floatWord` has read, or as f16 pairs: 8-bit
@@ -353,9 +367,11 @@ struct Quantize : Activation {
 LaunchShape emitQuantize(GPUBuilder &b, const Quantize &quantize,
                          const Form &form);
 
-/// To what 8-bit floats, bf16 or int8 stand for, in f32.
+/// To 8-bit floats, bf16 or int8: what they stand for, in f32, or 8-bit floats
+/// themselves.
 struct Round : Activation {
   Buffer out;
+  Buffer codes, scales; ///< instead of `out`
   mlir::Type type;
 };
 LaunchShape emitRound(GPUBuilder &b, const Round &round, const Form &form);

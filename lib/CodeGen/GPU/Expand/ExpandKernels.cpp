@@ -31,11 +31,11 @@ LogicalResult KernelExpander::checkPanels(const kernel::PanelLayout &layout) {
 }
 
 LogicalResult KernelExpander::checkTiles(const kernel::PanelLayout &layout,
-                                         bool isInteger, ArrayRef<Form> forms) {
+                                         bool isBytes, ArrayRef<Form> forms) {
   for (const Form &form : forms) {
     if (!form.isTiled())
       continue;
-    if (!TileStage::fits(layout, isInteger, form))
+    if (!TileStage::fits(layout, isBytes, form))
       return op->emitOpError("has groups of ")
              << layout.group
              << " values; tiles have 16 or a multiple of 32, wgmma of int8 "
@@ -43,7 +43,7 @@ LogicalResult KernelExpander::checkTiles(const kernel::PanelLayout &layout,
     if (form.readsMemory() && !gpu.wgmma)
       return op->emitOpError("has the form wgmma, which ")
              << gpu.chip << " does not know";
-    int64_t bytes = form.stages * TileStage(layout, isInteger, form).bytes;
+    int64_t bytes = form.stages * TileStage(layout, isBytes, form).bytes;
     if (bytes > gpu.sharedBytes)
       return op->emitOpError("has tiles of ")
              << bytes << " bytes of shared memory; " << gpu.chip << " has "
@@ -76,6 +76,11 @@ KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
                 {"scales", integer.getScales()},
                 {"sums", integer.getSums()}};
     matmul.xGroup = integer.getGroup();
+  } else if (auto small = dyn_cast<kernel::MatmulFloat8Op>(op)) {
+    common(small);
+    operands = {{"codes", small.getX()}, {"scales", small.getScales()}};
+    matmul.xGroup = small.getGroup();
+    matmul.xFloat = cast<FloatType>(small.getCodes());
   } else {
     auto floats = cast<kernel::MatmulFloatOp>(op);
     common(floats);
@@ -87,7 +92,7 @@ KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
     return failure();
   FailureOr<SmallVector<Form>> forms = getForms(op);
   if (failed(forms) ||
-      failed(checkTiles(matmul.layout, matmul.isInteger(), *forms)))
+      failed(checkTiles(matmul.layout, matmul.hasCodes(), *forms)))
     return failure();
   Value start = weightAt(weights, offset, matmul.layout.totalBytes);
   Value out = interface.getOut();
@@ -101,7 +106,12 @@ KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
   return emitForms(
       operands, rows, *forms,
       [&](GPUBuilder &b, const Arguments &given, const Form &form) {
-        matmul.x = given.find(matmul.isInteger() ? "codes" : "x");
+        matmul.x = given.find(matmul.hasCodes() ? "codes" : "x");
+        // A warp multiplies 32 at a time.
+        bool fits = matmul.layout.wordsPerGroup() % 8 == 0;
+        matmul.multipliesFloat8 =
+            matmul.xFloat &&
+            (form.readsMemory() || (form.isTiled() && gpu.float8 && fits));
         matmul.columns = given.find("columns");
         matmul.scales = given.find("scales");
         matmul.sums = given.find("sums");
@@ -180,6 +190,34 @@ KernelExpander::expandSplitOutliers(kernel::SplitOutliersOp split) {
       });
 }
 
+LogicalResult KernelExpander::expandEncode(kernel::EncodeOp encode) {
+  int64_t k = cast<MemRefType>(encode.getX().getType()).getDimSize(1);
+  int64_t group = encode.getGroup();
+  if (!encode.getBytes() || !getSmallFloat(encode.getType()) || k % 4 != 0 ||
+      (group < k && group % 4 != 0))
+    return op->emitOpError("makes ")
+           << encode.getType() << " of rows of " << k << " values in groups of "
+           << group
+           << "; GPU kernels make bytes of f8E4M3FN and f8E5M2, of multiples "
+              "of 4";
+  SmallVector<Operand> operands = {{"x", encode.getX()},
+                                   {"multiplier", encode.getMultiplier()},
+                                   {"scale", encode.getScale()},
+                                   {"codes", encode.getCodes()},
+                                   {"scales", encode.getScales()}};
+  if (failed(checkRows(operands)))
+    return failure();
+  Value rows = memref::DimOp::create(host, encode.getX(), 0);
+  return emitForms(
+      operands, rows, Form{"rows", 1, warps},
+      [&](GPUBuilder &b, const Arguments &given, const Form &form) {
+        Round parts = {readActivation(encode, given), /*out=*/{},
+                       given.find("codes"), given.find("scales"),
+                       encode.getType()};
+        return emitRound(b, parts, form);
+      });
+}
+
 LogicalResult KernelExpander::expandRound(kernel::RoundOp round) {
   if (!getSmallFloat(round.getType()) && !round.getType().isBF16() &&
       !round.getType().isInteger(8))
@@ -197,18 +235,20 @@ LogicalResult KernelExpander::expandRound(kernel::RoundOp round) {
       operands, rows, Form{"rows", 1, warps},
       [&](GPUBuilder &b, const Arguments &given, const Form &form) {
         Round parts = {readActivation(round, given), given.find("out"),
-                       round.getType()};
+                       /*codes=*/{}, /*scales=*/{}, round.getType()};
         return emitRound(b, parts, form);
       });
 }
 
 LogicalResult KernelExpander::expand() {
-  if (isa<kernel::MatmulIntOp, kernel::MatmulFloatOp>(op))
+  if (isa<kernel::MatmulIntOp, kernel::MatmulFloat8Op, kernel::MatmulFloatOp>(
+          op))
     return expandMatmul(cast<kernel::MatmulOpInterface>(op));
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case(
           [&](kernel::QuantizeOp quantize) { return expandQuantize(quantize); })
       .Case([&](kernel::RoundOp round) { return expandRound(round); })
+      .Case([&](kernel::EncodeOp encode) { return expandEncode(encode); })
       .Case([&](kernel::SplitOutliersOp split) {
         return expandSplitOutliers(split);
       })

@@ -55,6 +55,7 @@ private:
   llvm::LogicalResult checkRows(llvm::ArrayRef<Operand> operands);
   llvm::LogicalResult expandMatmul(kernel::MatmulOpInterface matmul);
   llvm::LogicalResult expandQuantize(kernel::QuantizeOp quantize);
+  llvm::LogicalResult expandEncode(kernel::EncodeOp encode);
   llvm::LogicalResult expandRound(kernel::RoundOp round);
   llvm::LogicalResult expandSplitOutliers(kernel::SplitOutliersOp split);
   llvm::LogicalResult expandGather(kernel::GatherOp gather);
@@ -68,7 +69,7 @@ private:
 
   llvm::LogicalResult checkPanels(const kernel::PanelLayout &layout);
   llvm::LogicalResult checkTiles(const kernel::PanelLayout &layout,
-                                 bool isInteger, llvm::ArrayRef<Form> forms);
+                                 bool isBytes, llvm::ArrayRef<Form> forms);
   /// The bytes of one weight: this, and not all, is what the GPU is given.
   mlir::Value weightAt(mlir::Value weights, mlir::Value offset, int64_t bytes);
   /// The operands of a cache, and what an emitter makes of them.

@@ -17,6 +17,13 @@ Value Matmul::clampToken(GPUBuilder &b, Value token) const {
 Matmul::Values Matmul::activations(GPUBuilder &b, Value token, Value group,
                                    Value word) const {
   int64_t k = layout.k, words = layout.wordsPerGroup();
+  if (xFloat) {
+    Values values = floatsOf(b, codeWord(b, token, group, word), xFloat);
+    if (words % 8 != 0)
+      for (Value &value : values)
+        value = b.select(b.less(word, words), value, b.f32(0));
+    return values;
+  }
   Value column = b.add(b.mul(group, layout.group), b.mul(word, 4));
   // Words are read eight at a time, which may be more than there are.
   Value inGroup = words % 8 != 0 ? b.less(word, words) : Value();
@@ -49,6 +56,20 @@ Matmul::Values Matmul::activations(GPUBuilder &b, Value token, Value group,
   return values;
 }
 
+double Matmul::codeFactor() const {
+  if (!xFloat)
+    return 1;
+  if (multipliesFloat8)
+    return 1 / layout.scaleFactor;
+  return isa<Float8E4M3FNType>(xFloat) ? 256 : 1;
+}
+
+Value Matmul::codeWord(GPUBuilder &b, Value token, Value group,
+                       Value word) const {
+  Value column = b.add(b.mul(group, layout.wordsPerGroup()), word);
+  return b.load(x, token, b.min(column, b.index(x.columns - 1)));
+}
+
 Value Matmul::codeSum(GPUBuilder &b, Value token, Value group) const {
   return b.load(sums, token, group);
 }
@@ -56,7 +77,8 @@ Value Matmul::codeSum(GPUBuilder &b, Value token, Value group) const {
 Value Matmul::codeScale(GPUBuilder &b, Value token, Value group) const {
   if (rowScale())
     return {};
-  return b.load(scales, token, b.div(group, xGroup / layout.group));
+  Value scale = b.load(scales, token, b.div(group, xGroup / layout.group));
+  return codeFactor() == 1 ? scale : b.mulF(scale, b.f32(codeFactor()));
 }
 
 Value Matmul::withoutOffset(GPUBuilder &b, Value product, Value codeSum) const {
@@ -75,6 +97,15 @@ Value Matmul::addGroup(GPUBuilder &b, Value sum, Value product, Value scale,
   return b.fma(minimum, codeScale ? b.mulF(total, codeScale) : total, sum);
 }
 
+Value Matmul::addFloats(GPUBuilder &b, Value sum, Value product, Value scale,
+                        Value codeScale) const {
+  if (scale && codeScale)
+    scale = b.mulF(scale, codeScale);
+  else if (codeScale)
+    scale = codeScale;
+  return scale ? b.fma(product, scale, sum) : b.addF(sum, product);
+}
+
 void Matmul::finish(GPUBuilder &b, ValueRange sums, Value token, Value n,
                     int64_t blockRows) const {
   int64_t count = sums.size();
@@ -90,8 +121,10 @@ void Matmul::finish(GPUBuilder &b, ValueRange sums, Value token, Value n,
     exists = arith::AndIOp::create(b, exists, b.less(n, layout.n));
   b.onlyIf(exists, [&] {
     Values values(sums);
-    if (isInteger() && rowScale()) {
+    if (hasCodes() && rowScale()) {
       Value scale = b.load(scales, token, b.index(0));
+      if (codeFactor() != 1)
+        scale = b.mulF(scale, b.f32(codeFactor()));
       for (Value &value : values)
         value = b.mulF(value, scale);
     }

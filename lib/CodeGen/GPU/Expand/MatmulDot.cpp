@@ -226,8 +226,9 @@ DotEmitter::Values DotEmitter::addGroup(Value group, ValueRange sums) {
         codeSum = parts[count + t];
       else if (lane.offset || lane.hasMinimum)
         codeSum = matmul.codeSum(b, rows[t], group);
-      codeScale = matmul.codeScale(b, rows[t], group);
     }
+    if (matmul.hasCodes())
+      codeScale = matmul.codeScale(b, rows[t], group);
     for (int64_t i = 0; i < quarter; ++i) {
       int64_t at = t * quarter + i;
       Value &sum = results[at];
@@ -238,8 +239,8 @@ DotEmitter::Values DotEmitter::addGroup(Value group, ValueRange sums) {
                               codeScale);
         continue;
       }
-      sum = lane.scaleType ? b.fma(parts[at], scales[i], sum)
-                           : b.addF(sum, parts[at]);
+      sum = matmul.addFloats(b, sum, parts[at],
+                             lane.scaleType ? scales[i] : Value(), codeScale);
       if (minimum)
         sum = b.fma(minimum, parts[count + t], sum);
     }

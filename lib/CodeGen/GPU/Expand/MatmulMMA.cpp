@@ -134,7 +134,11 @@ MMAEmitter::Values MMAEmitter::floatStep(Value group, Value start, Value step,
     Values ones(4, b.i32(0x3c003c00));
     for (int64_t tile = 0; tile < tiles; ++tile) {
       TensorCores::Halves x =
-          cores.activationsOf(matmul.activations(b, rows[tile], group, word));
+          matmul.xFloat
+              ? halvesOf(b, matmul.codeWord(b, rows[tile], group, word),
+                         matmul.xFloat)
+              : cores.activationsOf(
+                    matmul.activations(b, rows[tile], group, word));
       multiplyInto(4 * tile, weights, x);
       if (lane.hasMinimum)
         multiplyInto(4 * (tiles + tile), ones, x);
@@ -177,8 +181,9 @@ MMAEmitter::Values MMAEmitter::addGroup(Value group, ValueRange sums) {
     if (isInteger) {
       if (lane.offset || lane.hasMinimum)
         codeSum = matmul.codeSum(b, columns[column], group);
-      codeScale = matmul.codeScale(b, columns[column], group);
     }
+    if (matmul.hasCodes())
+      codeScale = matmul.codeScale(b, columns[column], group);
     for (int64_t half = 0; half < 2; ++half) {
       int64_t at = column / 2 * 4 + half * 2 + column % 2;
       Value &sum = results[at];
@@ -188,8 +193,9 @@ MMAEmitter::Values MMAEmitter::addGroup(Value group, ValueRange sums) {
                               codeSum, codeScale);
         continue;
       }
-      sum = lane.scaleType ? b.fma(parts[at], scales[half], sum)
-                           : b.addF(sum, parts[at]);
+      sum =
+          matmul.addFloats(b, sum, parts[at],
+                           lane.scaleType ? scales[half] : Value(), codeScale);
       if (sumsX)
         sum = b.fma(minimums[half], parts[count + at], sum);
     }

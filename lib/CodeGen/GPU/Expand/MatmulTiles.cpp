@@ -34,7 +34,7 @@ class TilesEmitter {
 public:
   TilesEmitter(GPUBuilder &b, const Matmul &matmul, const Form &form)
       : b(b), matmul(matmul), layout(matmul.layout), lane(layout.form),
-        form(form), stage(layout, matmul.isInteger(), form),
+        form(form), stage(layout, matmul.hasCodes(), form),
         reader(b, layout, matmul.weights), cores(b, matmul, reader),
         copies(b, matmul, form, stage, reader, cores),
         weights(b, matmul, stage, reader, cores), isInteger(matmul.isInteger()),
@@ -106,11 +106,11 @@ private:
 // A step
 //===----------------------------------------------------------------------===//
 
-/// [product along K][row]: parts of a word, or of integers two words.
+/// [product along K][row]: parts of a word, or of what has 8 bits two words.
 SmallVector<SmallVector<TilesEmitter::Values>>
 TilesEmitter::readOperands(Value buffer) {
   SmallVector<SmallVector<Values>> words = weights.read(memory, buffer);
-  if (!isInteger || stage.laneWords == 1)
+  if (words.front().front().size() == 2 || stage.laneWords == 1)
     return words;
   SmallVector<SmallVector<Values>> operands;
   for (int64_t word = 0; word < stage.laneWords; word += 2) {
@@ -140,14 +140,15 @@ TilesEmitter::Values TilesEmitter::multiply(Value buffer, ValueRange sums) {
   SmallVector<Values> x(tiles);
   for (int64_t tile = 0; tile < tiles; ++tile) {
     Value from = b.add(at, 8 * tile * stage.tokenBytes());
-    if (perLane == 1) {
-      x[tile] = {b.load(b.getI32Type(), memory, from, 4)};
-      continue;
-    }
     Value all =
         b.load(b.vec(perLane, b.getI32Type()), memory, from, 4 * perLane);
-    for (int64_t i = 0; i < perLane; ++i)
-      x[tile].push_back(b.extract(all, i));
+    for (int64_t i = 0; i < perLane; ++i) {
+      Value word = b.extract(all, i);
+      if (matmul.xFloat && !matmul.multipliesFloat8)
+        llvm::append_range(x[tile], halvesOf(b, word, matmul.xFloat));
+      else
+        x[tile].push_back(word);
+    }
   }
   Values results(sums);
   for (auto [k, rows] : llvm::enumerate(operands))
@@ -273,6 +274,11 @@ TilesEmitter::Values TilesEmitter::addGroup(Value group, Value buffer,
       codeScales = tokenNumbers(buffer, 0, b.getF32Type());
     if (copies.needsSums())
       totals = tokenNumbers(buffer, 1, b.getI32Type());
+  } else if (matmul.xFloat && !single && !matmul.rowScale()) {
+    codeScales = tokenNumbers(buffer, 0, b.getF32Type());
+    if (matmul.codeFactor() != 1)
+      for (Value &scale : codeScales)
+        scale = b.mulF(scale, b.f32(matmul.codeFactor()));
   } else if (copies.sumsX()) {
     totals = tokenNumbers(buffer, 0, b.getF32Type());
   }
@@ -299,8 +305,9 @@ TilesEmitter::Values TilesEmitter::addGroup(Value group, Value buffer,
                             codeScales.empty() ? Value() : codeScales[column]);
       continue;
     }
-    sum = lane.scaleType ? b.fma(parts[at], scales[row], sum)
-                         : b.addF(sum, parts[at]);
+    sum = matmul.addFloats(b, sum, parts[at],
+                           lane.scaleType ? scales[row] : Value(),
+                           codeScales.empty() ? Value() : codeScales[column]);
     if (minimum)
       sum = b.fma(minimum, total, sum);
   }

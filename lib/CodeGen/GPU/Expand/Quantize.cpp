@@ -85,6 +85,7 @@ public:
 private:
   Value chooseScale(Value begin, Value end, const Team &team);
   Value round(Value ratio);
+  void storeCodes(ValueRange ratios, Value at);
 
   const Round &op;
   std::optional<SmallFloat> small;
@@ -259,7 +260,7 @@ LaunchShape quantmlir::cuda::emitQuantize(GPUBuilder &b, const Quantize &op,
 }
 
 //===----------------------------------------------------------------------===//
-// To 8-bit floats, bf16 or int8, which stay f32
+// To 8-bit floats, bf16 or int8
 //===----------------------------------------------------------------------===//
 
 /// As the scheme: nothing is divided by zero.
@@ -282,6 +283,16 @@ Value RoundEmitter::round(Value ratio) {
   return arith::MaximumFOp::create(b, code, b.f32(-127));
 }
 
+void RoundEmitter::storeCodes(ValueRange ratios, Value at) {
+  Value word = b.i32(0);
+  for (auto [i, ratio] : llvm::enumerate(ratios)) {
+    Value code = emitSmallFloatCode(b, b.getLoc(), *small, ratio);
+    code = arith::ExtUIOp::create(b, b.getI32Type(), code);
+    word = b.orI(word, b.shiftLeft(code, b.i32(8 * int64_t(i))));
+  }
+  b.store(word, op.codes, row, b.div(at, 4));
+}
+
 void RoundEmitter::emit(Value inBlock, Value group, bool isBlock,
                         int64_t warps) {
   start(inBlock);
@@ -292,13 +303,26 @@ void RoundEmitter::emit(Value inBlock, Value group, bool isBlock,
   b.loop(b.add(begin, b.mul(team.member, width)), end, width * team.size(),
          [&](Value at) {
            Values rounded = values(row, at);
+           for (Value &x : rounded)
+             if (scale)
+               x = arith::DivFOp::create(b, x, scale);
+           if (op.codes)
+             return storeCodes(rounded, at);
            for (Value &x : rounded) {
-             x = round(scale ? arith::DivFOp::create(b, x, scale) : x);
+             x = round(x);
              if (scale)
                x = b.mulF(x, scale);
            }
            b.storeSome(rounded, op.out, row, at);
          });
+  if (!op.codes)
+    return;
+  byFirst(team, [&] { b.store(scale, op.scales, row, group); });
+  // What matmuls read behind a row.
+  b.onlyIf(b.less(group, 1), [&] {
+    b.loop(b.add(team.member, k / 4), b.index(op.codes.columns), team.size(),
+           [&](Value word) { b.store(b.i32(0), op.codes, row, word); });
+  });
 }
 
 LaunchShape quantmlir::cuda::emitRound(GPUBuilder &b, const Round &op,

@@ -17,7 +17,15 @@ TensorCores::TensorCores(GPUBuilder &b, const Matmul &matmul,
     : b(b), lane(matmul.layout.form), reader(reader),
       isInteger(matmul.isInteger()),
       isBF16(lane.kind == qt::LaneForm::Kind::Float &&
-             lane.floatType.isBF16()) {}
+             lane.floatType.isBF16()) {
+  if (matmul.multipliesFloat8)
+    xFloat = matmul.xFloat;
+}
+
+/// As PTX calls them.
+static StringRef nameOf(FloatType float8) {
+  return isa<Float8E4M3FNType>(float8) ? "e4m3" : "e5m2";
+}
 
 /// Of a codebook both bytes are looked up and then put together. 0x6400 is
 /// 1024, in units of the last bit: a byte in its place adds itself.
@@ -78,7 +86,13 @@ GPUBuilder::Values TensorCores::multiply(ArrayRef<Value> weights,
   operands.append(x.begin(), x.end());
   StringRef name = weights.size() == 2 ? "llvm.nvvm.mma.m16n8k16.row.col.u8.s8"
                                        : "llvm.nvvm.mma.m16n8k32.row.col.u8.s8";
-  if (!isInteger) {
+  std::string float8;
+  if (xFloat) {
+    float8 = ("llvm.nvvm.mma.m16n8k32.row.col.f32." + nameOf(lane.floatType) +
+              "." + nameOf(xFloat) + ".f32")
+                 .str();
+    name = float8;
+  } else if (!isInteger) {
     name = isBF16 ? "llvm.nvvm.mma.m16n8k16.row.col.bf16"
                   : "llvm.nvvm.mma.m16n8k16.row.col.f32.f32";
     if (!isBF16)
@@ -156,11 +170,13 @@ TensorCores::Values TensorCores::multiplyInMemory(ArrayRef<Value> weights,
       text += (i ? ", $" : "$") + std::to_string(first + i);
     return text + "}";
   };
-  StringRef types = isInteger ? "k32.s32.u8.s8"
-                    : isBF16  ? "k16.f32.bf16.bf16"
-                              : "k16.f32.f16.f16";
-  // Sums are kept; floats are neither negated nor, of x, transposed.
-  StringRef flags = isInteger ? "1" : "1, 1, 1, 0";
+  std::string types = isInteger ? "k32.s32.u8.s8"
+                      : isBF16  ? "k16.f32.bf16.bf16"
+                                : "k16.f32.f16.f16";
+  if (xFloat)
+    types = ("k32.f32." + nameOf(lane.floatType) + "." + nameOf(xFloat)).str();
+  // Sums are kept; floats are not negated, and 16-bit ones of x not transposed.
+  StringRef flags = isInteger ? "1" : xFloat ? "1, 1, 1" : "1, 1, 1, 0";
   Values operands(weights);
   operands.push_back(x);
   llvm::append_range(operands, sums);

@@ -12,7 +12,7 @@ TileCopies::TileCopies(GPUBuilder &b, const Matmul &matmul, const Form &form,
                        const TileStage &stage, PanelReader &reader,
                        TensorCores &cores)
     : b(b), matmul(matmul), layout(matmul.layout), form(form), stage(stage),
-      reader(reader), cores(cores), isInteger(matmul.isInteger()),
+      reader(reader), cores(cores), isBytes(matmul.hasCodes()),
       single(layout.numGroups == 1), steps(stage.steps(layout)),
       threads(form.warps * GPUBuilder::warpSize) {}
 
@@ -57,7 +57,7 @@ void TileCopies::place(Value sharedMemory, Value threadInBlock,
   auto tokenOf = [&](Value index) {
     return matmul.clampToken(b, b.add(firstToken, index));
   };
-  if (!isInteger) {
+  if (!isBytes) {
     for (int64_t first = 0; first < form.tokens * stage.words;
          first += threads) {
       Value index = b.add(thread, first);
@@ -124,7 +124,7 @@ void TileCopies::start(Value step) {
   for (auto [region, shares] : llvm::zip(stage.regions, weightShares))
     copy(shares, matmul.weights, b.add(start, b.mul(inGroup, region.bytes)),
          piece);
-  if (!isInteger)
+  if (!isBytes)
     return;
   Value word =
       b.add(b.mul(group, layout.wordsPerGroup()), b.mul(inGroup, stage.words));

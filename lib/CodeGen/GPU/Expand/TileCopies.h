@@ -38,10 +38,10 @@ public:
   Value bufferOf(Value step);
 
   /// Sums of the activations of a group, for minimums.
-  bool sumsX() const { return !isInteger && matmul.layout.form.hasMinimum; }
+  bool sumsX() const { return !isBytes && matmul.layout.form.hasMinimum; }
   bool needsSums() const {
     const qt::LaneForm &lane = matmul.layout.form;
-    return isInteger && (lane.offset || lane.hasMinimum);
+    return matmul.isInteger() && (lane.offset || lane.hasMinimum);
   }
 
 private:
@@ -65,7 +65,7 @@ private:
   const TileStage &stage;
   PanelReader &reader;
   TensorCores &cores;
-  bool isInteger;
+  bool isBytes;  ///< activations, which are copied as they are
   bool single;   ///< one group
   int64_t steps; ///< of a group
   int64_t threads;

@@ -90,6 +90,10 @@ SmallVector<SmallVector<TileWeights::Values>> TileWeights::read(Value memory,
         weights[word].push_back({words[row % 2 * 2], words[row % 2 * 2 + 1]});
         continue;
       }
+      if (isFloat8) {
+        weights[word].push_back({loaded[0][word][row]});
+        continue;
+      }
       if (isFloat) {
         auto halves = halvesOf(b, loaded[0][word][row], lane.floatType);
         weights[word].push_back({halves[0], halves[1]});

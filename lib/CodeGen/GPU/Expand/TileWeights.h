@@ -26,6 +26,7 @@ public:
               PanelReader &reader, TensorCores &cores)
       : b(b), layout(matmul.layout), lane(layout.form), stage(stage),
         reader(reader), cores(cores), isInteger(matmul.isInteger()),
+        isFloat8(matmul.multipliesFloat8),
         isFloat(lane.kind == qt::LaneForm::Kind::Float) {}
 
   /// Where a piece of a panel is kept among the others.
@@ -33,7 +34,7 @@ public:
 
   /// Decides what this lane reads. `pair`: the first of the warp's panels.
   void place(Value pair, Value g, Value t);
-  /// [word][row] of this lane: one operand for integers, else two.
+  /// [word][row] of this lane: one operand for what has 8 bits, else two.
   llvm::SmallVector<llvm::SmallVector<Values>> read(Value memory, Value buffer);
 
   /// Whether words of the weight have 8 bytes.
@@ -63,6 +64,7 @@ private:
   PanelReader &reader;
   TensorCores &cores;
   bool isInteger, isFloat;
+  bool isFloat8;                   ///< multiplied as they are
   llvm::SmallVector<Share> shares; ///< of each region
 };
 

@@ -27,6 +27,7 @@ void QTDialect::initialize() {
   addAttribute<PanelsAttr>();
   addAttribute<RowsAttr>();
   addAttribute<PairsAttr>();
+  addAttribute<BytesAttr>();
 #define QT_SCHEME(Name) register##Name##Scheme(*this);
 #include "quant-mlir/Dialect/QT/Schemes/Schemes.def"
   addOperations<

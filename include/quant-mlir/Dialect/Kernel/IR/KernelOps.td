@@ -172,12 +172,12 @@ def Kernel_RoundOp : ActivationKernel_Op<"round"> {
 }
 
 def Kernel_EncodeOp : ActivationKernel_Op<"encode"> {
-  let summary = "Rounds rows of floats to numbers that bf16 holds, and scales";
+  let summary = "Rounds rows of floats to smaller ones, and scales";
   let description = [{
     What `kernel.round` does, with numbers and scales apart: `codes` are
     `rounded(x / scale)` as bf16, two to an i32 word, element k in half k % 2 of
-    word k / 2; words past the row are zero. `scales[m][g]` is there unless
-    `type` is bf16 itself.
+    word k / 2; with `bytes` as `type` itself, four to a word. What is past the
+    row is zero. `scales[m][g]` is there unless `type` is bf16.
 
     ```mlir
     kernel.encode %x into %codes scales %scales {type = f8E4M3FN, group = 128}
@@ -187,7 +187,7 @@ def Kernel_EncodeOp : ActivationKernel_Op<"encode"> {
   let arguments = (ins Reads<F32Buffer>:$x, Reads<Optional<F32Buffer>>:$multiplier,
                        Reads<Optional<F32Buffer>>:$scale, Writes<I32Buffer>:$codes,
                        Writes<Optional<F32Buffer>>:$scales, TypeAttr:$type,
-                       I64Attr:$group, UnitAttr:$perTensor);
+                       I64Attr:$group, UnitAttr:$perTensor, UnitAttr:$bytes);
   let assemblyFormat = [{
     $x (`by` $multiplier^)? (`scale` $scale^)? `into` $codes (`scales` $scales^)?
     attr-dict `:` type(operands)
@@ -255,6 +255,37 @@ def Kernel_MatmulBF16Op : Kernel_Op<"matmul_bf16", [AttrSizedOperandSegments, Ma
                        I64Attr:$group, OptionalAttr<TileRowsAttr>:$rows);
   let assemblyFormat = [{
     $codes (`scales` $scales^)? `,` $weights `[` $offset `]` (`bias` $bias^)?
+    (`residual` $residual^)? (`experts` $experts^)? `into` $out
+    attr-dict `:` type(operands)
+  }];
+}
+
+def Kernel_MatmulFloat8Op : Kernel_Op<"matmul_float8", [AttrSizedOperandSegments, MatmulOpInterface]> {
+  let summary = "8-bit float activations times packed 8-bit floats";
+  let description = [{
+    As `kernel.matmul_int`, with x as `kernel.encode` leaves it with `bytes` and
+    `type = codes`, and a weight of 8-bit floats. Products are exact; how they
+    are summed up to `group` is the machine's: in f32, or on tensor cores with
+    what precision these have.
+
+    Split over panels.
+
+    ```mlir
+    kernel.matmul_float8 %codes scales %scales, %weights[%offset] into %out
+        {codes = f8E4M3FN, group = 128, type = !qt.tensor<64x256xf32, #qt.float<f8E4M3FN, channel>>}
+        : memref<?x64xi32>, memref<?x2xf32>, memref<?xi8>, index, memref<?x64xf32>
+    ```
+  }];
+  let arguments = (ins Reads<I32Buffer>:$x, Reads<F32Buffer>:$scales,
+                       Reads<ByteBuffer>:$weights, Index:$offset,
+                       Reads<Optional<F32Buffer>>:$bias,
+                       Reads<Optional<F32Buffer>>:$residual,
+                       Reads<Optional<I32Buffer>>:$experts,
+                       Writes<F32Buffer>:$out, TypeAttr:$codes,
+                       TypeAttrOf<QT_TensorType>:$type, I64Attr:$group,
+                       OptionalAttr<TileRowsAttr>:$rows);
+  let assemblyFormat = [{
+    $x `scales` $scales `,` $weights `[` $offset `]` (`bias` $bias^)?
     (`residual` $residual^)? (`experts` $experts^)? `into` $out
     attr-dict `:` type(operands)
   }];

@@ -48,6 +48,17 @@ def QT_PairsAttr : QT_Attr<"Pairs", "pairs"> {
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
+def QT_BytesAttr : QT_Attr<"Bytes", "bytes"> {
+  let summary = "Activations in rows of 8-bit floats, a scale per group";
+  let description = [{
+    The layout of an activation [M, K] for products of 8-bit floats: the numbers
+    of its scheme, row-major with K padded by zeros to `stride` bytes, and a
+    float scale for every `group` values.
+  }];
+  let parameters = (ins "int64_t":$stride, "int64_t":$group);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
 def QT_StatisticsAttr : I32BitEnumAttr<"Statistics", "What qt.observe computes", [
     I32BitEnumAttrCaseBit<"Range", 0, "range">,
     I32BitEnumAttrCaseBit<"Sum", 1, "sum">,
