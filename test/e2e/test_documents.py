@@ -9,10 +9,12 @@ its own, with SmolLM2's file in it as SmolLM2.gguf.
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
+from compiling import with_ptxas
 from quant_mlir import InputError, tools
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -57,7 +59,13 @@ def test_pages_show_what_happens(page, tmp_path, smollm2_gguf):
     except InputError as error:
         pytest.skip(str(error))
     (tmp_path / "SmolLM2.gguf").symlink_to(smollm2_gguf)
-    path = [str(binaries), str(pathlib.Path(sys.executable).parent), os.environ["PATH"]]
+    others = with_ptxas()
+    for tool in ("nvdisasm", "ptxas"):
+        if "nvdisasm" in page.read_text(encoding="utf-8") and not shutil.which(
+            tool, path=others["PATH"]
+        ):
+            pytest.skip(f"no {tool} (requirements-tools.txt)")
+    path = [str(binaries), str(pathlib.Path(sys.executable).parent), others["PATH"]]
     environment = {
         **os.environ,
         "PATH": os.pathsep.join(path),
