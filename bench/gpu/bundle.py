@@ -65,7 +65,9 @@ def write_checks(folder, work, cases) -> tuple:
     """Inputs, packed weights and what the emulator makes of them, for each case and the rows of its
     calls; entries of list and bundle."""
     module = write_module(work, "checks", [case for case, _ in cases])
-    quantc(module, "--target", "cuda-emulated:sm_80", "--name", "model", "-o", work / "out")
+    most = max(max(calls) for _, calls in cases)
+    flags = ("--target", "cuda-emulated:sm_80", "--batch", -(-most // 16) * 16)
+    quantc(module, *flags, "--name", "model", "-o", work / "out")
     packed, _ = safetensors.read(work / "out" / "model.weights.safetensors")
     lines, sizes = [], {}
     with quant_mlir.load(work / "out", 1) as model:

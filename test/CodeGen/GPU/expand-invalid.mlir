@@ -92,14 +92,6 @@ func.func @other_panels(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: i
 
 // -----
 
-func.func @experts(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index, %experts: memref<3xi32>, %out: memref<?x16xf32>, %thread: index, %threads: index) {
-  // expected-error @below {{has experts, which no GPU kernel has yet}}
-  kernel.matmul_float %x, %weights[%offset] experts %experts into %out {gpu.forms = [{form = "dot", tokens = 1, warps = 4}], type = !qt.tensor<16x32xf32, #qt.q4_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x32xf32>, memref<?xi8>, index, memref<3xi32>, memref<?x16xf32>
-  return
-}
-
-// -----
-
 func.func @half_a_group_of_warps(%codes: memref<?x32xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x128xf32>, %thread: index, %threads: index) {
   // expected-error @below {{has wgmma of 64 rows by 64 tokens, 4 warps and 3 stages; a warp takes 32 rows, four of them are together, tokens are a multiple of 8 and at most 256, and there are three stages or more}}
   kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 128, gpu.forms = [{form = "wgmma", rows = 64, tokens = 64, warps = 4, stages = 3}], type = !qt.tensor<128x128xf32, #qt.int<4, group = 128, scale = f16>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 128>>} : memref<?x32xi32>, memref<?x1xf32>, memref<?x1xi32>, memref<?xi8>, index, memref<?x128xf32>

@@ -26,6 +26,7 @@ from test_matmul import (
     round_activation,
     write_module,
 )
+from weight_files import write_safetensors
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[3] / "bench/gpu"))
 import sass
@@ -297,3 +298,57 @@ def test_generator_names_no_format():
         text = path.read_text()
         assert "Schemes/" not in text, path
         assert not re.search(rf"\b({'|'.join(names)})Attr\b", text), path
+
+
+EXPERTS_MODULE = """
+qt.weight @w : {weight} in "{file}"
+func.func @integers(%x: {x}, %experts: tensor<5xi32>) -> {y} {{
+  %w = qt.load @w : {weight}
+  %q = qt.quantize %x : {x} -> {codes}
+  %y = qt.matmul %q, %w experts %experts : {codes}, {weight} experts tensor<5xi32> -> {y}
+  return %y : {y}
+}}
+func.func @floats(%x: {x}, %experts: tensor<5xi32>) -> {y} {{
+  %w = qt.load @w : {weight}
+  %y = qt.matmul %x, %w experts %experts : {x}, {weight} experts tensor<5xi32> -> {y}
+  return %y : {y}
+}}
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the emulator runs on x86-64")
+@pytest.mark.parametrize("target", ["sm_80", "sm_90a"])
+def test_experts(compiled, target):
+    """Rows meet a weight of several by where they are; blocks have rows of one. Some have none."""
+    rng = np.random.default_rng(4)
+    codes = rng.integers(-127, 127, (4 * 48, 64), endpoint=True).astype(np.int8)
+    scales = rng.uniform(0.01, 0.02, (4 * 48, 1)).astype(np.float32)
+    folder = compiled.cache / "gpu"
+    folder.mkdir(exist_ok=True)
+    file = folder / "experts.safetensors"
+    write_safetensors(file, {"w.codes": codes, "w.scales": scales})
+    types = {
+        "weight": "!qt.tensor<192x64xf32, #qt.int<8, channel>>",
+        "codes": "!qt.tensor<?x64xf32, #qt.int<8, token>>",
+        "x": "tensor<?x64xf32>",
+        "y": "tensor<?x48xf32>",
+    }
+    path = folder / f"experts_{target}.mlir"
+    path.write_text(EXPERTS_MODULE.format(file=file, **types))
+    made = compiled(path, None, "--target", f"cuda-emulated:{target}", "--batch", "144")
+    with quant_mlir.load(made, 1) as model:
+        for ends in ((0, 1, 1, 1, 1), (0, 0, 1, 1, 3), (0, 5, 5, 21, 22), (0, 70, 71, 71, 130)):
+            # Whole numbers, of which the loudest has code 127.
+            x = rng.integers(-127, 127, (ends[-1], 64), endpoint=True).astype(np.float32)
+            x[:, 0] = 127
+            experts = np.array(ends, np.int32)
+            values = codes.astype(np.float64) * scales
+            expected = np.concatenate(
+                [
+                    x[a:b] @ values[48 * e : 48 * (e + 1)].T
+                    for e, (a, b) in enumerate(zip(ends, ends[1:]))
+                ]
+            )
+            for name in ("integers", "floats"):
+                result = model.run(x, experts, function=name)
+                np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-2, err_msg=name)

@@ -234,7 +234,8 @@ struct Matmul {
   Buffer scales, sums;
   int64_t xGroup = 0; ///< values per activation scale; 0 for floats
   Buffer bias, residual, out;
-  Value rows; ///< of the activation
+  Value rows;       ///< of the activation; those of the block end here
+  Value firstToken; ///< of the block
 
   mlir::FloatType xFloat; ///< of codes that are no integers
   /// Whether both sides are multiplied as the 8-bit floats that they are.
@@ -247,6 +248,11 @@ struct Matmul {
   double codeFactor() const;
   /// One activation scale for all of a row.
   bool rowScale() const { return xGroup >= layout.paddedK; }
+  /// Finds the expert that the block's rows meet, its weight, and which rows
+  /// these are: blocks have rows of one expert, by their order. Returns whether
+  /// there are some.
+  Value findExpert(GPUBuilder &b, const Buffer &experts, int64_t count,
+                   int64_t tokens);
   /// Rows of activations that do not exist are read as the last one.
   Value clampToken(GPUBuilder &b, Value token) const;
   /// Four activations of a float row: word `word` of group `group`. Zeros where
@@ -341,6 +347,7 @@ struct LaunchShape {
   int64_t tokens;
   int64_t threads;
   int64_t sharedBytes = 0; ///< of `GPUBuilder::launchedMemory`
+  int64_t moreBlocks = 0;  ///< along y
 };
 
 LaunchShape emitMatmulDot(GPUBuilder &b, const Matmul &matmul,

@@ -86,18 +86,22 @@ KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
     common(floats);
     operands = {{"x", floats.getX()}, {"columns", floats.getColumns()}};
   }
-  if (cast<kernel::MatmulOpInterface>(op).getExperts())
-    return op->emitOpError("has experts, which no GPU kernel has yet");
   if (failed(checkPanels(matmul.layout)))
     return failure();
   FailureOr<SmallVector<Form>> forms = getForms(op);
   if (failed(forms) ||
       failed(checkTiles(matmul.layout, matmul.hasCodes(), *forms)))
     return failure();
-  Value start = weightAt(weights, offset, matmul.layout.totalBytes);
+  Value experts = interface.getExperts();
+  int64_t numExperts = 1;
+  if (experts)
+    numExperts = cast<MemRefType>(experts.getType()).getDimSize(0) - 1;
+  Value start =
+      weightAt(weights, offset, numExperts * matmul.layout.totalBytes);
   Value out = interface.getOut();
   operands.append({{"bias", bias},
                    {"residual", residual},
+                   {"experts", experts},
                    {"out", out},
                    {"weights", start}});
   if (failed(checkRows(operands)))
@@ -120,9 +124,21 @@ KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
         matmul.out = given.find("out");
         matmul.weights = given.find("weights").pointer;
         matmul.rows = given.rows();
-        return form.isTiled()       ? emitMatmulTiles(b, matmul, form)
-               : form.name == "mma" ? emitMatmulMMA(b, matmul, form)
-                                    : emitMatmulDot(b, matmul, form);
+        matmul.firstToken = b.mul(b.block('y'), form.tokens);
+        auto emit = [&] {
+          return form.isTiled()       ? emitMatmulTiles(b, matmul, form)
+                 : form.name == "mma" ? emitMatmulMMA(b, matmul, form)
+                                      : emitMatmulDot(b, matmul, form);
+        };
+        if (!experts)
+          return emit();
+        LaunchShape shape;
+        Value isThere = matmul.findExpert(b, given.find("experts"), numExperts,
+                                          form.tokens);
+        b.onlyIf(isThere, [&] { shape = emit(); });
+        // Each may begin a block more.
+        shape.moreBlocks = numExperts;
+        return shape;
       });
 }
 

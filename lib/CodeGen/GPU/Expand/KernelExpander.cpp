@@ -108,6 +108,8 @@ void KernelExpander::launch(mlir::gpu::GPUFuncOp function,
   Value y = arguments.back();
   if (shape.tokens > 1)
     y = host.div(host.add(y, shape.tokens - 1), shape.tokens);
+  if (shape.moreBlocks)
+    y = host.add(y, shape.moreBlocks);
   Value memory;
   if (shape.sharedBytes)
     memory = host.i32(shape.sharedBytes);

@@ -9,6 +9,36 @@ using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::cuda;
 
+Value Matmul::findExpert(GPUBuilder &b, const Buffer &experts, int64_t count,
+                         int64_t tokens) {
+  Value block = b.block('y'), none = b.index(0);
+  auto rowOf = [&](Value expert) {
+    return arith::IndexCastUIOp::create(b, b.getIndexType(),
+                                        b.load(experts, none, expert));
+  };
+  // Blocks before this expert, the one that has been found, where its rows
+  // begin and end.
+  Values found = b.loop(
+      none, b.index(count), 1, {none, b.index(count), none, none},
+      [&](Value expert, ValueRange carried) -> Values {
+        Value begin = rowOf(expert), end = rowOf(b.add(expert, 1));
+        Value before = carried[0];
+        Value blocks = b.div(b.add(b.sub(end, begin), tokens - 1), tokens);
+        Value after = arith::AddIOp::create(b, before, blocks);
+        Value isHere = arith::AndIOp::create(
+            b, b.less(block, after),
+            arith::CmpIOp::create(b, arith::CmpIPredicate::uge, block, before));
+        Value first = b.add(begin, b.mul(b.sub(block, before), tokens));
+        return {after, b.select(isHere, expert, carried[1]),
+                b.select(isHere, first, carried[2]),
+                b.select(isHere, end, carried[3])};
+      });
+  weights = b.at(weights, b.mul(found[1], layout.totalBytes));
+  firstToken = found[2];
+  rows = found[3];
+  return b.less(found[1], count);
+}
+
 Value Matmul::clampToken(GPUBuilder &b, Value token) const {
   Value last = arith::SubIOp::create(b, rows, b.index(1));
   return b.min(token, last);

@@ -255,7 +255,7 @@ void DotEmitter::emit() {
   warp = b.div(thread, GPUBuilder::warpSize);
   row = b.mul(b.rem(inWarp, quarter), quarter);
   slot = b.div(inWarp, quarter);
-  Value first = b.mul(b.block('y'), tokens);
+  Value first = matmul.firstToken;
   for (int64_t t = 0; t < tokens; ++t)
     rows.push_back(matmul.clampToken(b, b.add(first, t)));
 

@@ -210,7 +210,7 @@ void MMAEmitter::emit() {
   Value inWarp = b.rem(thread, GPUBuilder::warpSize);
   row = b.div(inWarp, 4);
   place = b.rem(inWarp, 4);
-  Value first = b.mul(b.block('y'), 8 * tiles);
+  Value first = matmul.firstToken;
   Values tokens;
   for (int64_t tile = 0; tile < tiles; ++tile) {
     Value start = b.add(first, 8 * tile);

@@ -344,7 +344,7 @@ void TilesEmitter::emit() {
   Value inWarp = b.rem(thread, GPUBuilder::warpSize);
   g = b.div(inWarp, 4);
   t = b.rem(inWarp, 4);
-  firstToken = b.mul(b.block('y'), form.tokens);
+  firstToken = matmul.firstToken;
   int64_t pairs = form.rows / warpRows;
   pair = b.mul(b.rem(warp, pairs), 2);
   columns = b.mul(b.div(warp, pairs), warpTokens);
