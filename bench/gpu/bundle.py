@@ -156,10 +156,12 @@ def main() -> int:
             more, timed_sizes = timed()
             (work / "list.yaml").write_text("\n".join(["kernels:", *lines, *more]) + "\n")
             for target in options.targets.split(","):
-                flags = ("--target", f"cuda:{target}", "--name", target, "-o", options.output)
+                flags = ("--target", f"cuda:{target}", "--name", target, "-o", work / "kernels")
                 quantc("--kernels", work / "list.yaml", *flags)
-                if not (options.output / f"{target}.cubin").exists():
+                if not (work / "kernels" / f"{target}.cubin").exists():
                     raise InputError("there is no ptxas (requirements-tools.txt)")
+                for suffix in ("cubin", "json"):  # of a C library there is no use
+                    shutil.copy(work / "kernels" / f"{target}.{suffix}", options.output)
                 made = json.loads((options.output / f"{target}.json").read_text())["kernels"]
             for name, size in timed_sizes.items():
                 size["bytes"] = made[name]["weight"]["bytes"]

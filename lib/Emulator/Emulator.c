@@ -42,9 +42,8 @@ typedef struct {
 
 static _Thread_local launch *running;
 
-/* A kernel that hangs or is not allowed on a GPU, either: there is no use in
- * going on with a test. */
-static void stop(const char *why) {
+/* There is no use in going on with a test. */
+void qm_emulate_stop(const char *why) {
   fprintf(stderr, "GPU emulator: block (%u, %u): %s\n", running->place.block_x,
           running->place.block_y, why);
   abort();
@@ -69,9 +68,9 @@ char qm_shared[227 << 10] __attribute__((aligned(1024)));
 void qm_emulate_copy(void *to, const void *from, size_t bytes) {
   fiber *self = &running->fibers[running->current];
   if ((uintptr_t)to % bytes || (uintptr_t)from % bytes)
-    stop("a copy that is not aligned");
+    qm_emulate_stop("a copy that is not aligned");
   if (self->num_copies == MOST_COPIES)
-    stop("too many copies without a wait");
+    qm_emulate_stop("too many copies without a wait");
   self->copies[self->num_copies++] = (copy){to, from, bytes, self->groups};
 }
 
@@ -126,10 +125,10 @@ static progress advance_warp(launch *all, uint32_t first) {
   if (done == WARP)
     return ENDED;
   if (done)
-    stop("a warp has ended in part, and the rest waits for it");
+    qm_emulate_stop("a warp has ended in part, and the rest waits for it");
   for (uint32_t lane = 1; lane < WARP; ++lane)
     if (all->fibers[first + lane].operation != all->fibers[first].operation)
-      stop("lanes of a warp have met at different operations");
+      qm_emulate_stop("lanes of a warp have met at different operations");
   if (all->fibers[first].operation == at_barrier)
     return AT_BARRIER;
   all->fibers[first].operation(operands, results);
@@ -150,7 +149,7 @@ static int advance_block(launch *all) {
     waiting += now == AT_BARRIER;
   }
   if (waiting && waiting < all->count / WARP)
-    stop("a block has ended in part, and the rest waits for it");
+    qm_emulate_stop("a block has ended in part, and the rest waits for it");
   for (uint32_t i = 0; waiting && i < all->count; ++i)
     all->fibers[i].state = READY;
   return waiting != 0;
@@ -183,11 +182,11 @@ void qm_emulate_launch(void (*code)(void **), void **arguments,
   all.fibers = malloc((size_t)threads * sizeof(fiber));
   running = &all;
   if (!stacks || !copies || !all.fibers)
-    stop("out of memory");
+    qm_emulate_stop("out of memory");
   if (shared < 0 || (size_t)shared > sizeof qm_shared)
-    stop("a block has no such amount of shared memory");
+    qm_emulate_stop("a block has no such amount of shared memory");
   if (threads <= 0 || threads > MOST_THREADS || threads % WARP)
-    stop("a block needs 1 to 32 whole warps");
+    qm_emulate_stop("a block needs 1 to 32 whole warps");
   for (int64_t y = 0; y < blocks_y; ++y)
     for (int64_t x = 0; x < blocks_x; ++x) {
       all.place.block_x = (uint32_t)x;

@@ -30,6 +30,9 @@ typedef void (*qm_collective)(void *const *const operands[WARP],
 void qm_emulate_together(qm_collective operation, void *const *operands,
                          void *result);
 
+/* Ends the program, as a kernel does what no GPU would, or not alike. */
+void qm_emulate_stop(const char *why);
+
 /* The calling thread has a copy done when it waits for it, and no sooner. */
 void qm_emulate_copy(void *to, const void *from, size_t bytes);
 /* Ends a group of copies. */

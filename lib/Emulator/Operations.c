@@ -285,21 +285,6 @@ static void mma_float8(void *const *const in[WARP], void *const out[WARP],
 
 /*===--- Products of four warps ------------------------------------------===*/
 
-/* Each warp has 16 of the 64 rows, so that it can do its part by itself, at
- * once, which is when it may be done first. */
-OPERATION(wgmma_fence_sync_aligned) {
-  (void)in;
-  (void)out;
-}
-OPERATION(wgmma_commit_group_sync_aligned) {
-  (void)in;
-  (void)out;
-}
-OPERATION(wgmma_wait_group_sync_aligned) {
-  (void)in;
-  (void)out;
-}
-
 /* A word of a column of the second operand: rows of 128, 64 or 32 bytes, whose
  * pieces of 16 are swizzled by the address of the line they are in. */
 static uint32_t described(uint64_t descriptor, int column, int byte) {
@@ -316,14 +301,73 @@ static uint32_t described(uint64_t descriptor, int column, int byte) {
   return word;
 }
 
+/* Each warp has 16 of the 64 rows, so that it can do its part by itself. It
+ * does so at once, though a GPU may do it any time until the wait: what it
+ * reads has to be the same then. */
+enum { MOST_PRODUCTS = 64 };
+static _Thread_local struct {
+  struct {
+    uint64_t descriptor;
+    int columns;
+    uint32_t hash;
+  } products[MOST_PRODUCTS];
+  int count, is_fenced;
+} in_flight[32];
+
+static uint32_t hash_of(uint64_t descriptor, int columns) {
+  uint32_t hash = 2166136261u;
+  for (int column = 0; column < columns; ++column)
+    for (int byte = 0; byte < 32; byte += 4)
+      hash = (hash ^ described(descriptor, column, byte)) * 16777619u;
+  return hash;
+}
+
+static void start_product(uint64_t descriptor, int columns) {
+  uint32_t warp = qm_emulated_place()->thread / WARP;
+  int place = in_flight[warp].count++;
+  if (!in_flight[warp].is_fenced)
+    qm_emulate_stop("a product of four warps without a fence before it");
+  if (place == MOST_PRODUCTS)
+    qm_emulate_stop("too many products of four warps without a wait");
+  in_flight[warp].products[place].descriptor = descriptor;
+  in_flight[warp].products[place].columns = columns;
+  in_flight[warp].products[place].hash = hash_of(descriptor, columns);
+}
+
+OPERATION(wgmma_fence_sync_aligned) {
+  (void)in;
+  (void)out;
+  in_flight[qm_emulated_place()->thread / WARP].is_fenced = 1;
+}
+OPERATION(wgmma_commit_group_sync_aligned) {
+  (void)in;
+  (void)out;
+}
+/* For all of them: no kernel waits for some. */
+OPERATION(wgmma_wait_group_sync_aligned) {
+  (void)out;
+  uint32_t warp = qm_emulated_place()->thread / WARP;
+  if (u32(in, 0))
+    qm_emulate_stop("a wait for some products of four warps");
+  for (int i = 0; i < in_flight[warp].count; ++i) {
+    uint64_t descriptor = in_flight[warp].products[i].descriptor;
+    if (in_flight[warp].products[i].hash !=
+        hash_of(descriptor, in_flight[warp].products[i].columns))
+      qm_emulate_stop(
+          "what a product of four warps may still read has changed");
+  }
+  in_flight[warp].count = in_flight[warp].is_fenced = 0;
+}
+
 /* Operands: columns; the first matrix, as of m16n8k32; where the second is; for
  * each eight columns what is added. `product` is that of two words. */
 static void wgmma(void *const *const in[WARP], void *const out[WARP],
                   void (*product)(void *sum, uint32_t a, uint32_t b)) {
   int columns = (int)u32(in[0], 0);
+  uint64_t descriptor;
+  memcpy(&descriptor, in[0][5], 8);
+  start_product(descriptor, columns);
   for (int column = 0; column < columns; ++column) {
-    uint64_t descriptor;
-    memcpy(&descriptor, in[0][5], 8);
     uint32_t second[8];
     for (int i = 0; i < 8; ++i)
       second[i] = described(descriptor, column, 4 * i);

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import platform
+import shutil
 import subprocess
 import sys
 
@@ -106,6 +107,35 @@ def test_bundle(tmp_path, monkeypatch):
     assert done.returncode == 0, done.stderr + done.stdout
     assert "the CPU's tokens" in done.stdout
     assert json.loads((tmp_path / "b" / "model.json").read_text())["decode_tokens_per_s"] > 0
+
+
+@emulated
+def test_bundle_of_kernels(tmp_path, monkeypatch):
+    """Two of its kernels: what `make gpu-bundle` writes is what run.py reads, and no more."""
+    monkeypatch.syspath_prepend(HERE.parents[1] / "bench" / "gpu")
+    monkeypatch.syspath_prepend(HERE / "kernels")
+    import bundle
+
+    if not shutil.which("ptxas", path=with_ptxas()["PATH"]):
+        pytest.skip("no ptxas (requirements-tools.txt)")
+    few, many = bundle.chosen()[:1], bundle.many_cases()[:1]
+    monkeypatch.setattr(bundle, "chosen", lambda: few)
+    monkeypatch.setattr(bundle, "many_cases", lambda: many)
+    monkeypatch.setattr(bundle, "SHAPES", ((256, 128),))
+    monkeypatch.setattr(bundle, "TIMED", {"int8_a8": bundle.TIMED["int8_a8"]})
+    monkeypatch.setattr(sys, "argv", ["bundle.py", "-o", str(tmp_path / "b")])
+    assert bundle.main() == 0
+    names = {few[0].name, many[0].name}
+    files = {path.name for path in (tmp_path / "b").iterdir()}
+    assert files == {"sm_90a.cubin", "sm_90a.json", "bundle.json", "run.py"} | {
+        f"{name}.npz" for name in names
+    }
+    sizes = json.loads((tmp_path / "b" / "bundle.json").read_text())
+    assert set(sizes) == names | {"int8_a8_256"} and sizes["int8_a8_256"]["kind"] == "int8_a8"
+    made = json.loads((tmp_path / "b" / "sm_90a.json").read_text())["kernels"]
+    assert set(made) == set(sizes)
+    with np.load(tmp_path / "b" / f"{many[0].name}.npz") as data:
+        assert all(f"expected{rows}" in data for rows in bundle.MANY_TOKENS)
 
 
 # What no kernel does yet is one line, that names the op.

@@ -73,10 +73,9 @@ def float_product(case, x, tokens):
     values = case.weight.values()
     if case.activation:
         x = round_activation(case, x)
-    # Two 8-bit floats are multiplied as they are.
-    is_exact = case.activation.startswith("#qt.float<f8") and "f8" in getattr(
-        case.scheme, "kind", ""
-    )
+    # Two 8-bit floats are multiplied as they are, in words.
+    kinds = case.activation, getattr(case.scheme, "kind", "")
+    is_exact = kinds[0].startswith("#qt.float<f8") and kinds[1].startswith("f8") and case.k % 4 == 0
     on_tensor_cores = tokens > DOT_TOKENS and case.scheme != Float("f32") and not is_exact
     if on_tensor_cores:
         kind = "bf16" if case.scheme == Float("bf16") else "f16"
