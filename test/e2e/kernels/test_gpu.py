@@ -4,6 +4,7 @@ thread after the other, against numpy; products of integers bit by bit where tha
 
 import dataclasses
 import json
+import os
 import pathlib
 import platform
 import re
@@ -228,6 +229,39 @@ def test_code(tmp_path, target):
         ).stdout
         for instruction in ("IMMA.16832.U8.S8", "HMMA.16816.F32", "IDP.4A"):
             assert instruction in dump
+
+
+PTXAS = """#!/bin/sh
+cat <<END
+ptxas info    : (C7519) warpgroup.arrive is injected in around line 12 in function 'b'
+ptxas info    : Compiling entry function 'a' for 'sm_90a'
+    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
+ptxas info    : Used 40 registers, used 1 barriers, 512 bytes smem
+ptxas info    : Compiling entry function 'b' for 'sm_90a'
+    8 bytes stack frame, 4 bytes spill stores, 8 bytes spill loads
+ptxas info    : Used 255 registers
+END
+echo code >"$4"
+"""
+
+
+def test_what_ptxas_says(tmp_path, monkeypatch):
+    (tmp_path / "ptxas").write_text(PTXAS)
+    (tmp_path / "ptxas").chmod(0o755)
+    kernels = tmp_path / "list.yaml"
+    kernels.write_text('kernels: {a: {op: matmul, n: 16, k: 32, weights: "#qt.q4_0"}}')
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    done = run_quantc("--kernels", kernels, "--target", "cuda:sm_90a", "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "out" / "kernels.json").read_text())["functions"] == {
+        "a": {"registers": 40, "shared_bytes": 512, "spill_bytes": 0},
+        "b": {
+            "registers": 255,
+            "remarks": ["C7519: warpgroup.arrive is injected in around line 12"],
+            "shared_bytes": 0,
+            "spill_bytes": 12,
+        },
+    }
 
 
 @pytest.mark.parametrize("target", ["sm_80", "sm_90a"])
