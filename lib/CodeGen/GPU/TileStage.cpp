@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
 #include "TileStage.h"
-#include "Expand/Expand.h"
 
-using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::cuda;
 using kernel::PanelLayout;
@@ -41,18 +39,4 @@ TileStage::TileStage(const PanelLayout &layout, bool isBytes, const Form &form)
   numbers = bytes;
   bytes += form.tokens * 8;
   bytes = llvm::alignTo(bytes, inOrder ? swizzleAlignment : 128);
-}
-
-Value TileStage::wordOf(GPUBuilder &b, Value t, int64_t i) const {
-  return inOrder ? b.add(t, 4 * i) : b.add(b.mul(t, laneWords), i);
-}
-
-/// In lines of 128 bytes, the number of a line changes that of its pieces.
-Value TileStage::pieceOf(GPUBuilder &b, Value token, Value inRow) const {
-  int64_t perRow = tokenBytes() / 16;
-  if (inOrder) {
-    Value line = b.div(token, 8 / perRow);
-    inRow = arith::XOrIOp::create(b, inRow, b.rem(line, perRow));
-  }
-  return b.add(b.mul(token, perRow), inRow);
 }

@@ -7,8 +7,6 @@
 
 namespace quantmlir::cuda {
 
-class GPUBuilder;
-
 /// What a block of the forms `tiles` and `wgmma` has in shared memory of one
 /// step along K:
 ///
@@ -42,14 +40,6 @@ struct TileStage {
   int64_t steps(const kernel::PanelLayout &layout) const {
     return layout.wordsPerGroup() / words;
   }
-
-  /// From a lane's word to its next.
-  int64_t wordStride() const { return inOrder ? 4 : 1; }
-  /// Word `i` of lane `t` of the four.
-  mlir::Value wordOf(GPUBuilder &b, mlir::Value t, int64_t i) const;
-  /// Where 16 bytes of a row of activations are, by their number.
-  mlir::Value pieceOf(GPUBuilder &b, mlir::Value token,
-                      mlir::Value inRow) const;
 
   /// What swizzling by addresses takes for granted.
   static constexpr int64_t swizzleAlignment = 1024;

@@ -69,7 +69,7 @@ func.func @odd_tile(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index
 // -----
 
 func.func @short_groups(%x: memref<?x24xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
-  // expected-error @below {{has groups of 12 values; tiles have 16 or a multiple of 32, wgmma of int8 a multiple of 32 (form mma)}}
+  // expected-error @below {{has groups of 12 values; tiles have 16 or a multiple of 32, wgmma of bytes a multiple of 32 (form mma)}}
   kernel.matmul_float %x, %weights[%offset] into %out {gpu.forms = [{form = "tiles", rows = 32, tokens = 64, warps = 1, stages = 2}], type = !qt.tensor<16x24xf32, #qt.int<4, group = 12, scale = f16>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 12>>} : memref<?x24xf32>, memref<?xi8>, index, memref<?x16xf32>
   return
 }

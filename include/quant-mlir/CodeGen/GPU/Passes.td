@@ -35,6 +35,7 @@ def GPUChooseKernelsPass : Pass<"gpu-choose-kernels", "::mlir::ModuleOp"> {
     | `dot` | each lane multiplies words of four values of four rows by vector instructions; lanes share K |
     | `mma` | a warp multiplies 16 rows by `tokens` activations on tensor cores |
     | `tiles` | a block multiplies `rows` of the weight by `tokens` on tensor cores, from shared memory, where `stages` steps along K are being read or on their way |
+    | `wgmma` | the same, by products of four warps that read activations from there by themselves; `rows` are a multiple of 128, of GPUs that have it |
     | `rows` | a block has a row of the activation |
 
     Before:   each kernel is alone in a function (`--kernel-distribute`).
@@ -62,11 +63,15 @@ def GPUExpandPass : Pass<"gpu-expand", "::mlir::ModuleOp"> {
               integers is exact up to its scales; with one scale a row it is the
               CPU's, bit by bit. `mma` with float activations rounds these to f16
               (saturating; to bf16 for weights of bf16), and codebooks of
-              fractions too; sums are f32. So does `tiles`, which adds up in
-              another order. Sums of a norm or of attention are
+              fractions too; sums are f32. So do `tiles` and `wgmma`, which add
+              up in another order. `kernel.matmul_float8` is exact up to its
+              sums, which tensor cores may keep in fewer bits than f32 has where
+              they multiply 8-bit floats as they are (`tiles` on sm_89, `wgmma`).
+              Sums of a norm or of attention are
               added in another order than a CPU's. What lies in a cache behind
               the last position is not cleared: nothing here reads it.
-    Example:  test/CodeGen/GPU/expand.mlir, expand-layers.mlir
+    Example:  test/CodeGen/GPU/expand.mlir, expand-layers.mlir,
+              expand-tiles.mlir, expand-wgmma.mlir
   }];
   let options = [
     Option<"target", "target", "std::string", "\"cuda:sm_80\"",

@@ -38,7 +38,7 @@ LogicalResult KernelExpander::checkTiles(const kernel::PanelLayout &layout,
     if (!TileStage::fits(layout, isBytes, form))
       return op->emitOpError("has groups of ")
              << layout.group
-             << " values; tiles have 16 or a multiple of 32, wgmma of int8 "
+             << " values; tiles have 16 or a multiple of 32, wgmma of bytes "
                 "a multiple of 32 (form mma)";
     if (form.readsMemory() && !gpu.wgmma)
       return op->emitOpError("has the form wgmma, which ")

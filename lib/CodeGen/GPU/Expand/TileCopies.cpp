@@ -32,6 +32,16 @@ TileCopies::share(int64_t pieces, llvm::function_ref<Share(Value)> place) {
   return shares;
 }
 
+/// In lines of 128 bytes, the number of a line changes that of its pieces.
+Value TileCopies::pieceOf(Value token, Value inRow) {
+  int64_t perRow = stage.tokenBytes() / piece;
+  if (stage.inOrder) {
+    Value line = b.div(token, 8 / perRow);
+    inRow = arith::XOrIOp::create(b, inRow, b.rem(line, perRow));
+  }
+  return b.add(b.mul(token, perRow), inRow);
+}
+
 void TileCopies::place(Value sharedMemory, Value threadInBlock,
                        Value blockToken) {
   memory = sharedMemory;
@@ -71,7 +81,7 @@ void TileCopies::place(Value sharedMemory, Value threadInBlock,
     Value inBlock = b.div(index, perToken), inRow = b.rem(index, perToken);
     Value column = b.mul(inRow, piece / 4);
     return {b.byteOf(matmul.x, tokenOf(inBlock), column),
-            b.mul(stage.pieceOf(b, inBlock, inRow), piece)};
+            b.mul(pieceOf(inBlock, inRow), piece)};
   });
   if (single)
     return;
@@ -157,8 +167,7 @@ void TileCopies::storeWord(TensorCores::Halves halves, Value token, Value word,
   }
   Value product = b.mul(b.div(word, 4), 2), inPiece = b.mul(b.rem(word, 4), 4);
   for (auto [i, half] : llvm::enumerate(halves)) {
-    Value at =
-        b.mul(stage.pieceOf(b, token, b.add(product, int64_t(i))), piece);
+    Value at = b.mul(pieceOf(token, b.add(product, int64_t(i))), piece);
     b.store(half, memory, b.add(buffer, b.add(at, inPiece)), 4);
   }
 }

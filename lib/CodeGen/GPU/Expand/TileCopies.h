@@ -53,6 +53,8 @@ private:
 
   llvm::SmallVector<Share> share(int64_t pieces,
                                  llvm::function_ref<Share(Value piece)> place);
+  /// Where 16 bytes of a row of activations are kept, by their number.
+  Value pieceOf(Value token, Value inRow);
   void storeWord(TensorCores::Halves halves, Value token, Value word,
                  Value buffer);
   /// Group and step within it.

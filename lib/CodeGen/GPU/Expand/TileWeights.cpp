@@ -15,6 +15,11 @@ Value TileWeights::swizzled(GPUBuilder &b, Value index) {
   return arith::XOrIOp::create(b, index, b.mul(b.rem(mask, 4), 2));
 }
 
+Value TileWeights::wordOf(Value t, int64_t i) {
+  return stage.inOrder ? b.add(t, wordStride() * i)
+                       : b.add(b.mul(t, stage.laneWords), i);
+}
+
 /// The byte of a stage where a piece of a panel is.
 Value TileWeights::placeOf(const TileStage::Region &region, Value panel,
                            Value inPanel) {
@@ -28,9 +33,8 @@ TileWeights::Share TileWeights::placeWide(const TileStage::Region &region,
   Share share;
   for (int64_t word = 0; word < stage.laneWords; ++word)
     for (int64_t panel = 0; panel < 2; ++panel)
-      share.loads.push_back(
-          placeOf(region, b.add(pair, panel),
-                  b.add(b.mul(stage.wordOf(b, t, word), 8), g)));
+      share.loads.push_back(placeOf(region, b.add(pair, panel),
+                                    b.add(b.mul(wordOf(t, word), 8), g)));
   return share;
 }
 
@@ -45,16 +49,16 @@ TileWeights::Share TileWeights::placeWords(const TileStage::Region &region,
   int64_t together = std::max<int64_t>(per / (stage.inOrder ? 4 : 1), 1);
   for (int64_t word = 0; word < stage.laneWords; ++word) {
     if (word % together == 0) {
-      Value stored = b.div(stage.wordOf(b, t, word), per);
+      Value stored = b.div(wordOf(t, word), per);
       share.loads.push_back(
           placeOf(region, panel, b.add(b.mul(stored, 4), quarter)));
     }
     share.loadOf.push_back(share.loads.size() - 1);
-    share.shiftOf.push_back(word * stage.wordStride() % per * width);
+    share.shiftOf.push_back(word * wordStride() % per * width);
   }
   if (per > 1 && (stage.inOrder || stage.laneWords < per))
     share.shift = arith::IndexCastUIOp::create(
-        b, b.getI32Type(), b.mul(b.rem(stage.wordOf(b, t, 0), per), width));
+        b, b.getI32Type(), b.mul(b.rem(wordOf(t, 0), per), width));
   return share;
 }
 

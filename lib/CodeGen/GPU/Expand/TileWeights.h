@@ -51,6 +51,10 @@ private:
     Value shift; ///< in front of these; null: 0
   };
 
+  /// From a lane's word to its next.
+  int64_t wordStride() const { return stage.inOrder ? 4 : 1; }
+  /// Word `i` of lane `t` of the four that share a row.
+  Value wordOf(Value t, int64_t i);
   Value placeOf(const TileStage::Region &region, Value panel, Value inPanel);
   Share placeWide(const TileStage::Region &region, Value pair, Value g,
                   Value t);
