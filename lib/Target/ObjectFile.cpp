@@ -58,10 +58,13 @@ quantmlir::emitObject(llvm::Module &module, const cpu::CPUTargets &targets) {
     return machine.takeError();
   module.setTargetTriple(llvm::Triple(target.triple));
   module.setDataLayout((*machine)->createDataLayout());
-  // Vectors of 64 bytes are meant: some CPUs are told to prefer 32.
   for (llvm::Function &function : module) {
+    // Vectors of 64 bytes are meant: some CPUs are told to prefer 32.
     function.addFnAttr("prefer-vector-width", "512");
     function.addFnAttr("min-legal-vector-width", "512");
+    // Where the ABI aligns the stack to 16 bytes, spilled vectors cross cache
+    // lines: reading them back soon costs more than all else in a tile.
+    function.addFnAttr("stackrealign");
   }
   optimizeModule(module, **machine);
 

@@ -14,9 +14,10 @@ static const char *const x86Triple = "x86_64-unknown-linux-gnu";
 
 /// The table of targets, the better the later. Tile sizes: with one scale per
 /// row a tile has only integer accumulators, with groups each of them has a
-/// float beside it; 32 registers hold 12x2 and 6x2, AVX2's 16 hold 3x2 and 2x2.
+/// float beside it; 32 registers hold 12x2 and 6x2. Of AVX2's 16 a tile of 4x2
+/// leaves half to products; its floats wait in memory for the end of a group.
 static const CPUTarget targets[] = {
-    {"x86-64-v3", x86Triple, "x86-64-v3", "", DotKind::Avx2, 8, 2, 3, 2, 4,
+    {"x86-64-v3", x86Triple, "x86-64-v3", "", DotKind::Avx2, 8, 2, 4, 4, 4,
      false, QM_CPU_X86_64_V3},
     {"x86-64-v3+vnni", x86Triple, "x86-64-v3", "+avxvnni", DotKind::AvxVnni, 8,
      2, 4, 2, 4, false, QM_CPU_X86_64_V3 | QM_CPU_AVX_VNNI},

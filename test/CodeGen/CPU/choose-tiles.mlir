@@ -20,7 +20,7 @@
 // Scales per group: a float for each sum.
 // CHECK-LABEL: func.func @groups
 //       TABLE: rows = 6
-//      NARROW: rows = 1 :
+//      NARROW: rows = 2 :
 //       TILES: rows = 6
 //        FILE: rows = 8
 func.func @groups(%codes: memref<?x16xi32>, %scales: memref<?x2xf32>, %sums: memref<?x2xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x64xf32>) {

@@ -57,6 +57,19 @@ Value DotSum::finish() {
   return acc;
 }
 
+void DotSum::pin(KernelBuilder &b, MutableArrayRef<DotSum> sums) {
+  size_t registers = b.target.dot == DotKind::Avx2     ? 16
+                     : b.target.dot == DotKind::Avx512 ? 32
+                                                       : 0;
+  if (sums.size() + 2 > registers)
+    return;
+  SmallVector<Value> values;
+  for (DotSum &sum : sums)
+    values.push_back(sum.pairs ? sum.pairs : sum.acc);
+  for (auto [sum, value] : llvm::zip_equal(sums, b.pin(values)))
+    (sum.pairs ? sum.pairs : sum.acc) = value;
+}
+
 void DotSum::add(Value weights, Value activations) {
   Type type = acc.getType(), bytes = weights.getType();
   switch (b.target.dot) {

@@ -77,6 +77,9 @@ public:
   /// A call of an LLVM intrinsic.
   Value intrinsic(llvm::StringRef name, mlir::Type result,
                   mlir::ValueRange operands);
+  /// The same vectors, in registers at this point, of which there are enough
+  /// (x86). Code does not move from one pin to the other side of another.
+  llvm::SmallVector<Value> pin(mlir::ValueRange vectors);
 };
 
 /// The largest power of two, at most `most`, that divides `size`: vectors of
@@ -97,6 +100,10 @@ public:
   DotSum(KernelBuilder &b, Value start, unsigned laneBits);
   void add(Value weights, Value activations);
   Value finish();
+  /// Keeps additions behind this point of the code behind those before it,
+  /// where an addition is several instructions: LLVM would add up the products
+  /// of a row first, with all weights of a group in registers.
+  static void pin(KernelBuilder &b, llvm::MutableArrayRef<DotSum> sums);
 
 private:
   void addPairs(Value weights, Value activations);

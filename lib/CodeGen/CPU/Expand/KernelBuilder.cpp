@@ -179,6 +179,24 @@ Value KernelBuilder::intrinsic(StringRef name, Type result,
       .getResults();
 }
 
+SmallVector<Value> KernelBuilder::pin(ValueRange vectors) {
+  SmallVector<Type> types(vectors.getTypes());
+  SmallVector<std::string> constraints(types.size(), "=v");
+  for (size_t i = 0; i < types.size(); ++i)
+    constraints.push_back(std::to_string(i)); // the same register
+  auto pinned = LLVM::InlineAsmOp::create(
+      *this, LLVM::LLVMStructType::getLiteral(getContext(), types), vectors,
+      getStringAttr(""), getStringAttr(llvm::join(constraints, ",")),
+      /*has_side_effects=*/getUnitAttr(), /*is_align_stack=*/UnitAttr(),
+      LLVM::TailCallKindAttr(), LLVM::AsmDialectAttr(),
+      /*operand_attrs=*/ArrayAttr());
+  SmallVector<Value> values;
+  for (size_t i = 0; i < types.size(); ++i)
+    values.push_back(
+        LLVM::ExtractValueOp::create(*this, pinned.getRes(), int64_t(i)));
+  return values;
+}
+
 int64_t quantmlir::cpu::vectorLanes(int64_t size, int64_t most) {
   int64_t lanes = 1;
   while (lanes < most && size % (lanes * 2) == 0)

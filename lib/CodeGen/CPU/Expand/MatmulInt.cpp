@@ -135,6 +135,7 @@ void MatmulIntEmitter::dotWords(Tile &acc, Value row, Value group, Value word,
       for (auto [v, weight] : llvm::enumerate(weights))
         sums[m * layout.vectors + v].add(weight, activations);
     }
+    DotSum::pin(b, sums);
   }
   for (auto [i, sum] : llvm::enumerate(sums))
     acc[i / layout.vectors][i % layout.vectors] = sum.finish();
