@@ -17,7 +17,7 @@ static const char *const x86Triple = "x86_64-unknown-linux-gnu";
 /// float beside it; 32 registers hold 12x2 and 6x2. Of AVX2's 16 a tile of 4x2
 /// leaves half to products; its floats wait in memory for the end of a group.
 static const CPUTarget targets[] = {
-    {"x86-64-v3", x86Triple, "x86-64-v3", "", DotKind::Avx2, 8, 2, 4, 4, 4,
+    {"x86-64-v3", x86Triple, "x86-64-v3", "", DotKind::Avx2, 8, 2, 4, 4, 6,
      false, QM_CPU_X86_64_V3},
     {"x86-64-v3+vnni", x86Triple, "x86-64-v3", "+avxvnni", DotKind::AvxVnni, 8,
      2, 4, 2, 4, false, QM_CPU_X86_64_V3 | QM_CPU_AVX_VNNI},
