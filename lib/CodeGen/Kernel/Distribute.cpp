@@ -15,6 +15,7 @@
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
+#include "mlir/Transforms/RegionUtils.h"
 #include "quant-mlir/CodeGen/Kernel/Passes.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
 #include "llvm/ADT/MapVector.h"
@@ -222,7 +223,6 @@ struct Distribute : kernel::impl::KernelDistributePassBase<Distribute> {
 private:
   LogicalResult distribute(func::FuncOp function);
   void insertBarriers(func::FuncOp function);
-  void guardSerialOps(func::FuncOp function, Value thread);
   LogicalResult outline(Operation *op, Value thread, Value threads);
   func::FuncOp kernelFunction(Operation *op, ArrayRef<Value> captured);
 
@@ -232,7 +232,8 @@ private:
 
 } // namespace
 
-/// True if the op does something to memory and is no kernel: thread 0 runs it.
+/// True if the op does something to memory and is no kernel: thread 0 runs it,
+/// in a function of its own, too.
 static bool isSerial(Operation *op) {
   if (isKernel(op) || isa<kernel::BarrierOp, func::ReturnOp>(op) ||
       isa<ViewLikeOpInterface>(op) || isMemoryEffectFree(op))
@@ -271,22 +272,8 @@ void Distribute::insertBarriers(func::FuncOp function) {
   }
 }
 
-void Distribute::guardSerialOps(func::FuncOp function, Value thread) {
-  for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
-    if (!isSerial(&op))
-      continue;
-    OpBuilder builder(&op);
-    Location loc = op.getLoc();
-    Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
-    Value first = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                        thread, zero);
-    auto guard = scf::IfOp::create(builder, loc, first);
-    op.moveBefore(guard.thenBlock()->getTerminator());
-  }
-}
-
-/// A function that holds the kernel, given its operands, what its body uses
-/// from outside, and the threads.
+/// A function that holds the kernel, or what thread 0 does alone, given its
+/// operands, what its body uses from outside, and the threads.
 static func::FuncOp wrapKernel(Operation *op, ArrayRef<Value> captured) {
   OpBuilder builder(op->getContext());
   SmallVector<Value> values(op->getOperands());
@@ -303,10 +290,20 @@ static func::FuncOp wrapKernel(Operation *op, ArrayRef<Value> captured) {
   function->setAttr("passthrough", builder.getStrArrayAttr({"no-builtins"}));
   Block *block = function.addEntryBlock();
   builder.setInsertionPointToStart(block);
+  Location loc = op->getLoc();
+  auto end = func::ReturnOp::create(builder, loc);
+  builder.setInsertionPoint(end);
+  if (!isKernel(op)) {
+    Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+    Value first =
+        arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                              block->getArgument(values.size()), zero);
+    auto guard = scf::IfOp::create(builder, loc, first);
+    builder.setInsertionPointToStart(guard.thenBlock());
+  }
   IRMapping mapping;
   mapping.map(values, block->getArguments().take_front(values.size()));
   builder.clone(*op, mapping);
-  func::ReturnOp::create(builder, op->getLoc());
   return function;
 }
 
@@ -341,22 +338,18 @@ LogicalResult Distribute::outline(Operation *op, Value thread, Value threads) {
   // that it loads from and sizes are passed like operands.
   llvm::SetVector<Value> captured;
   for (Region &region : op->getRegions()) {
-    llvm::SetVector<Value> constants;
-    for (Operation &inner : region.getOps())
-      for (Value operand : inner.getOperands())
-        if (operand.getParentRegion() != &region) {
-          Operation *producer = operand.getDefiningOp();
-          if (producer && producer->hasTrait<OpTrait::ConstantLike>())
-            constants.insert(operand);
-          else
-            captured.insert(operand);
-        }
+    llvm::SetVector<Value> used;
+    getUsedValuesDefinedAbove(region, used);
+    if (used.empty())
+      continue;
     OpBuilder inside = OpBuilder::atBlockBegin(&region.front());
-    for (Value value : constants) {
-      Value copy = inside.clone(*value.getDefiningOp())->getResult(0);
-      value.replaceUsesWithIf(copy, [&](OpOperand &use) {
-        return use.getOwner()->getParentRegion() == &region;
-      });
+    for (Value value : used) {
+      Operation *producer = value.getDefiningOp();
+      if (producer && producer->hasTrait<OpTrait::ConstantLike>())
+        replaceAllUsesInRegionWith(value, inside.clone(*producer)->getResult(0),
+                                   region);
+      else
+        captured.insert(value);
     }
   }
   SmallVector<Value> operands(op->getOperands());
@@ -387,11 +380,11 @@ LogicalResult Distribute::distribute(func::FuncOp function) {
   // The runtime passes tensors as pointers to their descriptors.
   function->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(),
                     UnitAttr::get(context));
-  guardSerialOps(function, thread);
 
+  // Those inside loops come first.
   SmallVector<Operation *> ops;
   function.walk([&](Operation *op) {
-    if (isKernel(op))
+    if (isKernel(op) || (op->getParentOp() == function && isSerial(op)))
       ops.push_back(op);
   });
   for (Operation *op : ops)

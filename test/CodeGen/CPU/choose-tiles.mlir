@@ -41,7 +41,7 @@ func.func @one_scale(%codes: memref<?x16xi32>, %scales: memref<?x1xf32>, %sums: 
 
 // CHECK-LABEL: func.func @floats
 //       TABLE: rows = 12
-//      NARROW: rows = 2 :
+//      NARROW: rows = 3 :
 //       TILES: rows = 12
 //        FILE: rows = 9
 func.func @floats(%x: memref<?x64xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x64xf32>) {

@@ -113,3 +113,17 @@ func.func @pairs(%x: memref<?x64xf32>, %codes: memref<?x32xi32>, %scales: memref
   kernel.encode %x into %codes scales %scales {type = f8E4M3FN, group = 64} : memref<?x64xf32>, memref<?x32xi32>, memref<?x1xf32>
   return
 }
+
+// -----
+
+func.func private @local(%x: memref<8xf32>, %i: index, %thread: index, %threads: index) {
+  %c0 = arith.constant 0 : index
+  %first = arith.cmpi eq, %thread, %c0 : index
+  scf.if %first {
+    // expected-error @below {{has no GPU code yet}}
+    %own = memref.alloca() : memref<8xf32>
+    %v = memref.load %x[%i] : memref<8xf32>
+    memref.store %v, %own[%i] : memref<8xf32>
+  }
+  return
+}

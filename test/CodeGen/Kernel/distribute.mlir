@@ -165,10 +165,7 @@ func.func @indices(%workspace: memref<?xi8>) {
 //       CHECK: kernel.barrier
 //       CHECK: %[[V:.+]] = memref.load
 //       CHECK: kernel.barrier
-//       CHECK: %[[FIRST:.+]] = arith.cmpi eq, %[[THREAD]], %{{.*}} : index
-//       CHECK: scf.if %[[FIRST]] {
-//  CHECK-NEXT: memref.store %[[V]]
-//  CHECK-NEXT: }
+//       CHECK: call @memref_store_1(%[[V]], %{{.+}}, %{{.+}}, %[[THREAD]], %{{.+}})
 //  CHECK-NEXT: return
 func.func @no_kernels(%x: memref<8xf32>, %y: memref<8xf32>) {
   %c0 = arith.constant 0 : index
@@ -183,7 +180,13 @@ func.func @no_kernels(%x: memref<8xf32>, %y: memref<8xf32>) {
 // CHECK-LABEL: func.func @captured_constant(
 //   CHECK-DAG: func.func private @helper(%{{.*}}: index) {
 //   CHECK-DAG: func.func private @declared(index)
-//       CHECK: func.func private @linalg_generic_1(
+//       CHECK: func.func private @memref_store_1(%[[STORED:.+]]: f32, %[[Y:.+]]: memref<8xf32>, %[[I:.+]]: index, %[[OWN:.+]]: index, %{{.+}}: index)
+//       CHECK: %[[FIRST:.+]] = arith.cmpi eq, %[[OWN]], %{{.*}} : index
+//  CHECK-NEXT: scf.if %[[FIRST]] {
+//  CHECK-NEXT: memref.store %[[STORED]], %[[Y]][%[[I]]]
+//  CHECK-NEXT: }
+//  CHECK-NEXT: return
+//       CHECK: func.func private @linalg_generic_2(
 //       CHECK: ^bb0
 //  CHECK-NEXT: %[[ONE:.+]] = arith.constant 1.000000e+00 : f32
 //  CHECK-NEXT: arith.addf %{{.*}}, %[[ONE]]
@@ -287,6 +290,36 @@ func.func @sorted_columns(%x: memref<?x32xf32>, %gain: memref<32xf32>, %places: 
     %column = arith.index_cast %place : i32 to index
     %0 = memref.load %b[%row, %column] : memref<?x32xf32>
     linalg.yield %0 : f32
+  }
+  return
+}
+
+// -----
+
+// Loops that are alike share a function, which is given what they use from
+// outside.
+// CHECK-LABEL: func.func @loops(
+//       CHECK: call @scf_for_0(%{{.+}}, %{{.+}}, %[[STEP:.+]], %[[X:.+]], %{{.+}}, %{{.+}}) : (index, index, index, memref<?xf32>, index, index) -> ()
+//       CHECK: kernel.barrier
+//       CHECK: call @scf_for_0(%{{.+}}, %{{.+}}, %[[STEP]], %[[X]],
+//       CHECK: func.func private @scf_for_0(
+//   CHECK-NOT: func.func private
+func.func @loops(%x: memref<?xf32>) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %two = arith.constant 2.0 : f32
+  %n = memref.dim %x, %c0 : memref<?xf32>
+  scf.for %i = %c1 to %n step %c1 {
+    %before = arith.subi %i, %c1 : index
+    %a = memref.load %x[%before] : memref<?xf32>
+    %b = arith.mulf %a, %two : f32
+    memref.store %b, %x[%i] : memref<?xf32>
+  }
+  scf.for %i = %c1 to %n step %c1 {
+    %before = arith.subi %i, %c1 : index
+    %a = memref.load %x[%before] : memref<?xf32>
+    %b = arith.mulf %a, %two : f32
+    memref.store %b, %x[%i] : memref<?xf32>
   }
   return
 }

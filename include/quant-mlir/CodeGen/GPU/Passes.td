@@ -55,7 +55,8 @@ def GPUExpandPass : Pass<"gpu-expand", "::mlir::ModuleOp"> {
     For each form of a kernel, a function in `gpu.module @kernels`; the kernel
     itself becomes a launch of the form that fits its rows. Schemes say how
     codes become lanes (`QuantSchemeInterface`); nothing here knows one. A linalg
-    op becomes a function with a thread for each element of its results.
+    op becomes a function with a thread for each element of its results; what
+    thread 0 of a CPU does alone, one of which a single thread does it.
 
     Before:   matmuls and quantizations have forms (`--gpu-choose-kernels`).
     After:    no kernel op but `kernel.barrier`, no linalg.
@@ -71,7 +72,7 @@ def GPUExpandPass : Pass<"gpu-expand", "::mlir::ModuleOp"> {
               added in another order than a CPU's. What lies in a cache behind
               the last position is not cleared: nothing here reads it.
     Example:  test/CodeGen/GPU/expand.mlir, expand-layers.mlir,
-              expand-tiles.mlir, expand-wgmma.mlir
+              expand-serial.mlir, expand-tiles.mlir, expand-wgmma.mlir
   }];
   let options = [
     Option<"target", "target", "std::string", "\"cuda:sm_80\"",

@@ -106,7 +106,7 @@ def KernelDistributePass : Pass<"kernel-distribute", "::mlir::ModuleOp"> {
     by thread id, and `kernel.barrier` stands wherever a kernel touches a buffer
     that another thread may have written since the last one. Row-local kernels
     that follow each other on the same rows do not wait. Other ops that write
-    memory are run by thread 0.
+    memory, such as loops, are run by thread 0, in functions of their own, too.
 
     Before:   buffers only, no allocation.
     After:    the function calls kernels; each kernel is alone in a function.

@@ -2,6 +2,7 @@
 
 #include "../TileStage.h"
 #include "KernelExpander.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -286,6 +287,7 @@ LogicalResult KernelExpander::expand() {
       // Attention here writes its result itself.
       .Case([](kernel::MergeAttentionOp) { return success(); })
       .Case([&](linalg::LinalgOp linalg) { return expandLinalg(linalg); })
+      .Case([&](scf::IfOp serial) { return expandSerial(serial); })
       .Default([](Operation *unknown) {
         return unknown->emitOpError("has no GPU kernel yet");
       });
@@ -331,6 +333,18 @@ static LogicalResult lowerMath(mlir::gpu::GPUModuleOp functions) {
   return success();
 }
 
+/// Kernels, or what one thread does in a function without any.
+static void findKernels(func::FuncOp function,
+                        SmallVectorImpl<Operation *> &kernels) {
+  size_t before = kernels.size();
+  function.walk([&](Operation *op) {
+    if (isa<kernel::KernelOpInterface, linalg::LinalgOp>(op))
+      kernels.push_back(op);
+  });
+  if (kernels.size() == before && function.isPrivate())
+    llvm::append_range(kernels, function.getOps<scf::IfOp>());
+}
+
 namespace {
 
 struct ExpandKernels : cuda::impl::GPUExpandPassBase<ExpandKernels> {
@@ -344,10 +358,8 @@ struct ExpandKernels : cuda::impl::GPUExpandPassBase<ExpandKernels> {
       return signalPassFailure();
     }
     SmallVector<Operation *> kernels;
-    module.walk([&](Operation *op) {
-      if (isa<kernel::KernelOpInterface, linalg::LinalgOp>(op))
-        kernels.push_back(op);
-    });
+    for (auto function : module.getOps<func::FuncOp>())
+      findKernels(function, kernels);
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
     auto functions =
         mlir::gpu::GPUModuleOp::create(builder, module.getLoc(), "kernels");

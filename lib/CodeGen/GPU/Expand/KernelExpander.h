@@ -66,6 +66,8 @@ private:
   llvm::LogicalResult expandCacheWrite(kernel::CacheWriteOp write);
   llvm::LogicalResult expandAttention(kernel::AttentionOp attention);
   llvm::LogicalResult expandLinalg(mlir::linalg::LinalgOp linalg);
+  /// What a branch of one thread holds.
+  llvm::LogicalResult expandSerial(mlir::scf::IfOp serial);
 
   llvm::LogicalResult checkPanels(const kernel::PanelLayout &layout);
   llvm::LogicalResult checkTiles(const kernel::PanelLayout &layout,

@@ -4,12 +4,11 @@
 // number that threads are counted by, and loops of a reduction stay loops of
 // one thread.
 
-#include "KernelExpander.h"
+#include "Tensors.h"
 #include "mlir/Dialect/Affine/Utils.h"
 #include "mlir/Dialect/Linalg/Utils/Utils.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/IRMapping.h"
-#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
@@ -21,38 +20,6 @@ namespace {
 /// Elements that a block has, and its threads: each thread has several, so that
 /// the blocks of a large tensor can be counted along y.
 constexpr int64_t elements = 1024, threads = 256, mostBlocks = 65535;
-
-/// A size or a stride: known, or a number that the function is given.
-class Extents {
-public:
-  /// On the host: `name` of number `i` is an operand if it is not known.
-  void add(OpFoldResult value, const std::string &name,
-           SmallVectorImpl<Operand> &operands) {
-    if (auto known = getConstantIntValue(value)) {
-      extents.push_back({*known, ""});
-      return;
-    }
-    std::string own = name + std::to_string(extents.size());
-    operands.push_back({own, cast<Value>(value)});
-    extents.push_back({0, own});
-  }
-  /// In the function.
-  Value get(GPUBuilder &b, const Arguments &given, size_t i) const {
-    const auto &[known, name] = extents[i];
-    return name.empty() ? b.index(known) : given.number(name);
-  }
-  size_t size() const { return extents.size(); }
-
-private:
-  SmallVector<std::pair<int64_t, std::string>> extents;
-};
-
-/// A buffer of any rank.
-struct Tensor {
-  Value buffer; ///< on the host
-  std::string name;
-  Extents strides;
-};
 
 class LinalgEmitter {
 public:
@@ -69,17 +36,16 @@ private:
   bool isParallel(unsigned dim) {
     return linalg::isParallelIterator(op.getIteratorTypesArray()[dim]);
   }
-  Tensor &tensorOf(Value buffer);
-  Value byteOf(const Tensor &tensor, ValueRange indices);
-  Value load(const Tensor &tensor, ValueRange indices);
-  void store(Value value, const Tensor &tensor, ValueRange indices);
+  Value load(Value buffer, ValueRange indices) {
+    return tensors.load(*builder, *arguments, buffer, indices);
+  }
   Values indicesOf(OpOperand &operand, ValueRange loops);
   void emitElement(Value number);
   Values emitReduction(unsigned dim, Values &loops, ValueRange results);
   Values emitBody(ValueRange loops, ValueRange results);
 
   linalg::LinalgOp op;
-  SmallVector<Tensor> tensors;
+  Tensors tensors;
   /// Constants and numbers from outside that the body uses.
   llvm::SetVector<Value> captured;
   Extents loopSizes;
@@ -112,47 +78,24 @@ LogicalResult LinalgEmitter::check() {
   return success();
 }
 
-Tensor &LinalgEmitter::tensorOf(Value buffer) {
-  for (Tensor &tensor : tensors)
-    if (tensor.buffer == buffer)
-      return tensor;
-  return tensors.emplace_back(
-      Tensor{buffer, "tensor" + std::to_string(tensors.size()), {}});
-}
-
 void LinalgEmitter::addOperands(GPUBuilder &host,
                                 SmallVectorImpl<Operand> &operands) {
   for (Value operand : op->getOperands()) {
     if (isa<MemRefType>(operand.getType()))
-      tensorOf(operand);
+      tensors.add(operand);
     else
       operands.push_back({"number" + std::to_string(operands.size()), operand});
   }
   for (Operation &inner : *op.getBlock())
     if (auto load = dyn_cast<memref::LoadOp>(inner))
-      tensorOf(load.getMemRef());
+      tensors.add(load.getMemRef());
   for (Operation &inner : *op.getBlock())
     for (Value value : inner.getOperands())
       if (value.getParentBlock() != op.getBlock() &&
           !isa<MemRefType>(value.getType()) && captured.insert(value) &&
-          !matchPattern(value, m_Constant()))
+          !isConstant(value))
         operands.push_back({"number" + std::to_string(operands.size()), value});
-  for (Tensor &tensor : tensors)
-    operands.push_back({tensor.name, tensor.buffer});
-  for (Tensor &tensor : tensors) {
-    auto type = cast<MemRefType>(tensor.buffer.getType());
-    auto [strides, offset] = type.getStridesAndOffset();
-    memref::ExtractStridedMetadataOp parts;
-    for (auto [dim, stride] : llvm::enumerate(strides)) {
-      OpFoldResult value = host.getIndexAttr(stride);
-      if (ShapedType::isDynamic(stride)) {
-        if (!parts)
-          parts = memref::ExtractStridedMetadataOp::create(host, tensor.buffer);
-        value = parts.getStrides()[dim];
-      }
-      tensor.strides.add(value, tensor.name + "_stride", operands);
-    }
-  }
+  tensors.addOperands(host, operands);
   for (Range range : op.createLoopRanges(host, host.getLoc())) {
     ranges.push_back(range.size);
     loopSizes.add(range.size, "size", operands);
@@ -171,47 +114,6 @@ Value LinalgEmitter::countElements(GPUBuilder &host) {
 //===----------------------------------------------------------------------===//
 // In the function
 //===----------------------------------------------------------------------===//
-
-Value LinalgEmitter::byteOf(const Tensor &tensor, ValueRange indices) {
-  GPUBuilder &b = *builder;
-  Value at = b.index(0);
-  for (auto [dim, index] : llvm::enumerate(indices))
-    at = b.add(at, b.mul(index, tensor.strides.get(b, *arguments, dim)));
-  auto type = cast<MemRefType>(tensor.buffer.getType());
-  return b.mul(at, bytesOf(type.getElementType()));
-}
-
-/// A truth value takes up a byte, an index eight.
-static Type storedType(GPUBuilder &b, Type type) {
-  if (type.isIndex())
-    return b.getI64Type();
-  return type.isInteger(1) ? Type(b.getI8Type()) : type;
-}
-
-Value LinalgEmitter::load(const Tensor &tensor, ValueRange indices) {
-  GPUBuilder &b = *builder;
-  Type type = cast<MemRefType>(tensor.buffer.getType()).getElementType();
-  Value stored =
-      b.load(storedType(b, type), arguments->find(tensor.name).pointer,
-             byteOf(tensor, indices), bytesOf(type));
-  if (type.isIndex())
-    return arith::IndexCastOp::create(b, type, stored);
-  if (type.isInteger(1))
-    return arith::TruncIOp::create(b, type, stored);
-  return stored;
-}
-
-void LinalgEmitter::store(Value value, const Tensor &tensor,
-                          ValueRange indices) {
-  GPUBuilder &b = *builder;
-  Type type = value.getType();
-  if (type.isIndex())
-    value = arith::IndexCastOp::create(b, b.getI64Type(), value);
-  else if (type.isInteger(1))
-    value = arith::ExtUIOp::create(b, b.getI8Type(), value);
-  b.store(value, arguments->find(tensor.name).pointer, byteOf(tensor, indices),
-          bytesOf(type));
-}
 
 LinalgEmitter::Values LinalgEmitter::indicesOf(OpOperand &operand,
                                                ValueRange loops) {
@@ -232,8 +134,7 @@ LinalgEmitter::Values LinalgEmitter::emitBody(ValueRange loops,
                   results[operand.getOperandNumber() - op.getNumDpsInputs()]);
     } else if (isa<MemRefType>(operand.get().getType())) {
       if (!argument.use_empty())
-        mapping.map(argument,
-                    load(tensorOf(operand.get()), indicesOf(operand, loops)));
+        mapping.map(argument, load(operand.get(), indicesOf(operand, loops)));
     } else {
       mapping.map(argument,
                   arguments->number("number" + std::to_string(number++)));
@@ -241,7 +142,7 @@ LinalgEmitter::Values LinalgEmitter::emitBody(ValueRange loops,
   }
   for (Value value : captured)
     mapping.map(value,
-                matchPattern(value, m_Constant())
+                isConstant(value)
                     ? b.clone(*value.getDefiningOp())->getResult(0)
                     : arguments->number("number" + std::to_string(number++)));
   for (Operation &inner : op.getBlock()->without_terminator()) {
@@ -251,7 +152,7 @@ LinalgEmitter::Values LinalgEmitter::emitBody(ValueRange loops,
       Values indices;
       for (Value each : read.getIndices())
         indices.push_back(mapping.lookupOrDefault(each));
-      mapping.map(read.getResult(), load(tensorOf(read.getMemRef()), indices));
+      mapping.map(read.getResult(), load(read.getMemRef(), indices));
     } else {
       b.clone(inner, mapping);
     }
@@ -292,11 +193,11 @@ void LinalgEmitter::emitElement(Value number) {
   Values results;
   for (OpOperand &out : op.getDpsInitsMutable()) {
     places.push_back(indicesOf(out, loops));
-    results.push_back(load(tensorOf(out.get()), places.back()));
+    results.push_back(load(out.get(), places.back()));
   }
   results = emitReduction(0, loops, results);
   for (auto [i, out] : llvm::enumerate(op.getDpsInitsMutable()))
-    store(results[i], tensorOf(out.get()), places[i]);
+    tensors.store(b, *arguments, results[i], out.get(), places[i]);
 }
 
 LaunchShape LinalgEmitter::emit(GPUBuilder &b, const Arguments &given) {
