@@ -68,6 +68,9 @@ FailureOr<SmallVector<Form>> quantmlir::cuda::getForms(Operation *op) {
       return op->emitOpError("has a form of ")
              << form.tokens
              << " tokens; they are 1 to 64, of mma a multiple of 8";
+    if (isMMA && (form.rows % 16 != 0 || form.rows > 64))
+      return op->emitOpError("has mma of ")
+             << form.rows << " rows; they are a multiple of 16, at most 64";
     int64_t shares = form.rows / 32;
     if (isTiles && (shares < 1 || form.rows % 32 != 0 || form.stages < 2 ||
                     form.warps % shares != 0 ||
@@ -119,33 +122,67 @@ static Form chooseTiles(const GPUTarget &gpu, const TileSizes &sizes,
   return form;
 }
 
+/// As many panels as registers hold the sums of, four at most, so that few
+/// blocks read the activations, but three quarters of all processors have
+/// something to do.
+static Form chooseMMA(const GPUTarget &gpu, const kernel::PanelLayout &layout,
+                      int64_t tokens, int64_t most) {
+  constexpr int64_t mostSums = 32;
+  int64_t panels = std::min<int64_t>(4, mostSums / (tokens / 8 * 4));
+  while (panels > 1 && layout.numPanels * 4 < panels * gpu.processors * 3)
+    panels /= 2;
+  Form form = {"mma", tokens, gpu.warps, most};
+  form.rows = std::min(panels, layout.numPanels) * layout.panelRows;
+  return form;
+}
+
 static SmallVector<Form> chooseMatmul(const GPUTarget &gpu,
                                       kernel::MatmulOpInterface op) {
   SmallVector<Form> forms = {{"dot", 1, gpu.warps}};
-  if (gpu.dotTokens > 1)
+  kernel::PanelLayout layout(op.getType());
+  bool hasTensorCores = fitsTensorCores(op.getType());
+  // Without them floats are multiplied one by one, integers four at once.
+  if (hasTensorCores && !isa<kernel::MatmulIntOp>(op))
+    forms.push_back(chooseMMA(gpu, layout, 8, 8));
+  else if (gpu.dotTokens > 1)
     forms.push_back({"dot", gpu.dotTokens, gpu.warps});
-  if (!fitsTensorCores(op.getType()))
+  if (!hasTensorCores)
     return forms;
   // Two tiles of it, where there is something better for more.
-  forms.push_back({"mma", gpu.mmaTokens, gpu.warps, mostMMARows});
-  kernel::PanelLayout layout(op.getType());
+  forms.push_back(chooseMMA(gpu, layout, gpu.mmaTokens, mostMMARows));
   bool isBytes = isa<kernel::MatmulIntOp, kernel::MatmulFloat8Op>(op);
   if (!TileStage::fits(layout, isBytes, Form{"tiles", 0, 0}))
     return forms;
+  auto rowsToFill = [&](const Form &form) {
+    return gpu.processors * form.rows * form.tokens / layout.n;
+  };
+  // What a larger tile reads less for each product makes it the faster one
+  // before it gives every processor something to do: by half where tiles have
+  // four times the rows, by a third where they have twice the tokens
+  // (bench/gpu/roofline.py: the second cache is what they wait for).
   Form small = chooseTiles(gpu, gpu.smallTile, layout, isBytes);
+  if (gpu.narrowTile.rows) {
+    Form narrow = chooseTiles(gpu, gpu.narrowTile, layout, isBytes);
+    narrow.most = rowsToFill(small) * 2 / 3;
+    if (narrow.most > mostMMARows)
+      forms.push_back(narrow);
+  }
   Form large = chooseTiles(gpu, gpu.largeTile, layout, isBytes);
   if (large.rows <= small.rows) {
     forms.push_back(small);
     return forms;
   }
-  Form wide = {"wgmma", 0, 0};
-  if (gpu.wgmma && TileStage::fits(layout, isBytes, wide))
-    large =
-        chooseTiles(gpu, layout.numGroups == 1 ? gpu.wideTile : gpu.largeTile,
-                    layout, isBytes, wide.name);
-  // From here on every processor has a large one.
-  small.most = gpu.processors * large.rows * large.tokens / layout.n;
+  bool together =
+      gpu.wgmma && TileStage::fits(layout, isBytes, {"wgmma", 0, 0});
+  if (together)
+    large = chooseTiles(gpu, gpu.largeTile, layout, isBytes, "wgmma");
+  small.most = rowsToFill(large) / 2;
   forms.append({small, large});
+  if (together && layout.numGroups == 1) {
+    Form wide = chooseTiles(gpu, gpu.wideTile, layout, isBytes, "wgmma");
+    forms.back().most = rowsToFill(wide) * 2 / 3;
+    forms.push_back(wide);
+  }
   return forms;
 }
 

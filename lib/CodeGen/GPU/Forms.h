@@ -13,7 +13,7 @@ struct Form {
   int64_t warps;  ///< of a block
   /// Most rows of a call that it is for; 0: `tokens`.
   int64_t most = 0;
-  int64_t rows = 0;   ///< of the weight that a block takes, if tiled
+  int64_t rows = 0;   ///< of the weight that a block takes, if not one panel
   int64_t stages = 0; ///< copies of a tile that are on their way or in use
 
   /// Whether products read activations from shared memory by themselves.

@@ -8,19 +8,21 @@ using namespace quantmlir::cuda;
 
 /// PTX versions: the oldest that has what is emitted, so that old drivers can
 /// compile it; LLVM ends the process if one is too old. Tile sizes have not
-/// been measured; with 32 tokens `mma` spills on sm_89. The large tile is wide
+/// been measured; with 32 tokens `mma` spills on sm_89, as narrow tiles do. The
+/// large tile is wide
 /// where the weight is: each of its warps decodes rows that no other does, and
 /// activations, which have more bits, are read by fewer blocks.
 static constexpr TileSizes large = {256, 64, 8}, small = {64, 64, 4},
-                           wide = {256, 128, 8};
+                           narrow = {64, 32, 4}, wide = {256, 128, 8},
+                           none = {};
 static constexpr int64_t KB = 1024;
 static constexpr GPUTarget targets[] = {
-    {"sm_80", "+ptx70", 4, 16, 8, large, small, wide, 4, 108, 163 * KB, false,
-     false},
-    {"sm_89", "+ptx84", 4, 16, 8, large, small, wide, 4, 128, 99 * KB, true,
-     false},
-    {"sm_90a", "+ptx84", 4, 32, 8, large, small, wide, 4, 132, 227 * KB, false,
-     true},
+    {"sm_80", "+ptx70", 4, 16, 8, large, small, narrow, wide, 4, 108, 163 * KB,
+     false, false},
+    {"sm_89", "+ptx84", 4, 16, 8, large, small, none, wide, 4, 128, 99 * KB,
+     true, false},
+    {"sm_90a", "+ptx84", 4, 32, 8, large, small, narrow, wide, 4, 132, 227 * KB,
+     false, true},
 };
 
 static constexpr llvm::StringLiteral real = "cuda:", onCPU = "cuda-emulated:";
@@ -46,6 +48,7 @@ quantmlir::cuda::parseGPUTarget(llvm::StringRef spec) {
           found.processors = 1;
           found.largeTile = {128, 16, 4};
           found.smallTile = {64, 16, 4};
+          found.narrowTile = {64, 8, 2};
           found.wideTile = {128, 32, 4};
         }
         return found;

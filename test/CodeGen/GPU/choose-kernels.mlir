@@ -1,16 +1,18 @@
 // RUN: quant-opt %s --gpu-choose-kernels=target=cuda:sm_90a | FileCheck %s
 
-// One row, up to four, up to 32; tiles for more, no larger than the weight.
+// One row, up to eight, up to 32; tiles for more, no larger than the weight.
 // CHECK-LABEL: func.func @integers
-//       CHECK: gpu.forms = [{form = "dot", tokens = 1 : i64, warps = 8 : i64}, {form = "dot", tokens = 4 : i64, warps = 8 : i64}, {form = "mma", most = 32 : i64, tokens = 32 : i64, warps = 8 : i64}, {form = "tiles", rows = 32 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 2 : i64}]
+//       CHECK: gpu.forms = [{form = "dot", tokens = 1 : i64, warps = 8 : i64}, {form = "mma", most = 8 : i64, rows = 16 : i64, tokens = 8 : i64, warps = 8 : i64}, {form = "mma", most = 32 : i64, rows = 16 : i64, tokens = 32 : i64, warps = 8 : i64}, {form = "tiles", most = 11264 : i64, rows = 32 : i64, stages = 4 : i64, tokens = 32 : i64, warps = 2 : i64}, {form = "tiles", rows = 32 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 2 : i64}]
 func.func @integers(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
   kernel.matmul_float %x, %weights[%offset] into %out {type = !qt.tensor<16x32xf32, #qt.q4_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x32xf32>, memref<?xi8>, index, memref<?x16xf32>
   return
 }
 
-// Small tiles until each of 132 processors has a large one, for four warps at once.
+// Two panels for one block, as 132 processors have something to do then. Small tiles, of half the
+// rows of activations until two thirds of them have a whole one, until half of them have a large
+// one, for four warps at once; that until two thirds have one of twice as many rows of activations.
 // CHECK-LABEL: func.func @large
-//       CHECK: {form = "tiles", most = 1056 : i64, rows = 64 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 4 : i64}, {form = "wgmma", rows = 256 : i64, stages = 4 : i64, tokens = 128 : i64, warps = 8 : i64}]
+//       CHECK: {form = "mma", most = 32 : i64, rows = 32 : i64, tokens = 32 : i64, warps = 8 : i64}, {form = "tiles", most = 88 : i64, rows = 64 : i64, stages = 4 : i64, tokens = 32 : i64, warps = 4 : i64}, {form = "tiles", most = 264 : i64, rows = 64 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 4 : i64}, {form = "wgmma", most = 704 : i64, rows = 256 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 8 : i64}, {form = "wgmma", rows = 256 : i64, stages = 4 : i64, tokens = 128 : i64, warps = 8 : i64}]
 func.func @large(%x: memref<?x4096xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x4096xf32>, %thread: index, %threads: index) {
   kernel.matmul_float %x, %weights[%offset] into %out {type = !qt.tensor<4096x4096xf32, #qt.float<bf16>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 4096>>} : memref<?x4096xf32>, memref<?xi8>, index, memref<?x4096xf32>
   return
@@ -19,6 +21,7 @@ func.func @large(%x: memref<?x4096xf32>, %weights: memref<?xi8>, %offset: index,
 // With sums of a group beside those of all, half as many tokens. Bytes are multiplied 32 at
 // a time, which groups of 16 are not.
 // CHECK-LABEL: func.func @groups
+//       CHECK: {form = "dot", tokens = 4 : i64, warps = 8 : i64}
 //       CHECK: {form = "wgmma", rows = 256 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 8 : i64}]
 //       CHECK: {form = "tiles", rows = 256 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 8 : i64}]
 func.func @groups(%codes: memref<?x1024xi32>, %scales: memref<?x32xf32>, %sums: memref<?x32xi32>, %short: memref<?x256xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x4096xf32>, %thread: index, %threads: index) {

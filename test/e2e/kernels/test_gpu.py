@@ -32,12 +32,11 @@ from weight_files import write_safetensors
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[3] / "bench/gpu"))
 import sass
 
-# Rows of a call: dot products for 1, for up to 4; tensor cores for more, 16 at a time, and from
-# shared memory beyond 32.
+# Rows of a call: dot products for 1, of integers for up to 4; tensor cores for more, 8 of floats
+# and 16 at a time, and from shared memory beyond 32.
 TOKENS = (1, 3, 17, 33)
 # More than a tile of 64, two, and a row more.
 MANY_TOKENS = (70, 128, 129)
-DOT_TOKENS = 4
 
 
 def missing(case):
@@ -70,14 +69,14 @@ def parts_bound(case, x):
 
 
 def float_product(case, x, tokens):
-    """With many activations both sides are rounded to what tensor cores multiply."""
+    """With more than one row both sides are rounded to what tensor cores multiply."""
     values = case.weight.values()
     if case.activation:
         x = round_activation(case, x)
     # Two 8-bit floats are multiplied as they are, in words.
     kinds = case.activation, getattr(case.scheme, "kind", "")
     is_exact = kinds[0].startswith("#qt.float<f8") and kinds[1].startswith("f8") and case.k % 4 == 0
-    on_tensor_cores = tokens > DOT_TOKENS and case.scheme != Float("f32") and not is_exact
+    on_tensor_cores = tokens > 1 and case.scheme != Float("f32") and not is_exact
     if on_tensor_cores:
         kind = "bf16" if case.scheme == Float("bf16") else "f16"
         x = store_floats(np.clip(x, -65504, 65504) if kind == "f16" else x, kind)[1]
@@ -192,7 +191,7 @@ def write_list(path):
             seen.add(both)
             activations = case.activation or "float"
             lines.append(
-                f"  k{len(seen)}: {{op: matmul, n: 4096, k: 1024, bias: true, "
+                f"  k{len(seen)}: {{op: matmul, n: 8192, k: 1024, bias: true, "
                 f'weights: "{case.scheme.text}", activations: "{activations}"}}'
             )
     path.write_text("\n".join(lines))

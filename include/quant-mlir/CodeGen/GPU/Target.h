@@ -23,8 +23,9 @@ struct GPUTarget {
   int64_t dotTokens;        ///< most activations that dot products are for
   int64_t mmaTokens;        ///< activations of a warp on tensor cores, by 8
   int64_t warps;            ///< of a block
-  TileSizes largeTile;      ///< where such blocks keep all processors busy
+  TileSizes largeTile;      ///< where such blocks keep the processors busy
   TileSizes smallTile;      ///< where they do not
+  TileSizes narrowTile;     ///< where these do not either; no rows: none
   TileSizes wideTile;       ///< of `wgmma`, if sums need no scale on their way
   int64_t stages;           ///< of a tile, copies that are on their way
   int64_t processors;       ///< of the GPU that most people have
