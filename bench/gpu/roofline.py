@@ -220,6 +220,18 @@ def of_timed(target: str, env=None) -> tuple:
         return predictions(work, "kernels", env)
 
 
+def as_text(record: dict) -> str:
+    """JSON with a line for each kernel and number of rows."""
+
+    def inner(item, indent: str) -> str:
+        if "share" in item:
+            return json.dumps(item)
+        lines = [f"{indent} {json.dumps(key)}: {inner(item[key], indent + ' ')}" for key in item]
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+
+    return inner(record, "") + "\n"
+
+
 def show(gpu: GPU, found: dict) -> None:
     parts = ("bytes", "cache", "math", "issue")
     print(f"{gpu.name}{'':19}" + "".join(f"{part:>9}" for part in (*parts, "warps", "share")))
@@ -253,7 +265,7 @@ def main() -> int:
         print(f"error: no kernels with machine code: {error}", file=sys.stderr)
         return 1
     if options.record:
-        options.record.write_text(json.dumps(record, indent=1) + "\n")
+        options.record.write_text(as_text(record))
     return 0
 
 

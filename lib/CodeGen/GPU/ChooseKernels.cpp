@@ -112,7 +112,7 @@ static constexpr int64_t mostMMARows = 32;
 /// Products of four warps take 128 rows.
 static Form chooseTiles(const GPUTarget &gpu, const TileSizes &sizes,
                         const kernel::PanelLayout &layout, bool isBytes,
-                        StringRef name = "tiles") {
+                        StringRef name) {
   int64_t unit = name == "wgmma" ? 128 : 32;
   int64_t rows = std::min<int64_t>(sizes.rows, llvm::alignTo(layout.n, unit));
   Form form = {name, sizes.tokens, sizes.warps * rows / sizes.rows};
@@ -136,6 +136,42 @@ static Form chooseMMA(const GPUTarget &gpu, const kernel::PanelLayout &layout,
   return form;
 }
 
+/// Tiles by shared memory, the smaller first. What a larger one reads less for
+/// each product makes it the faster one before it gives every processor
+/// something to do: by half where it has four times the rows, by a third where
+/// it has twice the tokens (bench/gpu/roofline.py: the second cache is what
+/// they wait for).
+static void addTiles(const GPUTarget &gpu, const kernel::PanelLayout &layout,
+                     bool isBytes, SmallVectorImpl<Form> &forms) {
+  auto choose = [&](const TileSizes &sizes, StringRef name) {
+    return chooseTiles(gpu, sizes, layout, isBytes, name);
+  };
+  auto rowsToFill = [&](const Form &form) {
+    return gpu.processors * form.rows * form.tokens / layout.n;
+  };
+  Form small = choose(gpu.smallTile, "tiles");
+  if (gpu.narrowTile.rows) {
+    Form narrow = choose(gpu.narrowTile, "tiles");
+    narrow.most = rowsToFill(small) * 2 / 3;
+    if (narrow.most > mostMMARows)
+      forms.push_back(narrow);
+  }
+  bool together =
+      gpu.wgmma && TileStage::fits(layout, isBytes, {"wgmma", 0, 0});
+  if (layout.n <= small.rows) {
+    forms.push_back(small);
+    return;
+  }
+  Form large = choose(gpu.largeTile, together ? "wgmma" : "tiles");
+  small.most = rowsToFill(large) / 2;
+  forms.append({small, large});
+  if (together && layout.numGroups == 1) {
+    Form wide = choose(gpu.wideTile, "wgmma");
+    forms.back().most = rowsToFill(wide) * 2 / 3;
+    forms.push_back(wide);
+  }
+}
+
 static SmallVector<Form> chooseMatmul(const GPUTarget &gpu,
                                       kernel::MatmulOpInterface op) {
   SmallVector<Form> forms = {{"dot", 1, gpu.warps}};
@@ -151,38 +187,8 @@ static SmallVector<Form> chooseMatmul(const GPUTarget &gpu,
   // Two tiles of it, where there is something better for more.
   forms.push_back(chooseMMA(gpu, layout, gpu.mmaTokens, mostMMARows));
   bool isBytes = isa<kernel::MatmulIntOp, kernel::MatmulFloat8Op>(op);
-  if (!TileStage::fits(layout, isBytes, Form{"tiles", 0, 0}))
-    return forms;
-  auto rowsToFill = [&](const Form &form) {
-    return gpu.processors * form.rows * form.tokens / layout.n;
-  };
-  // What a larger tile reads less for each product makes it the faster one
-  // before it gives every processor something to do: by half where tiles have
-  // four times the rows, by a third where they have twice the tokens
-  // (bench/gpu/roofline.py: the second cache is what they wait for).
-  Form small = chooseTiles(gpu, gpu.smallTile, layout, isBytes);
-  if (gpu.narrowTile.rows) {
-    Form narrow = chooseTiles(gpu, gpu.narrowTile, layout, isBytes);
-    narrow.most = rowsToFill(small) * 2 / 3;
-    if (narrow.most > mostMMARows)
-      forms.push_back(narrow);
-  }
-  Form large = chooseTiles(gpu, gpu.largeTile, layout, isBytes);
-  if (large.rows <= small.rows) {
-    forms.push_back(small);
-    return forms;
-  }
-  bool together =
-      gpu.wgmma && TileStage::fits(layout, isBytes, {"wgmma", 0, 0});
-  if (together)
-    large = chooseTiles(gpu, gpu.largeTile, layout, isBytes, "wgmma");
-  small.most = rowsToFill(large) / 2;
-  forms.append({small, large});
-  if (together && layout.numGroups == 1) {
-    Form wide = chooseTiles(gpu, gpu.wideTile, layout, isBytes, "wgmma");
-    forms.back().most = rowsToFill(wide) * 2 / 3;
-    forms.push_back(wide);
-  }
+  if (TileStage::fits(layout, isBytes, {"tiles", 0, 0}))
+    addTiles(gpu, layout, isBytes, forms);
   return forms;
 }
 

@@ -22,11 +22,12 @@ public:
     getUsedValuesDefinedAbove(body, outside);
   }
 
-  LogicalResult check();
+  LogicalResult check() const;
   void addOperands(GPUBuilder &host, SmallVectorImpl<Operand> &operands);
   void emit(GPUBuilder &b, const Arguments &given);
 
 private:
+  bool isKnown(Operation *op) const;
   static std::string nameOf(size_t i) { return "number" + std::to_string(i); }
 
   Region &body;
@@ -36,19 +37,23 @@ private:
 
 } // namespace
 
-LogicalResult SerialEmitter::check() {
+/// Elements of buffers from outside, and what has nothing to do with memory.
+bool SerialEmitter::isKnown(Operation *op) const {
+  if (auto load = dyn_cast<memref::LoadOp>(op))
+    return outside.contains(load.getMemRef());
+  if (auto store = dyn_cast<memref::StoreOp>(op))
+    return outside.contains(store.getMemRef());
+  auto isBuffer = llvm::IsaPred<BaseMemRefType>;
+  if (llvm::any_of(op->getOperandTypes(), isBuffer) ||
+      llvm::any_of(op->getResultTypes(), isBuffer))
+    return false;
+  return op->hasTrait<OpTrait::HasRecursiveMemoryEffects>() ||
+         op->hasTrait<OpTrait::IsTerminator>() || isMemoryEffectFree(op);
+}
+
+LogicalResult SerialEmitter::check() const {
   WalkResult result = body.walk([&](Operation *op) {
-    if (isa<memref::LoadOp, memref::StoreOp>(op)) {
-      unsigned buffer = isa<memref::StoreOp>(op) ? 1 : 0;
-      return outside.contains(op->getOperand(buffer)) ? WalkResult::advance()
-                                                      : WalkResult::interrupt();
-    }
-    bool hasBuffers =
-        llvm::any_of(op->getOperandTypes(), llvm::IsaPred<BaseMemRefType>) ||
-        llvm::any_of(op->getResultTypes(), llvm::IsaPred<BaseMemRefType>);
-    if (!hasBuffers &&
-        (op->hasTrait<OpTrait::HasRecursiveMemoryEffects>() ||
-         op->hasTrait<OpTrait::IsTerminator>() || isMemoryEffectFree(op)))
+    if (isKnown(op))
       return WalkResult::advance();
     op->emitOpError("has no GPU code yet");
     return WalkResult::interrupt();
