@@ -61,7 +61,8 @@ void DotSum::pin(KernelBuilder &b, MutableArrayRef<DotSum> sums) {
   size_t registers = b.target.dot == DotKind::Avx2     ? 16
                      : b.target.dot == DotKind::Avx512 ? 32
                                                        : 0;
-  if (sums.size() + 2 > registers)
+  // One sum alone is in order.
+  if (sums.size() < 2 || sums.size() + 2 > registers)
     return;
   SmallVector<Value> values;
   for (DotSum &sum : sums)

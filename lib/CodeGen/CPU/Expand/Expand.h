@@ -77,8 +77,9 @@ public:
   /// A call of an LLVM intrinsic.
   Value intrinsic(llvm::StringRef name, mlir::Type result,
                   mlir::ValueRange operands);
-  /// The same vectors, in registers at this point, of which there are enough
-  /// (x86). Code does not move from one pin to the other side of another.
+  /// The same vectors, two or more, in registers at this point, of which there
+  /// are enough (x86). Code does not move from one pin to the other side of
+  /// another.
   llvm::SmallVector<Value> pin(mlir::ValueRange vectors);
 };
 
