@@ -45,7 +45,7 @@ WARP = 32
 
 class GPU(NamedTuple):
     """By NVIDIA's data sheets and the CUDA programming guide; the caches as others have seen them,
-    A100's by its white paper."""
+    the L40S's on a card of its generation, A100's by its white paper."""
 
     name: str
     processors: int
@@ -60,29 +60,37 @@ class GPU(NamedTuple):
 
 GPUS = {
     "sm_80": GPU(
-        "A100 80GB", 108, 1.41e9, 2.04e12, 47, {"f16": 1024, "int8": 2048}, 1, 64, 164 << 10
+        name="A100 80GB",
+        processors=108,
+        hertz=1.41e9,
+        bytes_per_s=2.04e12,
+        cache=47,
+        products={"f16": 1024, "int8": 2048},
+        alone=1,
+        warps=64,
+        shared=164 << 10,
     ),
     "sm_89": GPU(
-        "L40S",
-        142,
-        2.52e9,
-        0.864e12,
-        15,
-        {"f16": 512, "int8": 1024, "fp8": 1024},
-        1,
-        48,
-        100 << 10,
+        name="L40S",
+        processors=142,
+        hertz=2.52e9,
+        bytes_per_s=0.864e12,
+        cache=15,
+        products={"f16": 512, "int8": 1024, "fp8": 1024},
+        alone=1,
+        warps=48,
+        shared=100 << 10,
     ),
     "sm_90a": GPU(
-        "H200",
-        132,
-        1.83e9,
-        4.8e12,
-        27,
-        {"f16": 2048, "int8": 4096, "fp8": 4096},
-        0.62,
-        64,
-        228 << 10,
+        name="H200",
+        processors=132,
+        hertz=1.83e9,
+        bytes_per_s=4.8e12,
+        cache=27,
+        products={"f16": 2048, "int8": 4096, "fp8": 4096},
+        alone=0.62,
+        warps=64,
+        shared=228 << 10,
     ),
 }
 SCALAR = {"f32": 128, "dp4a": 256}  # the same on all of them
@@ -97,6 +105,7 @@ class Products(NamedTuple):
 
 
 def products(instruction: str):
+    """Those of one instruction of machine code; None if it does none."""
     name = sass.opcode(instruction)
     kinds = {"H": "f16", "I": "int8", "Q": "fp8"}
     if found := re.match(r"([HIQ])GMMA\.64x(\d+)x(\d+)", name):

@@ -5,6 +5,9 @@
 // CHECK-LABEL: func.func private @scf_for_0(
 //       CHECK: gpu.launch_func @kernels::@scf_for_0_serial blocks in (%{{.+}}, %{{.+}}, %{{.+}}) threads in (%[[WARP:.+]], %{{.+}}, %{{.+}})
 //   CHECK-NOT: memref.store
+//       CHECK: func.func private @helper(
+//       CHECK: scf.if
+//  CHECK-NEXT: scf.yield
 //       CHECK: gpu.func @scf_for_0_serial(%[[N:.+]]: index, %[[X:.+]]: !llvm.ptr<1>, %[[STRIDE:.+]]: index, %{{.+}}: index) kernel
 //       CHECK: %[[THREAD:.+]] = arith.index_castui
 //       CHECK: %[[FIRST:.+]] = arith.cmpi ult, %[[THREAD]], %{{.+}}
@@ -36,4 +39,14 @@ func.func private @scf_for_0(%n: index, %x: memref<?x4xf32, strided<[?, 1]>>, %t
     }
   }
   return
+}
+
+// Somebody else's branch, in front of the kernels above, is not for a thread of the GPU.
+func.func private @helper(%condition: i1, %a: index, %b: index) -> index {
+  %chosen = scf.if %condition -> index {
+    scf.yield %a : index
+  } else {
+    scf.yield %b : index
+  }
+  return %chosen : index
 }

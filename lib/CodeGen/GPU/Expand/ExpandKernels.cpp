@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "quant-mlir/CodeGen/GPU/Passes.h"
 #include "quant-mlir/Dialect/Utils/SmallFloatIR.h"
@@ -333,6 +334,17 @@ static LogicalResult lowerMath(mlir::gpu::GPUModuleOp functions) {
   return success();
 }
 
+/// A branch that thread 0 alone takes, as --kernel-distribute writes it.
+static bool isSerial(func::FuncOp function, scf::IfOp branch) {
+  auto compare = branch.getCondition().getDefiningOp<arith::CmpIOp>();
+  unsigned count = function.getNumArguments();
+  return compare && count >= 2 && branch.getNumResults() == 0 &&
+         branch.getElseRegion().empty() &&
+         compare.getPredicate() == arith::CmpIPredicate::eq &&
+         compare.getLhs() == function.getArgument(count - 2) &&
+         matchPattern(compare.getRhs(), m_Zero());
+}
+
 /// Kernels, or what one thread does in a function without any.
 static void findKernels(func::FuncOp function,
                         SmallVectorImpl<Operation *> &kernels) {
@@ -341,8 +353,11 @@ static void findKernels(func::FuncOp function,
     if (isa<kernel::KernelOpInterface, linalg::LinalgOp>(op))
       kernels.push_back(op);
   });
-  if (kernels.size() == before && function.isPrivate())
-    llvm::append_range(kernels, function.getOps<scf::IfOp>());
+  if (kernels.size() != before || function.isExternal())
+    return;
+  for (auto branch : function.getOps<scf::IfOp>())
+    if (isSerial(function, branch))
+      kernels.push_back(branch);
 }
 
 namespace {
