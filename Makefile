@@ -43,8 +43,8 @@ demo: configure ## SmolLM2 in five formats: an answer, size, speed, accuracy
 test: build ## lit, unit and Python tests, the fuzzer for a moment
 	@$(PYTHON) scripts/run_tests.py --build $(BUILD) --fuzz-seconds $(FUZZ_SECONDS) $(TESTS)
 
-fuzz: configure ## the readers of weight files for FUZZ_SECONDS
-	@$(PYTHON) scripts/run_tests.py --build $(BUILD) --fuzz-seconds $(FUZZ_SECONDS) fuzz
+fuzz: configure ## the readers of weight files and the importers, FUZZ_SECONDS each
+	@$(PYTHON) scripts/run_tests.py --build $(BUILD) --fuzz-seconds $(FUZZ_SECONDS) fuzz fuzz-importers
 
 bench: configure ## our speed beside others', which are installed the first time
 	@test -x $(BUILD)/bench/llama/bin/llama-bench || bench/setup.sh $(abspath $(BUILD))/bench

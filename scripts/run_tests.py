@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """Runs the test suites of a finished build and adds up what they say.
 
-    scripts/run_tests.py [--build DIR] [--fuzz-seconds 10] [lit | unit | pytest | fuzz]...
+    scripts/run_tests.py [--build DIR] [--fuzz-seconds 10] [SUITE]...
 
-Each suite's output goes to the terminal as it comes. All suites run even if one fails; the
-last line, also in DIR/test-counts.txt, is "N passed, N failed". Exit code 1 if anything failed.
+Suites are lit, unit, pytest and fuzz, which all run if none is named, and fuzz-importers, which
+takes ten minutes to build. Each one's output goes to the terminal as it comes. All suites run even
+if one fails; the last line, also in DIR/test-counts.txt, is "N passed, N failed". Exit code 1 if
+anything failed.
 """
 
 import argparse
@@ -75,13 +77,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default="build", type=pathlib.Path)
     parser.add_argument("--fuzz-seconds", default=10, type=int)
-    parser.add_argument("suites", nargs="*", metavar="lit|unit|pytest|fuzz")
+    parser.add_argument("suites", nargs="*", metavar="SUITE")
     options = parser.parse_args()
     ninja = ["cmake", "--build", str(options.build), "--target"]
     build = shlex.join(ninja)
-    fuzzer = shlex.quote(str(options.build / "bin" / "fuzz-weight-files"))
-    seeds = "test/golden/good.gguf test/golden/good.onnx"
-    fuzz = f"{fuzzer} --seconds {options.fuzz_seconds} {seeds}"
+
+    def fuzz(target, files, prepare="true"):
+        # Compiled with sanitizers, which is why it is not part of all.
+        program = shlex.quote(str(options.build / "bin" / target))
+        seconds = f"--seconds {options.fuzz_seconds}"
+        steps = [f"{build} {target}", prepare, f"{program} {seconds} {files}"]
+        return ["sh", "-c", " && ".join(steps)], count_fuzz
+
+    seeds = shlex.quote(str(options.build / "fuzz-seeds"))
+    make_seeds = f"{shlex.quote(sys.executable)} test/fuzz/importer_seeds.py {seeds}"
     suites = {
         "lit": ([*ninja, "check-lit"], count_lit),
         "unit": (["ctest", "--test-dir", str(options.build), "-L", "unit", "-V"], count_gtest),
@@ -90,8 +99,8 @@ def main() -> int:
             [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal"],
             count_pytest,
         ),
-        # Compiled with sanitizers, which is why it is not part of all.
-        "fuzz": (["sh", "-c", f"{build} fuzz-weight-files && {fuzz}"], count_fuzz),
+        "fuzz": fuzz("fuzz-weight-files", "test/golden/good.gguf test/golden/good.onnx"),
+        "fuzz-importers": fuzz("fuzz-importers", f"{seeds}/*", make_seeds),
     }
     if unknown := set(options.suites) - set(suites):
         parser.error(f"no such suite: {', '.join(sorted(unknown))}")
@@ -99,7 +108,7 @@ def main() -> int:
     counts_file = ROOT / options.build / "test-counts.txt"
     counts_file.unlink(missing_ok=True)
     rows = []
-    for name in options.suites or suites:
+    for name in options.suites or ["lit", "unit", "pytest", "fuzz"]:
         command, count = suites[name]
         print(f"== {name}", flush=True)
         start = time.monotonic()

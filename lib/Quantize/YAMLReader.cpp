@@ -2,6 +2,7 @@
 
 #include "quant-mlir/Quantize/YAMLReader.h"
 #include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 
 using namespace quantmlir;
@@ -20,8 +21,15 @@ YAMLReader::YAMLReader(StringRef path, StringRef text)
 }
 
 bool YAMLReader::note(int line, const Twine &message) {
-  if (problem.empty())
-    problem = (path + ":" + Twine(line) + ": " + message).str();
+  if (!problem.empty())
+    return false;
+  problem = (path + ":" + Twine(line) + ": ").str();
+  // What it quotes of the file may hold anything, and is to stay one line.
+  for (char c : message.str())
+    if (llvm::isPrint(c) || uint8_t(c) >= 0x80)
+      problem += c;
+    else
+      problem += "\\x" + llvm::toHex(StringRef(&c, 1));
   return false;
 }
 

@@ -2,9 +2,9 @@
 //
 // A small stand-in for libFuzzer that works with any compiler:
 //
-//   fuzz-weight-files [--seconds N] [--cases N] [--seed N] FILE...
+//   fuzz-TARGET [--seconds N] [--cases N] [--seed N] FILE...
 //
-// mutates the files and a safetensors file of its own. Without coverage, it
+// mutates the files and what the target makes itself. Without coverage, it
 // takes an error message that was not seen before as the sign of new ground and
 // keeps that input for further mutations; so it gets from "wrong magic" to the
 // last checks of the readers. The sequence of cases depends on the seed alone.
@@ -20,17 +20,13 @@
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
 #include <cstdlib>
-#include <random>
-#include <vector>
 
 using namespace llvm;
-
-using Bytes = std::vector<uint8_t>;
 
 static Bytes current;
 
 extern "C" void __sanitizer_set_death_callback(void (*)(void));
-/// Inputs are below 64 KiB: whoever asks for 64 MiB believed a number in one.
+/// Inputs are below 2 MiB: whoever asks for 64 MiB believed a number in one.
 extern "C" const char *__asan_default_options() {
   return "max_allocation_size_mb=64:allocator_may_return_null=0:"
          "handle_abort=1";
@@ -42,24 +38,6 @@ static void saveCurrent() {
       .write(reinterpret_cast<const char *>(current.data()), current.size());
   errs() << "the input is in crash.bin\n";
 }
-
-namespace {
-
-/// Equal on every platform, unlike the distributions of the standard library.
-class Random {
-public:
-  explicit Random(uint64_t seed) : engine(seed) {}
-  uint64_t below(uint64_t bound) { return engine() % bound; }
-  bool oneIn(uint64_t n) { return below(n) == 0; }
-  template <typename Range> const auto &pick(const Range &range) {
-    return range[below(std::size(range))];
-  }
-
-private:
-  std::mt19937_64 engine;
-};
-
-} // namespace
 
 /// Counts and sizes around which checks go wrong.
 static uint64_t interestingNumber(Random &random, size_t size) {
@@ -134,20 +112,54 @@ static std::pair<size_t, size_t> range(const Bytes &bytes, Random &random) {
   return {begin, 1 + random.below(std::min(longest, bytes.size() - begin))};
 }
 
+/// Where the JSON object that begins at `begin` ends; 0 if it does not.
+static size_t endOfObject(const Bytes &bytes, size_t begin) {
+  int depth = 0;
+  bool inString = false;
+  for (size_t i = begin; i < bytes.size(); ++i) {
+    uint8_t c = bytes[i];
+    if (inString && c == '\\')
+      ++i;
+    else if (c == '"')
+      inString = !inString;
+    else if (!inString && c == '{')
+      ++depth;
+    else if (!inString && c == '}' && --depth == 0)
+      return i + 1;
+  }
+  return 0;
+}
+
 /// The header's length in front of a safetensors file made right again, without
-/// which most changes of the text would end at the first check.
+/// which most changes of the text would end at the first check. The file may
+/// come behind a line of text.
 static void mendLength(Bytes &bytes) {
-  if (bytes.size() < 9 || bytes[8] != '{')
+  size_t begin = 0;
+  if (!bytes.empty() && bytes[0] == '{')
+    begin = find(bytes, '\n') - bytes.begin() + 1;
+  if (bytes.size() < begin + 9 || bytes[begin + 8] != '{')
     return;
-  size_t end = bytes.size();
-  while (end > 8 && bytes[end - 1] != '}')
-    --end;
-  support::endian::write64le(bytes.data(), end - 8);
+  size_t end = endOfObject(bytes, begin + 8);
+  while (end != 0 && end < bytes.size() && bytes[end] == ' ')
+    ++end;
+  if (end != 0)
+    support::endian::write64le(bytes.data() + begin, end - begin - 8);
 }
 
 static void mutate(Bytes &bytes, Random &random, const Bytes &other) {
   if (bytes.empty())
     bytes.push_back(0);
+  // What describes a file is at its beginning.
+  const size_t front = 4096;
+  if (bytes.size() > 2 * front && !random.oneIn(4)) {
+    Bytes description(bytes.begin(), bytes.begin() + front);
+    mutate(description, random, other);
+    bytes.erase(bytes.begin(), bytes.begin() + front);
+    bytes.insert(bytes.begin(), description.begin(), description.end());
+    if (random.oneIn(2))
+      mendLength(bytes);
+    return;
+  }
   switch (random.below(12)) {
   case 0:
     bytes[random.below(bytes.size())] ^= 1 << random.below(8);
@@ -203,7 +215,7 @@ static void mutate(Bytes &bytes, Random &random, const Bytes &other) {
   }
   if (random.oneIn(2))
     mendLength(bytes);
-  const size_t longest = 1 << 16;
+  const size_t longest = 1 << 21;
   if (bytes.size() > longest)
     bytes.resize(longest);
 }
@@ -224,52 +236,14 @@ static std::string shapeOf(StringRef outcome) {
   return shape;
 }
 
-static Bytes safetensors(StringRef header, size_t data) {
-  Bytes bytes(8);
-  support::endian::write64le(bytes.data(), header.size());
-  bytes.insert(bytes.end(), header.begin(), header.end());
-  bytes.resize(bytes.size() + data, 7);
-  return bytes;
-}
-
-static Bytes smallSafetensors() {
-  return safetensors(
-      R"({"__metadata__":{"format":"pt"},)"
-      R"("a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},)"
-      R"("b":{"dtype":"U8","shape":[5],"data_offsets":[24,29]},)"
-      R"("c":{"dtype":"F6_E3M2","shape":[2,2],"data_offsets":[29,32]},)"
-      R"("d":{"dtype":"BF16","shape":[0],"data_offsets":[32,32]}} )",
-      32);
-}
-
-/// Tensors whose shapes are right and whose places are most often not. Changes
-/// of single bytes hardly ever move a begin together with its end.
-static Bytes misplacedSafetensors(Random &random) {
-  std::string header;
-  size_t total = 0, tensors = 1 + random.below(4);
-  for (size_t i = 0; i < tensors; ++i) {
-    size_t size = random.below(9), begin = total;
-    if (random.oneIn(2))
-      begin = random.below(total + 4);
-    header += (i ? ',' : '{') + ("\"" + Twine(i)).str() +
-              (R"(":{"dtype":"U8","shape":[)" + Twine(size) +
-               R"(],"data_offsets":[)" + Twine(begin) + "," +
-               Twine(begin + size) + "]}")
-                  .str();
-    total += size;
-  }
-  return safetensors(header + "}", random.oneIn(4) ? random.below(33) : total);
-}
-
 static int usage() {
-  errs() << "usage: fuzz-weight-files [--seconds N] [--cases N] [--seed N] "
-            "FILE...\n";
+  errs() << "usage: fuzz-TARGET [--seconds N] [--cases N] [--seed N] FILE...\n";
   return 2;
 }
 
 int main(int argc, char **argv) {
   uint64_t seconds = UINT64_MAX, cases = UINT64_MAX, seed = 1;
-  std::vector<Bytes> corpus = {smallSafetensors()};
+  std::vector<Bytes> corpus = fuzzSeeds();
   for (int i = 1; i < argc; ++i) {
     StringRef argument = argv[i];
     uint64_t *number = argument == "--seconds" ? &seconds
@@ -319,9 +293,10 @@ int main(int argc, char **argv) {
           Clock::now() - start <
               std::chrono::seconds(std::min(seconds, uint64_t(1) << 30)))) {
     // Half of the time close to a good file, to get past the first checks.
-    Bytes bytes = random.oneIn(8)   ? misplacedSafetensors(random)
-                  : random.oneIn(2) ? corpus[random.below(seeds)]
-                                    : random.pick(corpus);
+    Bytes bytes = random.oneIn(8) ? fuzzMake(random) : Bytes();
+    if (bytes.empty())
+      bytes =
+          random.oneIn(2) ? corpus[random.below(seeds)] : random.pick(corpus);
     for (uint64_t i = random.below(2), n = 1 + random.below(4); i < n; ++i)
       if (!random.oneIn(4))
         mutate(bytes, random, random.pick(corpus));

@@ -468,6 +468,7 @@ TEST(Recipe, BadFiles) {
               "POSIX; write a class such as [0-9]");
   expectError("config_groups:\n  a:\n    targets: [Linear]\n    outputs: 1\n",
               "FILE:4: unknown key 'outputs'");
+  expectError("\"a\\nb\": 1\n", "FILE:1: unknown key 'a\\x0Ab'");
 }
 
 /// Garbage ends in an error, without a crash.
