@@ -181,6 +181,91 @@ static int launch(const function *function, unsigned blocks_x,
   return end(DONE);
 }
 
+/* A chain of launches. Arguments are 8 bytes each, up to a NULL, as those of
+ * our own code: a real driver knows of each function what it takes. */
+typedef struct {
+  const function *function;
+  unsigned blocks[3], threads[3], shared;
+  void **arguments, **extra;
+} kernel_node;
+
+typedef struct node {
+  struct node *next;
+  kernel_node kernel;
+  void *arguments[64];
+  uint64_t values[63];
+} node;
+
+typedef struct {
+  node *first, *last;
+} graph;
+
+static int set_node(node *node, const kernel_node *kernel) {
+  node->kernel = *kernel;
+  int count = 0;
+  for (; kernel->arguments[count]; ++count) {
+    if (count == 63)
+      return INVALID;
+    memcpy(&node->values[count], kernel->arguments[count], sizeof(uint64_t));
+    node->arguments[count] = &node->values[count];
+  }
+  node->arguments[count] = NULL;
+  return DONE;
+}
+
+static int create_graph(graph **made, unsigned flags) {
+  *made = calloc(1, sizeof **made);
+  return flags ? INVALID : *made ? DONE : OUT_OF_MEMORY;
+}
+static int destroy_graph(graph *graph) {
+  for (node *each = graph->first, *next; each; each = next) {
+    next = each->next;
+    free(each);
+  }
+  free(graph);
+  return DONE;
+}
+static int add_node(node **made, graph *graph, node *const *before,
+                    size_t num_before, const kernel_node *kernel) {
+  node *last = num_before ? *before : NULL;
+  if (num_before > 1 || last != graph->last)
+    return INVALID; /* no chain */
+  *made = calloc(1, sizeof **made);
+  if (!*made)
+    return OUT_OF_MEMORY;
+  if (last)
+    last->next = *made;
+  else
+    graph->first = *made;
+  graph->last = *made;
+  return set_node(*made, kernel);
+}
+/* What can be run is the graph itself. */
+static int instantiate(graph **runnable, graph *graph,
+                       unsigned long long flags) {
+  *runnable = graph;
+  return flags ? INVALID : DONE;
+}
+static int set_params(graph *runnable, node *node, const kernel_node *kernel) {
+  /* A node stays with its function's module, all of them here. */
+  return runnable->first ? set_node(node, kernel) : INVALID;
+}
+static int destroy_runnable(graph *runnable) {
+  return runnable ? DONE : INVALID;
+}
+static int launch_graph(graph *runnable, void *stream) {
+  for (node *each = runnable->first; each; each = each->next) {
+    const kernel_node *kernel = &each->kernel;
+    int result = launch(kernel->function, kernel->blocks[0], kernel->blocks[1],
+                        kernel->blocks[2], kernel->threads[0],
+                        kernel->threads[1], kernel->threads[2], kernel->shared,
+                        stream, each->arguments, kernel->extra);
+    if (result)
+      return result;
+  }
+  return DONE;
+}
+
 void *qm_emulated_driver(const char *name);
 
 void *qm_emulated_driver(const char *name) {
@@ -208,6 +293,13 @@ void *qm_emulated_driver(const char *name) {
       {"cuMemcpyDtoH_v2", (void *)copy_out},
       {"cuFuncSetAttribute", (void *)set_attribute},
       {"cuLaunchKernel", (void *)launch},
+      {"cuGraphCreate", (void *)create_graph},
+      {"cuGraphDestroy", (void *)destroy_graph},
+      {"cuGraphAddKernelNode", (void *)add_node},
+      {"cuGraphInstantiateWithFlags", (void *)instantiate},
+      {"cuGraphExecKernelNodeSetParams", (void *)set_params},
+      {"cuGraphExecDestroy", (void *)destroy_runnable},
+      {"cuGraphLaunch", (void *)launch_graph},
   };
   for (size_t i = 0; i < sizeof known / sizeof *known; ++i)
     if (!strcmp(known[i].name, name))

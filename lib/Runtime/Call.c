@@ -131,8 +131,8 @@ static qm_status send_inputs(qm_session *session, const qm_function *function,
 static qm_status run(qm_session *session, const qm_function *function) {
   qmi_place place = session->model->place;
   if (place.device)
-    return place.device->call(place.opened, function->entry,
-                              session->frames[0].args);
+    return place.device->call(place.opened, &session->device_state,
+                              function->entry, session->frames[0].args);
   call call = {function, session->frames};
   qmi_run_threads(session, enter, &call);
   return QM_OK;

@@ -8,83 +8,14 @@
  */
 
 #define _GNU_SOURCE
-#include "Internal.h"
+#include "GPUGraph.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/*===----------------------------------------------------------------------===*
- * The driver's interface, as far as it is used
- *===----------------------------------------------------------------------===*/
-
-typedef int cu_result; /* 0: well done */
-typedef int cu_device;
-typedef unsigned long long cu_address;
-typedef void *cu_context, *cu_module, *cu_function, *cu_stream;
-
-enum {
-  CU_OUT_OF_MEMORY = 2,
-  CU_CAPABILITY_MAJOR = 75, /* attributes of a device */
-  CU_CAPABILITY_MINOR = 76,
-  CU_MAX_DYNAMIC_SHARED_SIZE = 8 /* attribute of a function */
-};
-
-#define DRIVER_FUNCTIONS(F)                                                    \
-  F(cuInit, (unsigned flags))                                                  \
-  F(cuGetErrorString, (cu_result result, const char **text))                   \
-  F(cuDeviceGetCount, (int *count))                                            \
-  F(cuDeviceGet, (cu_device * device, int number))                             \
-  F(cuDeviceGetAttribute, (int *value, int attribute, cu_device device))       \
-  F(cuDevicePrimaryCtxRetain, (cu_context * context, cu_device device))        \
-  F(cuDevicePrimaryCtxRelease_v2, (cu_device device))                          \
-  F(cuCtxPushCurrent_v2, (cu_context context))                                 \
-  F(cuCtxPopCurrent_v2, (cu_context * context))                                \
-  F(cuCtxSynchronize, (void))                                                  \
-  F(cuModuleLoadData, (cu_module * module, const void *image))                 \
-  F(cuModuleUnload, (cu_module module))                                        \
-  F(cuModuleGetFunction,                                                       \
-    (cu_function * function, cu_module module, const char *name))              \
-  F(cuFuncSetAttribute, (cu_function function, int attribute, int value))      \
-  F(cuMemAlloc_v2, (cu_address * memory, size_t bytes))                        \
-  F(cuMemFree_v2, (cu_address memory))                                         \
-  F(cuMemsetD8_v2, (cu_address memory, unsigned char value, size_t bytes))     \
-  F(cuMemcpyHtoD_v2, (cu_address to, const void *from, size_t bytes))          \
-  F(cuMemcpyDtoH_v2, (void *to, cu_address from, size_t bytes))                \
-  F(cuLaunchKernel, (cu_function function, unsigned blocks_x,                  \
-                     unsigned blocks_y, unsigned blocks_z, unsigned threads_x, \
-                     unsigned threads_y, unsigned threads_z, unsigned shared,  \
-                     cu_stream stream, void **arguments, void **extra))
-
-typedef struct {
-#define MEMBER(name, parameters) cu_result(*name) parameters;
-  DRIVER_FUNCTIONS(MEMBER)
-#undef MEMBER
-} driver;
-
-static const char *const function_names[] = {
-#define NAME(name, parameters) #name,
-    DRIVER_FUNCTIONS(NAME)
-#undef NAME
-};
-
-enum { NUM_FUNCTIONS = sizeof function_names / sizeof *function_names };
-
-/* What a model or a library of kernels has opened. */
-typedef struct qm_gpu_kernels {
-  driver cuda;
-  void *library;           /* NULL if the code brings a driver of its own */
-  const char *kind, *name; /* for errors: model or kernels, and which */
-  const qm_gpu *code;
-  int device_number; /* of those that the driver shows */
-  cu_device device;
-  cu_context context;
-  cu_module module;
-  cu_function functions[];
-} gpu;
-
-static qm_status fail(const gpu *self, cu_result result, const char *what) {
+static qm_status fail(const qmi_gpu *self, cu_result result, const char *what) {
   const char *text = NULL;
   self->cuda.cuGetErrorString(result, &text);
   return qmi_fail(result == CU_OUT_OF_MEMORY ? QM_NO_MEMORY : QM_BAD_GPU,
@@ -96,8 +27,21 @@ static qm_status fail(const gpu *self, cu_result result, const char *what) {
  * Opening
  *===----------------------------------------------------------------------===*/
 
-static qm_status find_driver(gpu *self) {
-  void *functions[NUM_FUNCTIONS];
+static const struct {
+  const char *name;
+  int is_for_graphs;
+} functions[] = {
+#define NEEDED(name, parameters) {#name, 0},
+#define FOR_GRAPHS(name, parameters) {#name, 1},
+    DRIVER_FUNCTIONS(NEEDED) GRAPH_FUNCTIONS(FOR_GRAPHS)
+#undef NEEDED
+#undef FOR_GRAPHS
+};
+
+enum { NUM_FUNCTIONS = sizeof functions / sizeof *functions };
+
+static qm_status find_driver(qmi_gpu *self) {
+  void *found[NUM_FUNCTIONS];
   if (!self->code->driver) {
     self->library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
     if (!self->library)
@@ -106,21 +50,24 @@ static qm_status find_driver(gpu *self) {
                       "driver: %s",
                       self->kind, self->name, self->code->target, dlerror());
   }
+  self->has_graphs = 1;
   for (int i = 0; i < NUM_FUNCTIONS; ++i) {
-    functions[i] = self->library ? dlsym(self->library, function_names[i])
-                                 : self->code->driver(function_names[i]);
-    if (!functions[i])
+    const char *name = functions[i].name;
+    found[i] =
+        self->library ? dlsym(self->library, name) : self->code->driver(name);
+    if (!found[i] && !functions[i].is_for_graphs)
       return qmi_fail(QM_BAD_GPU,
                       "%s %s: the NVIDIA driver is too old: it has no %s",
-                      self->kind, self->name, function_names[i]);
+                      self->kind, self->name, name);
+    self->has_graphs &= found[i] != NULL;
   }
-  memcpy(&self->cuda, functions, sizeof functions);
+  memcpy(&self->cuda, found, sizeof found);
   return QM_OK;
 }
 
 /* Machine code runs on GPUs of its own generation, PTX on later ones, too,
  * unless the name ends in a letter. */
-static qm_status choose_image(gpu *self, const void **image) {
+static qm_status choose_image(qmi_gpu *self, const void **image) {
   int major = 0, minor = 0;
   cu_result result = self->cuda.cuDeviceGetAttribute(
       &major, CU_CAPABILITY_MAJOR, self->device);
@@ -144,7 +91,7 @@ static qm_status choose_image(gpu *self, const void **image) {
   return QM_OK;
 }
 
-static qm_status find_device(gpu *self) {
+static qm_status find_device(qmi_gpu *self) {
   cu_result result = self->cuda.cuInit(0);
   if (result)
     return fail(self, result, "no NVIDIA GPU can be used");
@@ -164,7 +111,7 @@ static qm_status find_device(gpu *self) {
   return QM_OK;
 }
 
-static qm_status load_functions(gpu *self, const void *image) {
+static qm_status load_functions(qmi_gpu *self, const void *image) {
   cu_result result = self->cuda.cuModuleLoadData(&self->module, image);
   if (result)
     return fail(self, result, "the driver does not take the code");
@@ -178,17 +125,17 @@ static qm_status load_functions(gpu *self, const void *image) {
 }
 
 /* Whatever thread calls, and whatever context it uses otherwise. */
-static qm_status enter(gpu *self) {
+static qm_status enter(qmi_gpu *self) {
   cu_result result = self->cuda.cuCtxPushCurrent_v2(self->context);
   return result ? fail(self, result, "the GPU's context") : QM_OK;
 }
-static void leave(gpu *self) {
+static void leave(qmi_gpu *self) {
   cu_context ours;
   self->cuda.cuCtxPopCurrent_v2(&ours);
 }
 
 static void close_gpu(void *opened) {
-  gpu *self = opened;
+  qmi_gpu *self = opened;
   if (self->module && !enter(self)) {
     self->cuda.cuModuleUnload(self->module);
     leave(self);
@@ -200,7 +147,7 @@ static void close_gpu(void *opened) {
   free(self);
 }
 
-static qm_status open_parts(gpu *self) {
+static qm_status open_parts(qmi_gpu *self) {
   const void *image = NULL;
   qm_status status = find_driver(self);
   if (!status)
@@ -222,8 +169,8 @@ static qm_status open_parts(gpu *self) {
 }
 
 static qm_status open_code(const qm_gpu *code, const char *kind,
-                           const char *name, int device, gpu **opened) {
-  gpu *self =
+                           const char *name, int device, qmi_gpu **opened) {
+  qmi_gpu *self =
       calloc(1, sizeof *self + code->num_functions * sizeof(cu_function));
   if (!self)
     return qmi_fail(QM_NO_MEMORY, "no memory for %s %s", kind, name);
@@ -241,7 +188,7 @@ static qm_status open_code(const qm_gpu *code, const char *kind,
 }
 
 static qm_status open_gpu(const qm_descriptor *model, void **opened) {
-  gpu *self = NULL;
+  qmi_gpu *self = NULL;
   qm_status status =
       open_code(model->gpu, "model", model->name, /*device=*/0, &self);
   if (!status)
@@ -254,7 +201,7 @@ static qm_status open_gpu(const qm_descriptor *model, void **opened) {
  *===----------------------------------------------------------------------===*/
 
 static void *reserve(void *opened, size_t bytes) {
-  gpu *self = opened;
+  qmi_gpu *self = opened;
   if (enter(self))
     return NULL;
   cu_address memory = 0;
@@ -268,7 +215,7 @@ static void *reserve(void *opened, size_t bytes) {
 }
 
 static void release(void *opened, void *memory) {
-  gpu *self = opened;
+  qmi_gpu *self = opened;
   if (enter(self))
     return;
   self->cuda.cuMemFree_v2((uintptr_t)memory);
@@ -276,7 +223,7 @@ static void release(void *opened, void *memory) {
 }
 
 static qm_status write(void *opened, void *to, const void *from, size_t bytes) {
-  gpu *self = opened;
+  qmi_gpu *self = opened;
   qm_status status = bytes ? enter(self) : QM_OK;
   if (status || !bytes)
     return status;
@@ -286,7 +233,7 @@ static qm_status write(void *opened, void *to, const void *from, size_t bytes) {
 }
 
 static qm_status read(void *opened, void *to, const void *from, size_t bytes) {
-  gpu *self = opened;
+  qmi_gpu *self = opened;
   qm_status status = enter(self);
   if (status)
     return status;
@@ -301,60 +248,83 @@ static qm_status read(void *opened, void *to, const void *from, size_t bytes) {
 
 /* The call that this thread is in. */
 static _Thread_local struct {
-  gpu *self;
+  qmi_gpu *self;
+  qmi_recording *recording; /* NULL: launches begin at once, on the stream */
   cu_stream stream;
   cu_result result;
-  const char *function; /* whose launch has failed */
+  const char *failed; /* what has */
 } running;
 
 /* Bytes of shared memory that a block gets without having been asked for. */
 #define ALWAYS_SHARED ((int64_t)48 << 10)
 
-/* Called by generated code. After a failure nothing more is launched. */
+/* Called by generated code. arguments: pointers to 8 bytes each, then NULL.
+ * After a failure nothing more is launched. */
 void qm_gpu_launch(int64_t number, void **arguments, int64_t blocks_x,
                    int64_t blocks_y, int64_t threads, int64_t shared);
 
 void qm_gpu_launch(int64_t number, void **arguments, int64_t blocks_x,
                    int64_t blocks_y, int64_t threads, int64_t shared) {
-  gpu *self = running.self;
-  cu_function function = self->functions[number];
+  qmi_gpu *self = running.self;
   if (running.result || !blocks_x || !blocks_y)
     return;
-  running.function = self->code->functions[number];
+  running.failed = self->code->functions[number];
   if (shared > ALWAYS_SHARED)
     running.result = self->cuda.cuFuncSetAttribute(
-        function, CU_MAX_DYNAMIC_SHARED_SIZE, (int)shared);
-  if (!running.result)
-    running.result = self->cuda.cuLaunchKernel(
-        function, (unsigned)blocks_x, (unsigned)blocks_y, 1, (unsigned)threads,
-        1, 1, (unsigned)shared, running.stream, arguments, NULL);
+        self->functions[number], CU_MAX_DYNAMIC_SHARED_SIZE, (int)shared);
+  if (running.result)
+    return;
+  qmi_launch launch = {number, (unsigned)blocks_x, (unsigned)blocks_y,
+                       (unsigned)threads, (unsigned)shared};
+  if (running.recording)
+    qmi_recording_add(running.recording, &launch, arguments);
+  else
+    running.result = qmi_launch_now(self, &launch, arguments, running.stream);
 }
 
-static qm_status begin(gpu *self, cu_stream stream) {
+static qm_status begin(qmi_gpu *self, qmi_recording *recording,
+                       cu_stream stream) {
   running.self = self;
+  running.recording = recording;
   running.stream = stream;
   running.result = 0;
   return enter(self);
 }
 
-static qm_status end(gpu *self) {
+static qm_status end(qmi_gpu *self) {
   leave(self);
-  return running.result ? fail(self, running.result, running.function) : QM_OK;
+  return running.result ? fail(self, running.result, running.failed) : QM_OK;
 }
 
-static qm_status call(void *opened, void (*entry)(void **args), void **args) {
-  gpu *self = opened;
-  qm_status status = begin(self, /*stream=*/NULL);
+static qm_status call(void *opened, void **state, void (*entry)(void **args),
+                      void **args) {
+  qmi_gpu *self = opened;
+  if (!*state && !(*state = qmi_recording_create()))
+    return qmi_fail(QM_NO_MEMORY, "no memory for a session");
+  qm_status status = begin(self, *state, /*stream=*/NULL);
   if (status)
     return status;
+  qmi_recording_begin(*state);
   entry(args);
-  cu_result result = running.result ? 0 : self->cuda.cuCtxSynchronize();
-  status = end(self);
-  return result ? fail(self, result, "the GPU has failed") : status;
+  if (!running.result)
+    running.result = qmi_recording_run(self, *state, &running.failed);
+  if (!running.result) {
+    running.failed = "the GPU has failed";
+    running.result = self->cuda.cuCtxSynchronize();
+  }
+  return end(self);
+}
+
+static void forget(void *opened, void *state) {
+  qmi_gpu *self = opened;
+  if (enter(self))
+    return;
+  qmi_recording_free(self, state);
+  leave(self);
 }
 
 const qm_device qm_gpu_device = {open_gpu, close_gpu, reserve, release,
-                                 write,    read,      call};
+                                 write,    read,      call,    forget};
 
 /*===----------------------------------------------------------------------===*
  * Kernels
@@ -381,7 +351,7 @@ qm_status qm_gpu_end(qm_gpu_kernels *kernels);
 qm_status qm_gpu_begin(qm_gpu_kernels *kernels, void *stream) {
   if (!kernels)
     return qmi_fail(QM_INVALID, "a kernel is called, but not opened");
-  return begin(kernels, stream);
+  return begin(kernels, /*recording=*/NULL, stream);
 }
 
 qm_status qm_gpu_end(qm_gpu_kernels *kernels) { return end(kernels); }

@@ -65,8 +65,12 @@ typedef struct qm_device {
   /* To the device, and back once all calls have ended. */
   qm_status (*write)(void *opened, void *to, const void *from, size_t bytes);
   qm_status (*read)(void *opened, void *to, const void *from, size_t bytes);
-  /* Runs entry(args) and returns when the device is done. */
-  qm_status (*call)(void *opened, void (*entry)(void **args), void **args);
+  /* Runs entry(args) and returns when the device is done. *state is what
+   * the device keeps for the session's next call; NULL at first. */
+  qm_status (*call)(void *opened, void **state, void (*entry)(void **args),
+                    void **args);
+  /* The end of a session whose state is not NULL. */
+  void (*forget)(void *opened, void *state);
 } qm_device;
 
 /* Where memory is. */
@@ -168,6 +172,7 @@ struct qm_session {
   void *copies;      /* results that are not rows in the workspace */
   void *inputs;      /* what a device is given of a call's inputs */
   size_t inputs_bytes;
+  void *device_state; /* what the device keeps from call to call */
   const float *logits;
   int64_t outputs; /* rows of logits, if there are some */
   float *kept;     /* logits that outlive the call which computed them */

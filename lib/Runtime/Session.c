@@ -153,6 +153,8 @@ void qm_session_free(qm_session *session) {
     return;
   qmi_pool_free(session->pool);
   qmi_place place = session->model->place;
+  if (session->device_state)
+    place.device->forget(place.opened, session->device_state);
   for (uint32_t i = 0; i < session->num_caches; ++i)
     qmi_place_release(place, session->caches[i].data, session->caches[i].bytes);
   free(session->caches);

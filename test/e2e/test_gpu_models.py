@@ -170,34 +170,68 @@ def real(tmp_path_factory):
     return folder
 
 
-def generate(folder, **environment):
-    command = [tools.find("quant-run"), folder / "out", "--tokens", "1,2,3", "--generate", "3"]
-    path = {"LD_LIBRARY_PATH": str(folder / "driver"), **environment}
+def generate(folder, driver="driver", **environment):
+    command = [tools.find("quant-run"), folder / "out", "--tokens", "1,2,3"]
+    path = {"LD_LIBRARY_PATH": str(folder / driver), **environment}
     return subprocess.run(
-        [*command, "--greedy"], env={**os.environ, **path}, text=True, capture_output=True
+        [*command, "--generate", "4", "--greedy"],
+        env={**os.environ, **path},
+        text=True,
+        capture_output=True,
     )
+
+
+def calls_of(done, path):
+    """What the driver was asked, each a list of words."""
+    assert done.returncode == 0, done.stderr
+    return [line.split() for line in path.read_text().splitlines()]
 
 
 def test_calls(real, tmp_path):
     """What a model asks of the driver: weights once, then tokens, launches, logits."""
-    done = generate(real, CALLS=str(tmp_path / "calls"))
-    assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
+    lines = calls_of(generate(real, CALLS=str(tmp_path / "calls")), tmp_path / "calls")
     names = [line[0] for line in lines]
     weights = 44800  # what quantc has packed
     sent = [int(line[-1]) for line in lines if line[0] == "cuMemcpyHtoD"]
     # Three tokens, then one at a time what was picked by logits, which are all zero.
-    assert sent == [weights, 12, 4, 4]
+    assert sent == [weights, 12, 4, 4, 4]
     fetched = [int(line[-1]) for line in lines if line[0] == "cuMemcpyDtoH"]
-    assert fetched == [4 * tiny_models.VOCABULARY] * 3
+    assert fetched == [4 * tiny_models.VOCABULARY] * 4
     # Weights, cache, workspace, inputs; all is given back.
     assert names.count("cuMemAlloc") == names.count("cuMemFree") == 4
     assert names.count("cuModuleLoadData") == names.count("cuModuleUnload") == 1
     launches = [line[1] for line in lines if line[0] == "cuLaunchKernel"]
-    first, *steps = np.split(np.array(launches), 3)
-    assert first[0] == "kernel_gather_0_rows" and first[-1].startswith("kernel_matmul_int")
-    assert (steps[0] == steps[1]).all()
-    assert sum("attention" in name for name in first) == tiny_models.LAYERS
+    assert launches[0] == "kernel_gather_0_rows"
+    assert launches[-1].startswith("kernel_matmul_int")
+    # The prompt, and the first token behind it.
+    assert sum("attention" in name for name in launches) == 2 * tiny_models.LAYERS
+
+
+def test_graph(real, tmp_path):
+    """Calls of the same functions are one graph; it is told what depends on the position."""
+    lines = calls_of(generate(real, CALLS=str(tmp_path / "calls")), tmp_path / "calls")
+    names = [line[0] for line in lines]
+    launched, added, changed = (
+        [line[1] for line in lines if line[0] == name]
+        for name in ("cuLaunchKernel", "cuGraphAddKernelNode", "cuGraphExecKernelNodeSetParams")
+    )
+    # A prompt has functions of its own; the first token behind it is not known to have another.
+    assert added == launched[len(launched) // 2 :]
+    assert len(changed) == 4 * tiny_models.LAYERS
+    assert {name.split("_")[1] for name in changed} == {"rope", "cache", "attention"}
+    assert names.count("cuGraphLaunch") == 2
+    for name in ("Create", "Instantiate", "Destroy", "ExecDestroy"):
+        assert names.count(f"cuGraph{name}") == 1
+    assert names.count("cuCtxSynchronize") == 4
+
+
+def test_no_graphs(real, tmp_path):
+    """A driver that is older than what graphs need."""
+    build_driver(tmp_path, "-DNO_GRAPHS")
+    done = generate(real, tmp_path / "driver", CALLS=str(tmp_path / "calls"))
+    launches = [line[1] for line in calls_of(done, tmp_path / "calls") if "Launch" in line[0]]
+    prompt, *steps = np.split(np.array(launches), 4)
+    assert len(prompt) and all((step == steps[0]).all() for step in steps)
 
 
 @pytest.mark.parametrize(
@@ -212,6 +246,10 @@ def test_calls(real, tmp_path):
         ({"FAIL": "cuLaunchKernel 719"}, "kernel_gather_0_rows: made to fail (error 719"),
         ({"FAIL": "cuCtxSynchronize 700"}, "the GPU has failed: made to fail (error 700"),
         ({"FAIL": "cuMemcpyDtoH 700"}, "copying from the GPU: made to fail"),
+        ({"FAIL": "cuGraphInstantiate 2"}, "the graph of a call: out of memory (error 2"),
+        ({"FAIL": "cuGraphAddKernelNode 1"}, "the graph of a call: made to fail (error 1"),
+        ({"FAIL": "cuGraphExecKernelNodeSetParams 1"}, "the graph of a call: made to fail"),
+        ({"FAIL": "cuGraphLaunch 719"}, "the graph of a call: made to fail (error 719"),
     ],
 )
 def test_failures(real, environment, said):

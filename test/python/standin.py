@@ -10,13 +10,14 @@ import pytest
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "e2e" / "standin"
 
 
-def build_driver(folder) -> pathlib.Path:
-    """The folder that has its libcuda.so.1, for LD_LIBRARY_PATH."""
+def build_driver(folder, *flags) -> pathlib.Path:
+    """The folder that has its libcuda.so.1, for LD_LIBRARY_PATH; compiled with the flags."""
     if shutil.which("cc") is None:
         pytest.skip("there is no C compiler")
     driver = folder / "driver"
     driver.mkdir()
-    command = ["cc", "-shared", "-fPIC", "-o", driver / "libcuda.so.1", FOLDER / "cuda.c"]
+    library = driver / "libcuda.so.1"
+    command = ["cc", *flags, "-shared", "-fPIC", "-o", library, FOLDER / "cuda.c"]
     subprocess.run(command, check=True)
     return driver
 

@@ -49,12 +49,16 @@ Value quantmlir::cuda::putInMemory(ImplicitLocOpBuilder &b, ValueRange values) {
         b, pointer, LLVM::LLVMArrayType::get(pointer, values.size() + 1), one,
         16);
   }
+  auto place = [&](size_t i) -> Value {
+    return LLVM::GEPOp::create(b, pointer, pointer, list,
+                               ArrayRef<LLVM::GEPArg>{int32_t(i)});
+  };
   for (auto [i, value] : llvm::enumerate(values)) {
     LLVM::StoreOp::create(b, value, slots[i], /*alignment=*/16);
-    Value place = LLVM::GEPOp::create(b, pointer, pointer, list,
-                                      ArrayRef<LLVM::GEPArg>{int32_t(i)});
-    LLVM::StoreOp::create(b, slots[i], place);
+    LLVM::StoreOp::create(b, slots[i], place(i));
   }
+  LLVM::StoreOp::create(b, LLVM::ZeroOp::create(b, pointer),
+                        place(values.size()));
   return list;
 }
 
@@ -65,9 +69,15 @@ void quantmlir::cuda::callLauncher(
   Type i64 = b.getI64Type();
   auto pointer = LLVM::LLVMPointerType::get(b.getContext());
   auto wide = [&](Value value) -> Value {
-    return value.getType().isIndex()
-               ? arith::IndexCastUIOp::create(b, i64, value).getResult()
-               : value;
+    Type type = value.getType();
+    if (type.isIndex())
+      return arith::IndexCastUIOp::create(b, i64, value);
+    if (!type.isIntOrFloat() || type.getIntOrFloatBitWidth() >= 64)
+      return value;
+    if (isa<FloatType>(type))
+      value = arith::BitcastOp::create(
+          b, b.getIntegerType(type.getIntOrFloatBitWidth()), value);
+    return arith::ExtUIOp::create(b, i64, value);
   };
   Value memory = op.getDynamicSharedMemorySize();
   memory = memory ? arith::ExtUIOp::create(b, i64, memory).getResult()

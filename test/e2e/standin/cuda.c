@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 
 /* A libcuda.so.1 for machines without a GPU: memory is the host's, launches do
- * nothing. What is called goes to the file CALLS, a line each; FAIL="name
- * result" lets a function fail, CAPABILITY="75" is the GPU's generation, and
- * GPUS how many there are. */
+ * nothing, graphs are counted. What is called goes to the file CALLS, a line
+ * each; FAIL="name result" lets a function fail, CAPABILITY="75" is the GPU's
+ * generation, and GPUS how many there are. */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -125,6 +125,15 @@ int cuFuncSetAttribute(void *function, int attribute, int value) {
   int result = called("cuFuncSetAttribute", function, (uint64_t)value);
   return result ? result : attribute == 8 ? outside() : 1;
 }
+static int is_whole(void *function, const unsigned *blocks,
+                    const unsigned *threads, unsigned shared,
+                    void **arguments) {
+  unsigned most =
+      function == allowed_function ? allowed_shared : (unsigned)48 << 10;
+  return blocks[0] && blocks[1] && blocks[2] == 1 && threads[0] &&
+         threads[0] % 32 == 0 && threads[0] <= 1024 && threads[1] == 1 &&
+         threads[2] == 1 && arguments && shared <= most;
+}
 int cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z,
                    unsigned threads, unsigned threads_y, unsigned threads_z,
                    unsigned shared, void *stream, void **arguments,
@@ -132,11 +141,64 @@ int cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z,
   (void)extra;
   if (stream)
     called("stream", "", (uintptr_t)stream);
-  unsigned most =
-      function == allowed_function ? allowed_shared : (unsigned)48 << 10;
-  int whole = x && y && z == 1 && threads && threads % 32 == 0 &&
-              threads <= 1024 && threads_y == 1 && threads_z == 1 &&
-              arguments && shared <= most;
+  unsigned blocks[] = {x, y, z}, all[] = {threads, threads_y, threads_z};
   int result = called("cuLaunchKernel", function, (uint64_t)x * y);
+  return result                                               ? result
+         : is_whole(function, blocks, all, shared, arguments) ? outside()
+                                                              : 1;
+}
+
+/* Compiled with -DNO_GRAPHS it is a driver of before CUDA 11.4. */
+#ifndef NO_GRAPHS
+typedef struct {
+  void *function;
+  unsigned blocks[3], threads[3], shared;
+  void **arguments, **extra;
+} kernel_node;
+
+static char graph, runnable;
+static uintptr_t nodes;
+
+int cuGraphCreate(void **made, unsigned flags) {
+  *made = &graph;
+  nodes = 0;
+  return called("cuGraphCreate", "", flags);
+}
+int cuGraphDestroy(void *gone) {
+  int result = called("cuGraphDestroy", "", 0);
+  return result ? result : gone == &graph ? outside() : 1;
+}
+int cuGraphAddKernelNode(void **node, void *to, void *const *before,
+                         size_t num_before, const kernel_node *kernel) {
+  int is_chain = num_before == (nodes > 0) &&
+                 (!num_before || (uintptr_t)before[0] == nodes);
+  *node = (void *)++nodes;
+  int result = called("cuGraphAddKernelNode", kernel->function, 0);
+  int whole = to == &graph && is_chain &&
+              is_whole(kernel->function, kernel->blocks, kernel->threads,
+                       kernel->shared, kernel->arguments);
   return result ? result : whole ? outside() : 1;
 }
+int cuGraphInstantiateWithFlags(void **made, void *of,
+                                unsigned long long flags) {
+  *made = &runnable;
+  int result = called("cuGraphInstantiate", "", flags);
+  return result ? result : of == &graph ? outside() : 1;
+}
+int cuGraphExecKernelNodeSetParams(void *of, void *node,
+                                   const kernel_node *kernel) {
+  int result = called("cuGraphExecKernelNodeSetParams", kernel->function, 0);
+  int whole = of == &runnable && node && (uintptr_t)node <= nodes &&
+              is_whole(kernel->function, kernel->blocks, kernel->threads,
+                       kernel->shared, kernel->arguments);
+  return result ? result : whole ? outside() : 1;
+}
+int cuGraphExecDestroy(void *gone) {
+  int result = called("cuGraphExecDestroy", "", 0);
+  return result ? result : gone == &runnable ? outside() : 1;
+}
+int cuGraphLaunch(void *of, void *stream) {
+  int result = called("cuGraphLaunch", "", (uintptr_t)stream);
+  return result ? result : of == &runnable ? outside() : 1;
+}
+#endif

@@ -93,7 +93,8 @@ def GPULaunchPass : Pass<"gpu-launch", "::mlir::ModuleOp"> {
   let description = [{
     `gpu.launch_func` becomes a call of `qm_gpu_launch(number, arguments, blocks
     along x, along y, threads, bytes of shared memory)`, by the number of the function in `gpu.module`.
-    What the host's functions are given are addresses of the GPU's memory.
+    Arguments are a list of pointers to 8 bytes each that ends with a null: a
+    call's can be compared with those of another. What the host's functions are given are addresses of the GPU's memory.
 
     Before:   GPU functions are in the LLVM dialect.
     After:    no launch; the host reads and writes no buffer.
