@@ -127,6 +127,9 @@ static uint32_t to_bf16(float value) {
   return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
+static void put_float(void *out, float value) { memcpy(out, &value, 4); }
+OPERATION(ex2_approx_ftz_f32) { put_float(out, exp2f(from_bits(u32(in, 0)))); }
+
 /* The first operand becomes the upper half. */
 OPERATION(ff2f16x2_rn) {
   put(out, to_f16(from_bits(u32(in, 0))) << 16 | to_f16(from_bits(u32(in, 1))));

@@ -9,6 +9,7 @@
 #include "quant-mlir/Calibrate/ModelCalibration.h"
 #include "quant-mlir/CodeGen/CPU/TileChoices.h"
 #include "quant-mlir/CodeGen/GPU/Target.h"
+#include "quant-mlir/Dialect/LM/IR/LM.h"
 #include "quant-mlir/Dialect/LM/Transforms/Passes.h"
 #include "quant-mlir/Dialect/QT/Transforms/Passes.h"
 #include "quant-mlir/Export/ExportHF.h"
@@ -89,7 +90,7 @@ static cl::opt<std::string>
 static cl::opt<std::string>
     cache("cache", cl::value_desc("TYPE"),
           cl::desc("what a session's keys and values are kept as: float32 (the "
-                   "default), float16 or int8"),
+                   "default), float16 (of GPUs) or int8"),
           cl::cat(category));
 static cl::list<std::string>
     sizes("size", cl::value_desc("NAME=N"),
@@ -171,6 +172,19 @@ static llvm::Expected<OwningOpRef<ModuleOp>> readInput(MLIRContext *context) {
   return importONNX(input, context, given);
 }
 
+/// What caches are to hold; empty for what they do. Importers make f32, which
+/// tensor cores do not multiply.
+static std::string chooseCache(ModuleOp module) {
+  if (!cache.empty() || !cuda::isGPUTarget(target) ||
+      StringRef(input).ends_with(".mlir"))
+    return cache;
+  for (auto function : module.getOps<func::FuncOp>())
+    for (Type type : function.getArgumentTypes())
+      if (isa<lm::KVCacheType>(type))
+        return "float16";
+  return "";
+}
+
 static llvm::Error quantize(ModuleOp module, StringRef weightsFolder) {
   // Of the new weights; they are there until they are packed.
   auto path = [&](StringRef file) {
@@ -192,7 +206,7 @@ static llvm::Error quantize(ModuleOp module, StringRef weightsFolder) {
   options.calibration = calibration;
   options.imatrix = imatrix;
   options.tokens = tokens;
-  options.cache = cache;
+  options.cache = chooseCache(module);
   buildQuantizePipeline(
       pm, options,
       tokens.empty() ? nullptr

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
+#include "FlashShape.h"
 #include "Forms.h"
 #include "TileStage.h"
 #include "quant-mlir/CodeGen/GPU/Passes.h"
@@ -192,6 +193,23 @@ static SmallVector<Form> chooseMatmul(const GPUTarget &gpu,
   return forms;
 }
 
+/// Tensor cores once there would be more than two heads of a row for each
+/// processor: their few blocks take their time, too. They would round what is
+/// kept as f32.
+static SmallVector<Form> chooseAttention(const GPUTarget &gpu,
+                                         kernel::AttentionOp op) {
+  Form heads = {"heads", 1, gpu.warps}, flash = {"flash", 1, 4};
+  flash.rows = 16 * flash.warps;
+  FlashShape shape(op, flash);
+  auto cache = cast<MemRefType>(op.getCache().getType());
+  if (cache.getElementType().isF32() || !shape.fits(flash, gpu))
+    return {heads};
+  flash.tokens = flash.rows / shape.group;
+  int64_t allHeads = op.getHeads();
+  heads.most = std::max<int64_t>(2 * gpu.processors / allHeads, 1);
+  return {heads, flash};
+}
+
 namespace {
 
 struct ChooseKernels : cuda::impl::GPUChooseKernelsPassBase<ChooseKernels> {
@@ -209,6 +227,8 @@ struct ChooseKernels : cuda::impl::GPUChooseKernelsPassBase<ChooseKernels> {
       if (isa<kernel::MatmulIntOp, kernel::MatmulFloat8Op,
               kernel::MatmulFloatOp>(op))
         setForms(op, chooseMatmul(*gpu, cast<kernel::MatmulOpInterface>(op)));
+      else if (auto attention = dyn_cast<kernel::AttentionOp>(op))
+        setForms(op, chooseAttention(*gpu, attention));
       else if (isa<kernel::QuantizeOp>(op))
         setForms(op, Form{"rows", 1, gpu->warps});
     });

@@ -63,6 +63,7 @@ static const llvm::StringSet<> &knownIntrinsics() {
       "barrier.cta.sync.aligned.all",
       "idp4a.u.s",
       "prmt",
+      "ex2.approx.ftz.f32",
       "ff2f16x2.rn",
       "ff2bf16x2.rn",
       "cp.async.cg.shared.global.16",

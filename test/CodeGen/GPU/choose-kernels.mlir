@@ -46,6 +46,20 @@ func.func @wide(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index, %o
   return
 }
 
+// Attention of a block for each head and row, until these are two for each of 132 processors; then
+// of 64 rows: 21 tokens of three heads that share keys. What is kept as f32 is not rounded, and
+// tensor cores take 16 elements at a time.
+// CHECK-LABEL: func.func @attend
+//       CHECK: {causal, gpu.forms = [{form = "heads", most = 44 : i64, tokens = 1 : i64, warps = 8 : i64}, {form = "flash", rows = 64 : i64, tokens = 21 : i64, warps = 4 : i64}], heads = 6
+//       CHECK: {causal, gpu.forms = [{form = "heads", tokens = 1 : i64, warps = 8 : i64}], heads = 6
+//       CHECK: {causal, gpu.forms = [{form = "heads", tokens = 1 : i64, warps = 8 : i64}], heads = 2
+func.func @attend(%query: memref<?x192xf32>, %short: memref<?x16xf32>, %cache: memref<2x2x2x?x32xf16>, %exact: memref<2x2x2x?x32xf32>, %odd: memref<2x2x2x?x8xf16>, %layer: index, %position: index, %out: memref<?x192xf32>, %thread: index, %threads: index) {
+  kernel.attention %query, %cache[%layer] at %position into %out {heads = 6, scale = 0.125 : f64, causal} : memref<?x192xf32>, memref<2x2x2x?x32xf16>, index, index, memref<?x192xf32>
+  kernel.attention %query, %exact[%layer] at %position into %out {heads = 6, scale = 0.125 : f64, causal} : memref<?x192xf32>, memref<2x2x2x?x32xf32>, index, index, memref<?x192xf32>
+  kernel.attention %short, %odd[%layer] at %position into %short {heads = 2, scale = 0.125 : f64, causal} : memref<?x16xf32>, memref<2x2x2x?x8xf16>, index, index, memref<?x16xf32>
+  return
+}
+
 // What somebody has chosen stays.
 // CHECK-LABEL: func.func @chosen
 //       CHECK: gpu.forms = [{form = "mma", tokens = 8 : i64, warps = 2 : i64}]

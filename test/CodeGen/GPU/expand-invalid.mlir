@@ -108,6 +108,14 @@ func.func @older(%codes: memref<?x32xi32>, %scales: memref<?x1xf32>, %sums: memr
 
 // -----
 
+func.func @many_heads(%query: memref<?x192xf32>, %cache: memref<2x2x2x?x32xf16>, %layer: index, %position: index, %out: memref<?x192xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{has the form flash of 32 rows and 2 warps; there are 16 rows for each warp, all heads of a token's keys, and these have a multiple of 16 elements, at most 256}}
+  kernel.attention %query, %cache[%layer] at %position into %out {gpu.forms = [{form = "flash", rows = 32, tokens = 11, warps = 2}], heads = 6, scale = 0.125 : f64, causal} : memref<?x192xf32>, memref<2x2x2x?x32xf16>, index, index, memref<?x192xf32>
+  return
+}
+
+// -----
+
 func.func @pairs(%x: memref<?x64xf32>, %codes: memref<?x32xi32>, %scales: memref<?x1xf32>, %thread: index, %threads: index) {
   // expected-error @below {{makes 'f8E4M3FN' of rows of 64 values in groups of 64; GPU kernels make bytes of f8E4M3FN and f8E5M2, of multiples of 4}}
   kernel.encode %x into %codes scales %scales {type = f8E4M3FN, group = 64} : memref<?x64xf32>, memref<?x32xi32>, memref<?x1xf32>

@@ -18,14 +18,18 @@ func.func @gather(%ids: memref<?xi32>, %weights: memref<?xi8>, %offset: index, %
   return
 }
 
-// A block for each head and row, four heads that share two of the cache. Where a
-// token is, and how many there is room for, are numbers.
+// A block for each head and row, four heads that share two of the cache; from 9
+// rows on one for 32 of them and the two heads that have the same keys. Where a token is, and how
+// many there is room for, are numbers.
 // CHECK-LABEL: func.func @attend(
 //  CHECK-SAME: %[[CACHE:[a-z0-9]+]]: memref<2x2x2x?x32xf16>, %[[LAYER:[a-z0-9]+]]: index, %[[POSITION:[a-z0-9]+]]: index
 //       CHECK: %[[ROOM:.+]] = memref.dim %[[CACHE]]
 //       CHECK: gpu.launch_func @kernels::@attend_heads blocks in (%c4, %[[ROWS:.+]], %c1) threads in (%c256, %c1, %c1) args({{.*}}, %[[POSITION]] : index, {{.*}}, %[[LAYER]] : index, %[[ROOM]] : index, %[[ROWS]] : index)
+//       CHECK: } else {
+//       CHECK: %[[BLOCKS:.+]] = arith.divui %{{.*}}, %c32
+//       CHECK: gpu.launch_func @kernels::@attend_flash64x32 blocks in (%c2, %[[BLOCKS]], %c1) threads in (%c128, %c1, %c1) dynamic_shared_memory_size %c
 func.func @attend(%query: memref<?x128xf32>, %cache: memref<2x2x2x?x32xf16>, %layer: index, %position: index, %out: memref<?x128xf32>, %thread: index, %threads: index) {
-  kernel.attention %query, %cache[%layer] at %position into %out {heads = 4, scale = 0.125 : f64, causal} : memref<?x128xf32>, memref<2x2x2x?x32xf16>, index, index, memref<?x128xf32>
+  kernel.attention %query, %cache[%layer] at %position into %out {gpu.forms = [{form = "heads", most = 8, tokens = 1, warps = 8}, {form = "flash", rows = 64, tokens = 32, warps = 4}], heads = 4, scale = 0.125 : f64, causal} : memref<?x128xf32>, memref<2x2x2x?x32xf16>, index, index, memref<?x128xf32>
   return
 }
 

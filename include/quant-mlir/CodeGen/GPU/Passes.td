@@ -37,6 +37,8 @@ def GPUChooseKernelsPass : Pass<"gpu-choose-kernels", "::mlir::ModuleOp"> {
     | `tiles` | a block multiplies `rows` of the weight by `tokens` on tensor cores, from shared memory, where `stages` steps along K are being read or on their way |
     | `wgmma` | the same, by products of four warps that read activations from there by themselves; `rows` are a multiple of 128, of GPUs that have it |
     | `rows` | a block has a row of the activation |
+    | `heads` | of attention: a block has a head of a row |
+    | `flash` | a block has all heads that share keys and values, of `tokens` rows, on tensor cores: of caches that are not f32 |
 
     Before:   each kernel is alone in a function (`--kernel-distribute`).
     After:    every kernel that the GPU has says in which forms.
@@ -58,7 +60,7 @@ def GPUExpandPass : Pass<"gpu-expand", "::mlir::ModuleOp"> {
     op becomes a function with a thread for each element of its results; what
     thread 0 of a CPU does alone, one of which a single thread does it.
 
-    Before:   matmuls and quantizations have forms (`--gpu-choose-kernels`).
+    Before:   matmuls, quantizations and attention have forms (`--gpu-choose-kernels`).
     After:    no kernel op but `kernel.barrier`, no linalg.
     Numerics: `dot` sums a group of K over lanes of a warp. A product of
               integers is exact up to its scales; with one scale a row it is the
@@ -68,7 +70,8 @@ def GPUExpandPass : Pass<"gpu-expand", "::mlir::ModuleOp"> {
               up in another order. `kernel.matmul_float8` is exact up to its
               sums, which tensor cores may keep in fewer bits than f32 has where
               they multiply 8-bit floats as they are (`tiles` on sm_89, `wgmma`).
-              Sums of a norm or of attention are
+              `flash` rounds queries, what an int8 cache stands for, and the
+              weights of values to f16. Sums of a norm or of attention are
               added in another order than a CPU's. What lies in a cache behind
               the last position is not cleared: nothing here reads it.
     Example:  test/CodeGen/GPU/expand.mlir, expand-layers.mlir,

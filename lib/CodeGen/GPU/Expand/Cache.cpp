@@ -10,9 +10,6 @@ using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::cuda;
 
-/// Positions that lie together: of keys an element of all of them, of int8
-/// pairs that a CPU multiplies at once.
-static constexpr int64_t block = 16;
 static constexpr int64_t scaleBytes = lm::KVCacheType::scaleBytes;
 
 static int64_t elementBytes(const Cache &cache) {
@@ -59,6 +56,50 @@ Value Cache::load(GPUBuilder &b, Plane plane, Value head, Value position,
   if (!isInt8())
     return b.toF32(number);
   return b.toF32(arith::ExtSIOp::create(b, b.getI32Type(), number));
+}
+
+Cache::Square Cache::loadSquare(GPUBuilder &b, Plane plane, Value head,
+                                Value position, int64_t gap, Value i) const {
+  // There may be no more blocks in which the last positions of a chunk are.
+  Value within = b.rem(position, block);
+  position = b.add(
+      b.min(b.sub(position, within), b.sub(positions, b.index(block))), within);
+  auto positionAt = [&](int64_t j) {
+    return b.add(position, j / 2 * gap + j % 2);
+  };
+  auto loadSome = [&](int64_t j, int64_t k, int64_t count) {
+    return b.load(b.vec(count, buffer.element), buffer.pointer,
+                  byteOf(b, plane, head, positionAt(j), b.add(i, k)),
+                  count * elementBytes(*this));
+  };
+  Square square;
+  if (!isInt8()) {
+    for (int64_t outer = 0; outer < 4; ++outer) {
+      Value some =
+          plane == Keys ? loadSome(0, outer, 4) : loadSome(outer, 0, 4);
+      for (int64_t inner = 0; inner < 4; ++inner)
+        (plane == Keys ? square[inner][outer] : square[outer][inner]) =
+            b.extract(some, inner);
+    }
+    return square;
+  }
+  // Pairs of elements, of values pairs of positions.
+  for (int64_t outer = 0; outer < 4; outer += 2) {
+    Value some = plane == Keys ? loadSome(0, outer, 8) : loadSome(outer, 0, 8);
+    for (int64_t each = 0; each < 8; ++each) {
+      int64_t inner = each / 2, pair = outer + each % 2;
+      (plane == Keys ? square[inner][pair] : square[pair][inner]) =
+          b.extract(some, each);
+    }
+  }
+  for (int64_t j = 0; j < 4; ++j) {
+    Value scale = loadScale(b, plane, head, positionAt(j));
+    for (Value &number : square[j]) {
+      number = arith::ExtSIOp::create(b, b.getI32Type(), number);
+      number = b.mulF(b.toF32(number), scale);
+    }
+  }
+  return square;
 }
 
 void Cache::store(GPUBuilder &b, Value value, Plane plane, Value head,

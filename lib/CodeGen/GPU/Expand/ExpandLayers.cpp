@@ -120,10 +120,20 @@ LogicalResult KernelExpander::expandAttention(kernel::AttentionOp attention) {
     operands.append(
         {{"mask", mask}, {"mask_stride", parts.getStrides().front()}});
   }
+  FailureOr<SmallVector<Form>> forms = getForms(op);
+  if (failed(forms))
+    return failure();
+  for (const Form &form : *forms)
+    if (form.name == "flash" && !FlashShape(attention, form).fits(form, gpu))
+      return op->emitOpError("has the form flash of ")
+             << form.rows << " rows and " << form.warps
+             << " warps; there are 16 rows for each warp, all heads of a "
+                "token's keys, and these have a multiple of 16 elements, at "
+                "most 256";
   auto type = cast<MemRefType>(attention.getCache().getType());
   Value rows = memref::DimOp::create(host, attention.getQuery(), 0);
   return emitForms(
-      operands, rows, Form{"heads", 1, warps},
+      operands, rows, *forms,
       [&](GPUBuilder &b, const Arguments &given, const Form &form) {
         Attention parts = {given.find("query"), given.find("mask"),
                            given.find("out"), findCache(given, type)};
@@ -137,6 +147,9 @@ LogicalResult KernelExpander::expandAttention(kernel::AttentionOp attention) {
           parts.window = *window;
         if (auto softcap = attention.getSoftcap())
           parts.softcap = softcap->convertToDouble();
+        if (form.name == "flash")
+          return emitFlashAttention(b, parts, FlashShape(attention, form),
+                                    form);
         return emitAttention(b, parts, form);
       });
 }

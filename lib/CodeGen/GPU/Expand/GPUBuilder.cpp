@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include "Expand.h"
+#include "GPUBuilder.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -180,6 +180,9 @@ Value GPUBuilder::magnitude(Value x) {
 }
 Value GPUBuilder::roundEven(Value x) {
   return intrinsic("llvm.roundeven.f32", x.getType(), {x});
+}
+Value GPUBuilder::exp2(Value x) {
+  return intrinsic("llvm.nvvm.ex2.approx.ftz.f32", x.getType(), {x});
 }
 Value GPUBuilder::bitcast(Type type, Value value) {
   if (value.getType() == type)

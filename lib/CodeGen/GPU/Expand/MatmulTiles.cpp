@@ -20,6 +20,7 @@
 // A product of integers is added up over a group before it is scaled, and so is
 // one of floats; with one group there is nothing to do before the end.
 
+#include "Expand.h"
 #include "TileCopies.h"
 #include "TileWeights.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"

@@ -4,7 +4,7 @@
 // picture: a word of four values of a row is four bytes, and words of rows that
 // follow each other lie side by side.
 
-#include "Expand.h"
+#include "Matmul.h"
 
 using namespace mlir;
 using namespace quantmlir;

@@ -3,7 +3,7 @@
 // The operands of tensor cores: four codes, or four activations, as bytes or as
 // two pairs of 16-bit floats.
 
-#include "Expand.h"
+#include "Matmul.h"
 #include "quant-mlir/Quantize/FloatConversion.h"
 
 using namespace mlir;
@@ -11,6 +11,7 @@ using namespace quantmlir;
 using namespace quantmlir::cuda;
 
 using Halves = TensorCores::Halves;
+using Values = GPUBuilder::Values;
 
 TensorCores::TensorCores(GPUBuilder &b, const Matmul &matmul,
                          PanelReader &reader)
@@ -57,31 +58,51 @@ Halves TensorCores::numbersOf(Value codes) {
   return halves;
 }
 
-/// Rounded; beyond the largest f16, that.
-Halves TensorCores::activationsOf(ArrayRef<Value> values) {
-  Halves halves;
-  for (int64_t half = 0; half < 2; ++half) {
-    std::array<Value, 2> pair = {values[2 * half], values[2 * half + 1]};
-    if (!isBF16)
-      for (Value &value : pair) {
-        value = arith::MinimumFOp::create(b, value, b.f32(65504));
-        value = arith::MaximumFOp::create(b, value, b.f32(-65504));
-      }
-    // The upper half comes first.
-    Value rounded =
-        b.intrinsic(isBF16 ? "llvm.nvvm.ff2bf16x2.rn" : "llvm.nvvm.ff2f16x2.rn",
-                    b.vec(2, halfType()), {pair[1], pair[0]});
-    halves[half] = b.bitcast(b.getI32Type(), rounded);
-  }
-  return halves;
+Value quantmlir::cuda::roundPair(GPUBuilder &b, Value low, Value high,
+                                 FloatType type) {
+  Value pair = b.intrinsic(type.isBF16() ? "llvm.nvvm.ff2bf16x2.rn"
+                                         : "llvm.nvvm.ff2f16x2.rn",
+                           b.vec(2, type), {high, low});
+  return b.bitcast(b.getI32Type(), pair);
 }
 
-Type TensorCores::halfType() const {
-  return isBF16 ? Type(b.getBF16Type()) : Type(b.getF16Type());
+Value quantmlir::cuda::saturatePair(GPUBuilder &b, Value low, Value high,
+                                    FloatType type) {
+  if (!type.isBF16())
+    for (Value *value : {&low, &high}) {
+      *value = arith::MinimumFOp::create(b, *value, b.f32(65504));
+      *value = arith::MaximumFOp::create(b, *value, b.f32(-65504));
+    }
+  return roundPair(b, low, high, type);
+}
+
+Halves TensorCores::activationsOf(ArrayRef<Value> values) {
+  return {saturatePair(b, values[0], values[1], halfType()),
+          saturatePair(b, values[2], values[3], halfType())};
+}
+
+FloatType TensorCores::halfType() const {
+  return isBF16 ? FloatType(b.getBF16Type()) : FloatType(b.getF16Type());
+}
+
+GPUBuilder::Values quantmlir::cuda::multiplyHalves(GPUBuilder &b,
+                                                   ArrayRef<Value> a,
+                                                   ArrayRef<Value> c,
+                                                   ValueRange sums) {
+  Values operands(a);
+  operands.append(c.begin(), c.end());
+  for (Value &operand : operands)
+    operand = b.bitcast(b.vec(2, b.getF16Type()), operand);
+  llvm::append_range(operands, sums);
+  SmallVector<Type> results(4, b.getF32Type());
+  return b.intrinsics("llvm.nvvm.mma.m16n8k16.row.col.f32.f32", results,
+                      operands);
 }
 
 GPUBuilder::Values TensorCores::multiply(ArrayRef<Value> weights,
                                          ArrayRef<Value> x, ValueRange sums) {
+  if (!isInteger && !isBF16 && !xFloat)
+    return multiplyHalves(b, weights, x, sums);
   Values operands(weights);
   operands.append(x.begin(), x.end());
   StringRef name = weights.size() == 2 ? "llvm.nvvm.mma.m16n8k16.row.col.u8.s8"
@@ -92,12 +113,8 @@ GPUBuilder::Values TensorCores::multiply(ArrayRef<Value> weights,
               "." + nameOf(xFloat) + ".f32")
                  .str();
     name = float8;
-  } else if (!isInteger) {
-    name = isBF16 ? "llvm.nvvm.mma.m16n8k16.row.col.bf16"
-                  : "llvm.nvvm.mma.m16n8k16.row.col.f32.f32";
-    if (!isBF16)
-      for (Value &operand : operands)
-        operand = b.bitcast(b.vec(2, b.getF16Type()), operand);
+  } else if (isBF16) {
+    name = "llvm.nvvm.mma.m16n8k16.row.col.bf16";
   }
   llvm::append_range(operands, sums);
   SmallVector<Type> results(4, sums.front().getType());

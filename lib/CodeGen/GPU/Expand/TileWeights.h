@@ -3,7 +3,7 @@
 #define QUANT_MLIR_LIB_CODEGEN_GPU_EXPAND_TILEWEIGHTS_H
 
 #include "../TileStage.h"
-#include "Expand.h"
+#include "Matmul.h"
 
 namespace quantmlir::cuda {
 
