@@ -51,13 +51,16 @@ static json::Object describeLaunch(mlir::gpu::LaunchFuncOp launch) {
     return value ? value.getInt() : 1;
   };
   Value memory = launch.getDynamicSharedMemorySize();
-  return json::Object{{"arguments", describeArguments(launch)},
-                      {"function", launch.getKernelName().getValue()},
-                      {"blocks", constantOf(launch.getGridSizeX())},
-                      {"threads", constantOf(launch.getBlockSizeX())},
-                      {"rows_per_block", number("kernel.rows_per_block")},
-                      {"most_rows", number("kernel.most_rows")},
-                      {"shared_bytes", memory ? constantOf(memory) : 0}};
+  json::Object described{{"arguments", describeArguments(launch)},
+                         {"function", launch.getKernelName().getValue()},
+                         {"blocks", constantOf(launch.getGridSizeX())},
+                         {"threads", constantOf(launch.getBlockSizeX())},
+                         {"rows_per_block", number("kernel.rows_per_block")},
+                         {"most_rows", number("kernel.most_rows")},
+                         {"shared_bytes", memory ? constantOf(memory) : 0}};
+  if (launch->hasAttr("kernel.least_positions"))
+    described["least_positions"] = number("kernel.least_positions");
+  return described;
 }
 
 /// What a kernel of the list does: steps, each in several forms.

@@ -5,6 +5,7 @@
 #include "TileStage.h"
 #include "quant-mlir/CodeGen/GPU/Passes.h"
 #include "quant-mlir/CodeGen/GPU/Target.h"
+#include "quant-mlir/CodeGen/Kernel/AttentionSplit.h"
 #include "quant-mlir/CodeGen/Kernel/PanelLayout.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
 
@@ -23,12 +24,13 @@ using namespace quantmlir::cuda;
 
 template <typename F>
 static auto numbersOf(F &form)
-    -> std::array<std::pair<StringRef, decltype((form.tokens))>, 5> {
+    -> std::array<std::pair<StringRef, decltype((form.tokens))>, 6> {
   return {{{"tokens", form.tokens},
            {"warps", form.warps},
            {"most", form.most},
            {"rows", form.rows},
-           {"stages", form.stages}}};
+           {"stages", form.stages},
+           {"positions", form.positions}}};
 }
 
 void quantmlir::cuda::setForms(Operation *op, ArrayRef<Form> forms) {
@@ -193,6 +195,15 @@ static SmallVector<Form> chooseMatmul(const GPUTarget &gpu,
   return forms;
 }
 
+/// A head of a row for each block leaves most processors nothing to do when a
+/// token is decoded: many positions are split over some.
+static Form chooseSplit(const GPUTarget &gpu, StringRef name, int64_t group) {
+  constexpr int64_t rounds = 4; // of a block's warps, from which on it pays
+  Form form = {name, 1, gpu.warps, kernel::AttentionSplit::rows / group};
+  form.positions = rounds * gpu.warps * 32;
+  return form;
+}
+
 /// Tensor cores once there would be more than two heads of a row for each
 /// processor: their few blocks take their time, too. They would round what is
 /// kept as f32.
@@ -202,12 +213,25 @@ static SmallVector<Form> chooseAttention(const GPUTarget &gpu,
   flash.rows = 16 * flash.warps;
   FlashShape shape(op, flash);
   auto cache = cast<MemRefType>(op.getCache().getType());
+  SmallVector<Form> forms;
+  if (op.getPartials() && shape.group <= kernel::AttentionSplit::rows)
+    forms.push_back(chooseSplit(gpu, "split", shape.group));
+  forms.push_back(heads);
   if (cache.getElementType().isF32() || !shape.fits(flash, gpu))
-    return {heads};
+    return forms;
   flash.tokens = flash.rows / shape.group;
   int64_t allHeads = op.getHeads();
-  heads.most = std::max<int64_t>(2 * gpu.processors / allHeads, 1);
-  return {heads, flash};
+  forms.back().most = std::max<int64_t>(2 * gpu.processors / allHeads, 1);
+  forms.push_back(flash);
+  return forms;
+}
+
+/// What attention that is split leaves; see there.
+static void chooseMerge(const GPUTarget &gpu, kernel::MergeAttentionOp op) {
+  auto partials = cast<MemRefType>(op.getPartials().getType());
+  int64_t allHeads = op.getHeads(), group = allHeads / partials.getDimSize(1);
+  if (group <= kernel::AttentionSplit::rows)
+    setForms(op, chooseSplit(gpu, "segments", group));
 }
 
 namespace {
@@ -229,6 +253,8 @@ struct ChooseKernels : cuda::impl::GPUChooseKernelsPassBase<ChooseKernels> {
         setForms(op, chooseMatmul(*gpu, cast<kernel::MatmulOpInterface>(op)));
       else if (auto attention = dyn_cast<kernel::AttentionOp>(op))
         setForms(op, chooseAttention(*gpu, attention));
+      else if (auto merge = dyn_cast<kernel::MergeAttentionOp>(op))
+        chooseMerge(*gpu, merge);
       else if (isa<kernel::QuantizeOp>(op))
         setForms(op, Form{"rows", 1, gpu->warps});
     });

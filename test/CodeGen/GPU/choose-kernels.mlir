@@ -60,6 +60,17 @@ func.func @attend(%query: memref<?x192xf32>, %short: memref<?x16xf32>, %cache: m
   return
 }
 
+// With room for parts, few rows over many positions come first: two tokens of the three heads that
+// share keys are six of eight rows that there is room for. What merges them does nothing otherwise.
+// CHECK-LABEL: func.func @split
+//       CHECK: gpu.forms = [{form = "split", most = 2 : i64, positions = 1024 : i64, tokens = 1 : i64, warps = 8 : i64}, {form = "heads", most = 44
+//       CHECK: gpu.forms = [{form = "segments", most = 2 : i64, positions = 1024 : i64, tokens = 1 : i64, warps = 8 : i64}]
+func.func @split(%query: memref<?x192xf32>, %cache: memref<2x2x2x?x32xf16>, %layer: index, %position: index, %partials: memref<8x2x8x48xf32>, %out: memref<?x192xf32>, %thread: index, %threads: index) {
+  kernel.attention %query, %cache[%layer] at %position partials %partials into %out {heads = 6, scale = 0.125 : f64, causal} : memref<?x192xf32>, memref<2x2x2x?x32xf16>, index, index, memref<8x2x8x48xf32>, memref<?x192xf32>
+  kernel.merge_attention %partials at %position into %out {heads = 6} : memref<8x2x8x48xf32> into memref<?x192xf32>
+  return
+}
+
 // What somebody has chosen stays.
 // CHECK-LABEL: func.func @chosen
 //       CHECK: gpu.forms = [{form = "mma", tokens = 8 : i64, warps = 2 : i64}]

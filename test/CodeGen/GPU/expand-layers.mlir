@@ -33,6 +33,31 @@ func.func @attend(%query: memref<?x128xf32>, %cache: memref<2x2x2x?x32xf16>, %la
   return
 }
 
+// Segments of many positions, 8 for each head; merged if there were as many.
+// CHECK-LABEL: func.func @segments(
+//  CHECK-SAME: x32xf16>, %{{[a-z0-9]+}}: index, %[[POSITION:[a-z0-9]+]]: index
+//       CHECK: %[[SEEN:.+]] = arith.addi %[[POSITION]], %[[ROWS:.+]] overflow
+//   CHECK-DAG: %[[FEW:.+]] = arith.cmpi ult, %[[ROWS]], %c5
+//   CHECK-DAG: %[[LONG:.+]] = arith.cmpi ugt, %[[SEEN]], %c1023
+//       CHECK: %[[SPLIT:.+]] = arith.andi %[[FEW]], %[[LONG]]
+//       CHECK: scf.if %[[SPLIT]]
+//       CHECK: gpu.launch_func @kernels::@segments_split blocks in (%c32, {{.*}}kernel.least_positions = 1024
+//       CHECK: } else {
+//       CHECK: gpu.launch_func @kernels::@segments_heads
+// CHECK-LABEL: func.func @merge(
+//       CHECK: scf.if
+//       CHECK: scf.if
+//   CHECK-NOT: else
+//       CHECK: gpu.launch_func @kernels::@merge_segments blocks in (%c4, %{{.*}}, %c1) threads in (%c32
+func.func @segments(%query: memref<?x128xf32>, %cache: memref<2x2x2x?x32xf16>, %layer: index, %position: index, %partials: memref<8x2x8x48xf32>, %out: memref<?x128xf32>, %thread: index, %threads: index) {
+  kernel.attention %query, %cache[%layer] at %position partials %partials into %out {gpu.forms = [{form = "split", most = 4, positions = 1024, tokens = 1, warps = 8}, {form = "heads", tokens = 1, warps = 8}], heads = 4, scale = 0.125 : f64, causal} : memref<?x128xf32>, memref<2x2x2x?x32xf16>, index, index, memref<8x2x8x48xf32>, memref<?x128xf32>
+  return
+}
+func.func @merge(%partials: memref<8x2x8x48xf32>, %position: index, %out: memref<?x128xf32>, %thread: index, %threads: index) {
+  kernel.merge_attention %partials at %position into %out {gpu.forms = [{form = "segments", most = 4, positions = 1024, tokens = 1, warps = 8}], heads = 4} : memref<8x2x8x48xf32> into memref<?x128xf32>
+  return
+}
+
 // Elements are counted, 1024 for a block, the last dimension fastest. Strides that
 // are not known are numbers, too.
 // CHECK-LABEL: func.func @add(

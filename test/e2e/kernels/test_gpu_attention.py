@@ -24,6 +24,8 @@ SHAPES = [(6, 2, 64), (4, 4, 16), (3, 1, 48), (8, 1, 128), (2, 1, 256), (33, 1, 
 CASES = [(shape, cache, True) for shape in SHAPES for cache in ("float16", "int8")]
 CASES += [(SHAPES[0], "float32", True), (SHAPES[0], "float16", False), (SHAPES[3], "int8", False)]
 POSITIONS = 112  # no multiple of a chunk
+# Few rows over so many positions are split over segments of them.
+LONG = 1040
 
 
 def name_of(number) -> str:
@@ -108,3 +110,34 @@ def test_attention(library, number):
         expected, bound = attention(q, keys, values, causal, cache == "float32" or rows == 1)
         error = np.abs(out - expected)
         assert (error <= bound).all(), f"{rows} rows: {(error / bound).max()} of the bound"
+
+
+def in_order(rows, plane):
+    """[positions, heads, size] as a cache has it: 16 positions together, of keys each element."""
+    positions, heads, size = rows.shape
+    blocks = rows.reshape(positions // 16, 16, heads, size)
+    return blocks.transpose((2, 0, 3, 1) if plane == 0 else (2, 0, 1, 3))
+
+
+@pytest.mark.parametrize("first", [LONG - 18, LONG - 1], ids=["before", "split"])
+@pytest.mark.parametrize("number", [0, 2, 6], ids=lambda number: str(CASES[number]))
+def test_many_positions(library, number, first):
+    (heads, kv_heads, size), cache, causal = CASES[number]
+    assert cache == "float16" and causal
+    past = [normal(LONG, kv_heads, size, seed=seed).astype(np.float16) for seed in (1, 2)]
+    memory = aligned(2 * 2 * kv_heads * LONG * size)
+    planes = memory.view(np.float16).reshape(2, -1)
+    for plane, rows in enumerate(past):
+        planes[plane] = in_order(rows, plane).reshape(-1)
+    q = normal(1, heads, size, seed=3)
+    k, v = (normal(1, kv_heads, size, seed=seed) for seed in (4, 5))
+    out, workspace = np.full((1, heads, size), np.nan, np.float32), aligned(1 << 24)
+    pointers = [a.ctypes.data_as(c.c_void_p) for a in (q, k, v, out, memory, workspace)]
+    numbers = [c.c_int64(n) for n in (1, LONG, first)]
+    library[f"lib_{name_of(number)}"](*numbers[:2], *pointers[:5], numbers[2], pointers[5], None)
+    keys, values = (
+        np.concatenate([rows[:first].astype(np.float64), kept(new, cache)])
+        for rows, new in zip(past, (k, v))
+    )
+    expected, bound = attention(q, keys, values, causal, is_exact=True)
+    assert (np.abs(out - expected) <= bound).all()

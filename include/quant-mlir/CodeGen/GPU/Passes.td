@@ -28,7 +28,8 @@ def GPUChooseKernelsPass : Pass<"gpu-choose-kernels", "::mlir::ModuleOp"> {
     Writes `gpu.forms` on every kernel that has none: a list of
     `{form, tokens, warps}`, `tokens` being the rows of the activation that a
     block takes. A call takes the first whose `most` (if it says nothing else,
-    `tokens`) are as many as its rows, or else the last.
+    `tokens`) are as many as its rows, and whose `positions`, if it has them, as
+    few as attention sees, or else the last.
 
     | form | |
     |---|---|
@@ -38,6 +39,7 @@ def GPUChooseKernelsPass : Pass<"gpu-choose-kernels", "::mlir::ModuleOp"> {
     | `wgmma` | the same, by products of four warps that read activations from there by themselves; `rows` are a multiple of 128, of GPUs that have it |
     | `rows` | a block has a row of the activation |
     | `heads` | of attention: a block has a head of a row |
+    | `split` | a block has one of several segments of the positions that a head of a row sees; `segments` merges them |
     | `flash` | a block has all heads that share keys and values, of `tokens` rows, on tensor cores: of caches that are not f32 |
 
     Before:   each kernel is alone in a function (`--kernel-distribute`).

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// A block has one head of one token. Its warps take turns with chunks of 32
-// positions: a lane has the score of one of them, and of the sums every 32nd
-// element. The softmax is computed online, by each warp for what it has seen;
-// in the end the first warp adds up, each part shrunk to the largest score of
-// all.
+// A block has one head of one token, or a segment of the positions that it
+// sees. Its warps take turns with chunks of 32 positions: a lane has the score
+// of one of them, and of the sums every 32nd element. The softmax is computed
+// online, by each warp for what it has seen; in the end the first warp adds up,
+// each part shrunk to the largest score of all. Segments are merged in the same
+// way by another kernel.
 
 #include "Expand.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -25,7 +26,8 @@ public:
       : b(b), op(op), warps(warps), size(op.cache.size),
         slots(llvm::divideCeil(size, chunk)) {}
 
-  void emit();
+  /// All positions, or as many segments of them.
+  void emit(int64_t segments);
 
 private:
   using Values = GPUBuilder::Values;
@@ -36,6 +38,9 @@ private:
   Value score(Value position);
   Values addChunk(Value first, ValueRange state);
   void merge(ValueRange state);
+  void storePartials(Value largest, Value divisor, ValueRange sums);
+  /// Of a head, those that the lane has: number and element.
+  void forEachElement(llvm::function_ref<void(int64_t, Value)> body);
   Value exp(Value x) { return math::ExpOp::create(b, x); }
   Value subF(Value a, Value c) { return arith::SubFOp::create(b, a, c); }
   Value maxF(Value a, Value c) { return arith::MaximumFOp::create(b, a, c); }
@@ -45,7 +50,8 @@ private:
   const Attention &op;
   int64_t warps, size;
   int64_t slots; ///< elements of a head that a lane sums up
-  Value thread, lane, warp, row, column, kvHead;
+  Value thread, lane, warp, row, head, column, kvHead;
+  Value segment;   ///< null: all positions
   Value limit;     ///< positions that the row may see end here
   Value firstSeen; ///< and begin here, with a window
 };
@@ -126,13 +132,13 @@ AttentionEmitter::Values AttentionEmitter::addChunk(Value first,
   return next;
 }
 
-/// What the warps have, into the result.
+/// What the warps have, into the result or what is to be merged.
 void AttentionEmitter::merge(ValueRange state) {
-  Value divisor = state[1];
+  Value largest = state[0], divisor = state[1];
   Values sums(state.drop_front(2));
   if (warps > 1) {
-    Value largest =
-        b.reduceOverWarps(state[0], GPUBuilder::Reduction::Max, thread, warps);
+    largest =
+        b.reduceOverWarps(largest, GPUBuilder::Reduction::Max, thread, warps);
     Value shrink = exp(subF(state[0], largest));
     Values parts;
     for (Value part : state.drop_front(1))
@@ -142,42 +148,122 @@ void AttentionEmitter::merge(ValueRange state) {
     sums.assign(all.begin() + 1, all.end());
   }
   b.onlyIf(b.less(thread, chunk), [&] {
+    if (segment)
+      return storePartials(largest, divisor, sums);
     Value inverse = arith::DivFOp::create(b, b.f32(1), divisor);
-    for (int64_t slot = 0; slot < slots; ++slot) {
-      Value i = element(slot), value = b.mulF(sums[slot], inverse);
-      auto store = [&] { b.store(value, op.out, row, b.add(column, i)); };
-      if ((slot + 1) * chunk <= size)
-        store();
-      else
-        b.onlyIf(b.less(i, size), store);
-    }
+    forEachElement([&](int64_t slot, Value i) {
+      b.store(b.mulF(sums[slot], inverse), op.out, row, b.add(column, i));
+    });
   });
 }
 
-void AttentionEmitter::emit() {
+void AttentionEmitter::forEachElement(
+    llvm::function_ref<void(int64_t, Value)> body) {
+  for (int64_t slot = 0; slot < slots; ++slot) {
+    Value i = element(slot);
+    if ((slot + 1) * chunk <= size)
+      body(slot, i);
+    else
+      b.onlyIf(b.less(i, size), [&] { body(slot, i); });
+  }
+}
+
+void AttentionEmitter::storePartials(Value largest, Value divisor,
+                                     ValueRange sums) {
+  Value start = op.partials.rowByte(b, segment, row, head, op.heads);
+  auto store = [&](Value value, Value i) {
+    b.store(value, op.partials.pointer, b.add(start, b.mul(i, 4)), 4);
+  };
+  forEachElement([&](int64_t slot, Value i) { store(sums[slot], i); });
+  b.onlyIf(b.less(thread, 1), [&] {
+    store(largest, b.index(size));
+    store(divisor, b.index(size + 1));
+  });
+}
+
+void AttentionEmitter::emit(int64_t segments) {
   thread = b.thread();
   lane = b.rem(thread, chunk);
   warp = b.div(thread, chunk);
-  Value head = b.block('x');
+  head = b.block('x');
+  if (segments > 1) {
+    // Heads that share keys read them at the same time.
+    segment = b.div(head, op.heads);
+    head = b.rem(head, op.heads);
+  }
   row = b.block('y');
   column = b.mul(head, size);
   kvHead = b.div(head, op.heads / op.cache.heads);
-  Value end = b.add(op.position, row);
-  limit = op.causal ? b.add(end, 1) : b.add(op.position, op.rows);
-  Value first = b.mul(warp, chunk);
+  Value end = b.add(op.position, row), all = b.add(op.position, op.rows);
+  limit = op.causal ? b.add(end, 1) : all;
+  Value first = b.index(0), last = limit;
   if (op.window) {
     firstSeen = b.sub(b.add(end, 1), b.index(*op.window));
-    first = b.add(first, b.mul(b.div(firstSeen, chunk), chunk));
+    first = b.mul(b.div(firstSeen, chunk), chunk);
+  }
+  if (segment) {
+    int64_t unit = segments * chunk;
+    Value length = b.mul(b.div(b.add(all, unit - 1), unit), chunk);
+    Value start = b.mul(segment, length);
+    first = b.max(first, start);
+    last = b.min(last, b.add(start, length));
   }
   Values none = {b.f32(never), b.f32(0)};
   none.append(slots, b.f32(0));
   merge(b.loop(
-      first, limit, warps * chunk, none,
+      b.add(first, b.mul(warp, chunk)), last, warps * chunk, none,
       [&](Value chunk, ValueRange state) { return addChunk(chunk, state); }));
 }
 
 LaunchShape quantmlir::cuda::emitAttention(GPUBuilder &b, const Attention &op,
                                            const Form &form) {
-  AttentionEmitter(b, op, form.warps).emit();
-  return {op.heads, /*tokens=*/1, form.warps * GPUBuilder::warpSize};
+  int64_t segments = form.name == "split" ? op.partials.segments : 1;
+  AttentionEmitter(b, op, form.warps).emit(segments);
+  return {op.heads * segments, /*tokens=*/1, form.warps * GPUBuilder::warpSize};
+}
+
+//===----------------------------------------------------------------------===//
+// Merging
+//===----------------------------------------------------------------------===//
+
+Value Partials::rowByte(GPUBuilder &b, Value segment, Value token, Value head,
+                        int64_t allHeads) const {
+  int64_t group = allHeads / kvHeads;
+  Value kvHead = b.div(head, group);
+  Value row = b.add(b.mul(token, group), b.rem(head, group));
+  Value plane = b.add(b.mul(segment, kvHeads), kvHead);
+  return b.mul(b.add(b.mul(plane, rows), row), 4 * rowSize);
+}
+
+/// A thread has an element, or several.
+LaunchShape quantmlir::cuda::emitMerge(GPUBuilder &b, const Partials &partials,
+                                       const Buffer &out, int64_t heads,
+                                       const Form &form) {
+  using Values = GPUBuilder::Values;
+  int64_t size = partials.size(), threads = threadsFor(size, form.warps);
+  Value head = b.block('x'), token = b.block('y'), largest;
+  auto load = [&](Value start, Value i) {
+    return b.load(b.getF32Type(), partials.pointer, b.add(start, b.mul(i, 4)),
+                  4);
+  };
+  Values starts, shares;
+  for (int64_t s = 0; s < partials.segments; ++s) {
+    starts.push_back(partials.rowByte(b, b.index(s), token, head, heads));
+    shares.push_back(load(starts.back(), b.index(size)));
+    largest = s ? b.combine(largest, shares.back(), GPUBuilder::Reduction::Max)
+                : shares.back();
+  }
+  Value divisor = b.f32(0);
+  for (auto [start, share] : llvm::zip(starts, shares)) {
+    share = math::ExpOp::create(b, arith::SubFOp::create(b, share, largest));
+    divisor = b.fma(share, load(start, b.index(size + 1)), divisor);
+  }
+  Value inverse = arith::DivFOp::create(b, b.f32(1), divisor);
+  b.loop(b.thread(), b.index(size), threads, [&](Value i) {
+    Value sum = b.f32(0);
+    for (auto [start, share] : llvm::zip(starts, shares))
+      sum = b.fma(share, load(start, i), sum);
+    b.store(b.mulF(sum, inverse), out, token, b.add(b.mul(head, size), i));
+  });
+  return {heads, /*tokens=*/1, threads};
 }

@@ -8,6 +8,7 @@
 #include "../FlashShape.h"
 #include "../Forms.h"
 #include "Matmul.h"
+#include "quant-mlir/CodeGen/Kernel/AttentionSplit.h"
 #include "quant-mlir/Dialect/Kernel/IR/Kernel.h"
 #include <optional>
 
@@ -134,8 +135,25 @@ struct CacheWrite {
 LaunchShape emitCacheWrite(GPUBuilder &b, const CacheWrite &write,
                            const Form &form);
 
+/// What rows leave that were split over segments of positions:
+/// [segment][head of keys][row of it][sums of values, …].
+struct Partials {
+  using Value = mlir::Value;
+
+  Value pointer; ///< null: there are none
+  int64_t segments, kvHeads, rows, rowSize;
+
+  /// Of a segment, the bytes of a row that has a token's head.
+  Value rowByte(GPUBuilder &b, Value segment, Value token, Value head,
+                int64_t allHeads) const;
+  /// Behind the sums, of which there are so many: the largest score and the sum
+  /// of weights.
+  int64_t size() const { return rowSize - kernel::AttentionSplit::numbers; }
+};
+
 struct Attention {
   Buffer query, mask, out;
+  Partials partials;
   Cache cache;
   mlir::Value position, rows;
   mlir::Value maskStride; ///< elements from a row to the next
@@ -147,6 +165,9 @@ struct Attention {
 };
 LaunchShape emitAttention(GPUBuilder &b, const Attention &attention,
                           const Form &form);
+/// What is in `partials`, into `out`.
+LaunchShape emitMerge(GPUBuilder &b, const Partials &partials,
+                      const Buffer &out, int64_t heads, const Form &form);
 LaunchShape emitFlashAttention(GPUBuilder &b, const Attention &attention,
                                const FlashShape &shape, const Form &form);
 

@@ -285,8 +285,7 @@ LogicalResult KernelExpander::expand() {
       .Case([&](kernel::AttentionOp attention) {
         return expandAttention(attention);
       })
-      // Attention here writes its result itself.
-      .Case([](kernel::MergeAttentionOp) { return success(); })
+      .Case([&](kernel::MergeAttentionOp merge) { return expandMerge(merge); })
       .Case([&](linalg::LinalgOp linalg) { return expandLinalg(linalg); })
       .Case([&](scf::IfOp serial) { return expandSerial(serial); })
       .Default([](Operation *unknown) {

@@ -104,6 +104,31 @@ LogicalResult KernelExpander::expandCacheWrite(kernel::CacheWriteOp write) {
       });
 }
 
+static Partials findPartials(const Arguments &given, MemRefType type) {
+  return {given.find("partials").pointer, type.getDimSize(0),
+          type.getDimSize(1), type.getDimSize(2), type.getDimSize(3)};
+}
+
+/// What attention that is not split has written itself.
+LogicalResult KernelExpander::expandMerge(kernel::MergeAttentionOp merge) {
+  if (!merge->hasAttr(formsAttrName))
+    return success();
+  FailureOr<SmallVector<Form>> forms = getForms(op);
+  SmallVector<Operand> operands = {{"out", merge.getOut()}};
+  if (failed(forms) || failed(checkRows(operands)))
+    return failure();
+  operands.push_back({"partials", merge.getPartials()});
+  auto type = cast<MemRefType>(merge.getPartials().getType());
+  Value rows = memref::DimOp::create(host, merge.getOut(), 0);
+  return emitForms(
+      operands, rows, *forms,
+      [&](GPUBuilder &b, const Arguments &given, const Form &form) {
+        return emitMerge(b, findPartials(given, type), given.find("out"),
+                         merge.getHeads(), form);
+      },
+      host.add(merge.getPosition(), rows));
+}
+
 LogicalResult KernelExpander::expandAttention(kernel::AttentionOp attention) {
   SmallVector<Operand> operands = {{"query", attention.getQuery()},
                                    {"out", attention.getOut()},
@@ -130,13 +155,18 @@ LogicalResult KernelExpander::expandAttention(kernel::AttentionOp attention) {
              << " warps; there are 16 rows for each warp, all heads of a "
                 "token's keys, and these have a multiple of 16 elements, at "
                 "most 256";
+  operands.push_back({"partials", attention.getPartials()});
   auto type = cast<MemRefType>(attention.getCache().getType());
   Value rows = memref::DimOp::create(host, attention.getQuery(), 0);
   return emitForms(
       operands, rows, *forms,
       [&](GPUBuilder &b, const Arguments &given, const Form &form) {
         Attention parts = {given.find("query"), given.find("mask"),
-                           given.find("out"), findCache(given, type)};
+                           given.find("out"), Partials(),
+                           findCache(given, type)};
+        if (Value partials = attention.getPartials())
+          parts.partials =
+              findPartials(given, cast<MemRefType>(partials.getType()));
         parts.position = given.number("position");
         parts.rows = given.rows();
         parts.maskStride = given.number("mask_stride");
@@ -151,5 +181,6 @@ LogicalResult KernelExpander::expandAttention(kernel::AttentionOp attention) {
           return emitFlashAttention(b, parts, FlashShape(attention, form),
                                     form);
         return emitAttention(b, parts, form);
-      });
+      },
+      host.add(attention.getPosition(), rows));
 }

@@ -102,7 +102,7 @@ ArrayAttr KernelExpander::describeOperands(ArrayRef<Operand> operands) {
 //===----------------------------------------------------------------------===//
 
 void KernelExpander::launch(mlir::gpu::GPUFuncOp function,
-                            const LaunchShape &shape, int64_t most,
+                            const LaunchShape &shape, const Form &form,
                             ValueRange arguments, ArrayAttr described) {
   Value one = host.index(1);
   Value y = arguments.back();
@@ -119,13 +119,17 @@ void KernelExpander::launch(mlir::gpu::GPUFuncOp function,
       arguments);
   launched->setAttr("kernel.rows_per_block",
                     host.getI64IntegerAttr(shape.tokens));
-  launched->setAttr("kernel.most_rows", host.getI64IntegerAttr(most));
+  launched->setAttr("kernel.most_rows",
+                    host.getI64IntegerAttr(form.mostRows()));
+  if (form.positions)
+    launched->setAttr("kernel.least_positions",
+                      host.getI64IntegerAttr(form.positions));
   launched->setAttr("kernel.operands", described);
 }
 
 LogicalResult KernelExpander::emitForms(SmallVector<Operand> operands,
                                         Value rows, ArrayRef<Form> forms,
-                                        Emit emit) {
+                                        Emit emit, Value positions) {
   llvm::erase_if(operands, [](const Operand &one) { return !one.value; });
   ArrayAttr described = describeOperands(operands);
   auto function = op->getParentOfType<func::FuncOp>();
@@ -163,16 +167,21 @@ LogicalResult KernelExpander::emitForms(SmallVector<Operand> operands,
     // Registers for one block more than fit are no reason to spill.
     emitted->setAttr("nvvm.minctasm", b.getI32IntegerAttr(1));
     ++count;
-    if (index + 1 == forms.size()) {
-      launch(emitted, shape, form.mostRows(), arguments, described);
-      break;
+    bool isLast = index + 1 == forms.size();
+    if (!isLast || form.positions) {
+      Value fits = host.less(rows, host.index(form.mostRows() + 1));
+      if (form.positions) {
+        Value isLong = host.less(host.index(form.positions - 1), positions);
+        fits = arith::AndIOp::create(host, fits, isLong);
+      }
+      auto choice = scf::IfOp::create(host, fits, /*withElseRegion=*/!isLast);
+      host.setInsertionPointToStart(choice.thenBlock());
+      launch(emitted, shape, form, arguments, described);
+      if (!isLast)
+        host.setInsertionPointToStart(choice.elseBlock());
+      continue;
     }
-    auto choice = scf::IfOp::create(
-        host, host.less(rows, host.index(form.mostRows() + 1)),
-        /*withElseRegion=*/true);
-    host.setInsertionPointToStart(choice.thenBlock());
-    launch(emitted, shape, form.mostRows(), arguments, described);
-    host.setInsertionPointToStart(choice.elseBlock());
+    launch(emitted, shape, form, arguments, described);
   }
   return success();
 }

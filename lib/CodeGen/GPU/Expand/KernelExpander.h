@@ -65,6 +65,7 @@ private:
   llvm::LogicalResult expandRope(kernel::RopeOp rope);
   llvm::LogicalResult expandCacheWrite(kernel::CacheWriteOp write);
   llvm::LogicalResult expandAttention(kernel::AttentionOp attention);
+  llvm::LogicalResult expandMerge(kernel::MergeAttentionOp merge);
   llvm::LogicalResult expandLinalg(mlir::linalg::LinalgOp linalg);
   /// What a branch of one thread holds.
   llvm::LogicalResult expandSerial(mlir::scf::IfOp serial);
@@ -79,15 +80,15 @@ private:
                 llvm::SmallVectorImpl<Operand> &operands);
   static Cache findCache(const Arguments &arguments, mlir::MemRefType type);
 
-  /// Operands without a value are left out.
+  /// Operands without a value are left out. `positions`: how many a call sees,
+  /// if that decides about forms; one that is not for all may be the only one.
   llvm::LogicalResult emitForms(llvm::SmallVector<Operand> operands,
                                 mlir::Value rows, llvm::ArrayRef<Form> forms,
-                                Emit emit);
+                                Emit emit, mlir::Value positions = {});
   mlir::Value pointerTo(mlir::Value buffer);
   mlir::ArrayAttr describeOperands(llvm::ArrayRef<Operand> operands);
-  /// `most`: rows of a call that this form is for.
   void launch(mlir::gpu::GPUFuncOp function, const LaunchShape &shape,
-              int64_t most, mlir::ValueRange arguments,
+              const Form &form, mlir::ValueRange arguments,
               mlir::ArrayAttr described);
 
   mlir::gpu::GPUModuleOp functions;
