@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Attention over caches on an emulated GPU: kernels of a library, against numpy. What else it can
-do, windows, soft caps and masks, is in test_ops.py and, in whole models, test_gpu_models.py."""
+"""Attention over caches on an emulated GPU: kernels of a library, against numpy, and what ptxas says
+of them. What else it can do, windows, soft caps and masks, is in test_ops.py and, in whole models,
+test_gpu_models.py."""
 
 import ctypes as c
+import json
 import platform
+import re
 import subprocess
 
 import numpy as np
 import pytest
+from compiling import with_ptxas
 from quant_mlir import tools
 from test_ops import UNIT, normal
 
@@ -110,6 +114,40 @@ def test_attention(library, number):
         expected, bound = attention(q, keys, values, causal, cache == "float32" or rows == 1)
         error = np.abs(out - expected)
         assert (error <= bound).all(), f"{rows} rows: {(error / bound).max()} of the bound"
+
+
+@pytest.mark.parametrize("target", ["sm_80", "sm_89", "sm_90a"])
+def test_code(target, tmp_path):
+    """Machine code without spills, for all sizes of heads that people have; products of a chunk of
+    scores, and of one with values."""
+    shapes = [(9, 3, 64, "float16"), (32, 8, 128, "float16"), (32, 8, 128, "int8")]
+    shapes += [(8, 4, 256, "float16"), (32, 32, 96, "int8")]
+    kernels = [
+        f"  a{number}: {{op: attention, heads: {heads}, kv_heads: {kv_heads}, head_size: {size},"
+        f" cache: {cache}}}\n"
+        for number, (heads, kv_heads, size, cache) in enumerate(shapes)
+    ]
+    (tmp_path / "list.yaml").write_text(f"rows: 512\nkernels:\n{''.join(kernels)}")
+    command = [tools.find("quantc"), "--kernels", "list.yaml", "--target", f"cuda:{target}"]
+    subprocess.run(
+        [*command, "--name", "lib", "-o", "."], cwd=tmp_path, check=True, env=with_ptxas()
+    )
+    if not (tmp_path / "lib.cubin").exists():
+        pytest.skip("no ptxas (requirements-tools.txt): PTX is not assembled")
+    made = json.loads((tmp_path / "lib.json").read_text())["functions"]
+    assert sum("flash" in name for name in made) == len(shapes)
+    for name, used in made.items():
+        assert used["spill_bytes"] == 0 and "remarks" not in used, (name, used)
+    # In PTX a loop is there once: 16 by 8 scores of 16 elements each, sums likewise.
+    text = (tmp_path / "lib.ptx").read_text()
+    products = [
+        body.count("mma.sync.aligned.m16n8k16")
+        for name, body in re.findall(r"\.entry (\w+)\((.*?)^}", text, re.M | re.S)
+        if "flash" in name
+    ]
+    chunks = [64 if size <= 128 else 32 for _, _, size, _ in shapes]
+    expected = [2 * size // 16 * chunk // 8 for (_, _, size, _), chunk in zip(shapes, chunks)]
+    assert products == expected
 
 
 def in_order(rows, plane):
