@@ -116,6 +116,20 @@ def timed() -> tuple:
     return lines, sizes
 
 
+# The last is so long that attention of a token is split over positions.
+PROMPTS = (20, 200, 1100)
+
+
+def say(model, prompt, count) -> dict:
+    """What the model says behind a prompt, each time the likeliest token."""
+    with model.session(len(prompt) + count) as session:
+        ids, logits = session.best(prompt, 16)
+        tokens = [int(ids[0])]
+        while len(tokens) < count:
+            tokens.append(int(session.best(tokens[-1:], 1)[0][0]))
+    return {"prompt": prompt, "tokens": tokens, "ids": ids.tolist(), "logits": logits.tolist()}
+
+
 def write_model(folder, source, target, count=24):
     """A model for the GPU, what of the package opens it, and what it must say."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,14 +138,12 @@ def write_model(folder, source, target, count=24):
     with tempfile.TemporaryDirectory() as work:
         quantc(source, "--name", "model", "-o", work)
         with quant_mlir.load(work) as model:
-            prompt = [token % model.vocab_size for token in range(100, 120)]
-            with model.session(len(prompt) + count) as session:
-                ids, logits = session.best(prompt, 16)
-                tokens = [int(ids[0])]
-                while len(tokens) < count:
-                    tokens.append(int(session.best(tokens[-1:], 1)[0][0]))
-    expected = {"folder": name, "prompt": prompt, "tokens": tokens}
-    expected |= {"ids": ids.tolist(), "logits": logits.tolist()}
+            said = [
+                say(model, [token % model.vocab_size for token in range(100, 100 + length)], count)
+                for length in PROMPTS
+                if length + count <= model.context_length
+            ]
+    expected = {"folder": name, "said": said}
     (folder / "model-expected.json").write_text(json.dumps(expected) + "\n")
     package = folder / "quant_mlir"
     package.mkdir(exist_ok=True)

@@ -108,6 +108,22 @@ func.func @older(%codes: memref<?x32xi32>, %scales: memref<?x1xf32>, %sums: memr
 
 // -----
 
+func.func @no_parts(%query: memref<?x128xf32>, %cache: memref<2x2x2x?x32xf16>, %layer: index, %position: index, %out: memref<?x128xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{has the form split, and no room for its parts}}
+  kernel.attention %query, %cache[%layer] at %position into %out {gpu.forms = [{form = "split", positions = 1024, tokens = 1, warps = 8}, {form = "heads", tokens = 1, warps = 8}], heads = 4, scale = 0.125 : f64, causal} : memref<?x128xf32>, memref<2x2x2x?x32xf16>, index, index, memref<?x128xf32>
+  return
+}
+
+// -----
+
+func.func @no_positions(%x: memref<?x256xf32>, %codes: memref<?x64xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %thread: index, %threads: index) {
+  // expected-error @below {{has a form for 64 positions and more, and sees none}}
+  kernel.quantize %x into %codes, %scales, %sums {gpu.forms = [{form = "rows", positions = 64, tokens = 1, warps = 8}], group = 256, sumGroup = 256} : memref<?x256xf32>, memref<?x64xi32>, memref<?x1xf32>, memref<?x1xi32>
+  return
+}
+
+// -----
+
 func.func @many_heads(%query: memref<?x192xf32>, %cache: memref<2x2x2x?x32xf16>, %layer: index, %position: index, %out: memref<?x192xf32>, %thread: index, %threads: index) {
   // expected-error @below {{has the form flash of 32 rows and 2 warps; there are 16 rows for each warp, all heads of a token's keys, and these have a multiple of 16 elements, at most 256}}
   kernel.attention %query, %cache[%layer] at %position into %out {gpu.forms = [{form = "flash", rows = 32, tokens = 11, warps = 2}], heads = 6, scale = 0.125 : f64, causal} : memref<?x192xf32>, memref<2x2x2x?x32xf16>, index, index, memref<?x192xf32>

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Attention over caches on an emulated GPU: kernels of a library, against numpy, and what ptxas says
-of them. What else it can do, windows, soft caps and masks, is in test_ops.py and, in whole models,
-test_gpu_models.py."""
+"""Attention over caches on an emulated GPU: kernels of a library, against numpy, and what ptxas
+says of them. What else it can do, windows, soft caps and masks, is in test_ops.py and, in whole
+models, test_gpu_models.py."""
 
 import ctypes as c
 import json

@@ -194,8 +194,8 @@ void AttentionEmitter::emit(int64_t segments) {
   row = b.block('y');
   column = b.mul(head, size);
   kvHead = b.div(head, op.heads / op.cache.heads);
-  Value end = b.add(op.position, row), all = b.add(op.position, op.rows);
-  limit = op.causal ? b.add(end, 1) : all;
+  Value end = b.add(op.position, row);
+  limit = op.causal ? b.add(end, 1) : b.add(op.position, op.rows);
   Value first = b.index(0), last = limit;
   if (op.window) {
     firstSeen = b.sub(b.add(end, 1), b.index(*op.window));
@@ -203,10 +203,10 @@ void AttentionEmitter::emit(int64_t segments) {
   }
   if (segment) {
     int64_t unit = segments * chunk;
-    Value length = b.mul(b.div(b.add(all, unit - 1), unit), chunk);
-    Value start = b.mul(segment, length);
-    first = b.max(first, start);
-    last = b.min(last, b.add(start, length));
+    Value seen = b.sub(limit, first);
+    Value length = b.mul(b.div(b.add(seen, unit - 1), unit), chunk);
+    first = b.add(first, b.mul(segment, length));
+    last = b.min(limit, b.add(first, length));
   }
   Values none = {b.f32(never), b.f32(0)};
   none.append(slots, b.f32(0));

@@ -280,10 +280,10 @@ void FlashEmitter::finishScores(SmallVector<Fragment> &scores, Value first) {
                                   begins[half]));
       return b.select(seen, score, b.f32(hidden));
     });
-    Values hidden;
+    Values changed;
     for (const Fragment &fragment : scores)
-      llvm::append_range(hidden, fragment);
-    return hidden;
+      llvm::append_range(changed, fragment);
+    return changed;
   });
   for (auto [tile, fragment] : llvm::enumerate(scores))
     fragment.assign(all.begin() + 4 * tile, all.begin() + 4 * tile + 4);

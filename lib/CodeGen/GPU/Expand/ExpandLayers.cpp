@@ -148,13 +148,16 @@ LogicalResult KernelExpander::expandAttention(kernel::AttentionOp attention) {
   FailureOr<SmallVector<Form>> forms = getForms(op);
   if (failed(forms))
     return failure();
-  for (const Form &form : *forms)
+  for (const Form &form : *forms) {
+    if (form.name == "split" && !attention.getPartials())
+      return op->emitOpError("has the form split, and no room for its parts");
     if (form.name == "flash" && !FlashShape(attention, form).fits(form, gpu))
       return op->emitOpError("has the form flash of ")
              << form.rows << " rows and " << form.warps
              << " warps; there are 16 rows for each warp, all heads of a "
                 "token's keys, and these have a multiple of 16 elements, at "
                 "most 256";
+  }
   operands.push_back({"partials", attention.getPartials()});
   auto type = cast<MemRefType>(attention.getCache().getType());
   Value rows = memref::DimOp::create(host, attention.getQuery(), 0);

@@ -130,6 +130,10 @@ void KernelExpander::launch(mlir::gpu::GPUFuncOp function,
 LogicalResult KernelExpander::emitForms(SmallVector<Operand> operands,
                                         Value rows, ArrayRef<Form> forms,
                                         Emit emit, Value positions) {
+  for (const Form &form : forms)
+    if (form.positions && !positions)
+      return op->emitOpError("has a form for ")
+             << form.positions << " positions and more, and sees none";
   llvm::erase_if(operands, [](const Operand &one) { return !one.value; });
   ArrayAttr described = describeOperands(operands);
   auto function = op->getParentOfType<func::FuncOp>();
