@@ -172,20 +172,19 @@ LogicalResult KernelExpander::emitForms(SmallVector<Operand> operands,
     emitted->setAttr("nvvm.minctasm", b.getI32IntegerAttr(1));
     ++count;
     bool isLast = index + 1 == forms.size();
+    scf::IfOp choice;
     if (!isLast || form.positions) {
       Value fits = host.less(rows, host.index(form.mostRows() + 1));
       if (form.positions) {
         Value isLong = host.less(host.index(form.positions - 1), positions);
         fits = arith::AndIOp::create(host, fits, isLong);
       }
-      auto choice = scf::IfOp::create(host, fits, /*withElseRegion=*/!isLast);
+      choice = scf::IfOp::create(host, fits, /*withElseRegion=*/!isLast);
       host.setInsertionPointToStart(choice.thenBlock());
-      launch(emitted, shape, form, arguments, described);
-      if (!isLast)
-        host.setInsertionPointToStart(choice.elseBlock());
-      continue;
     }
     launch(emitted, shape, form, arguments, described);
+    if (!isLast)
+      host.setInsertionPointToStart(choice.elseBlock());
   }
   return success();
 }
