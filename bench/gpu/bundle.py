@@ -149,7 +149,8 @@ def write_model(folder, source, target, count=24):
     package.mkdir(exist_ok=True)
     for module in ("__init__", "abi", "errors"):
         shutil.copy(ROOT / "python" / "quant_mlir" / f"{module}.py", package)
-    shutil.copy(pathlib.Path(__file__).with_name("run_model.py"), folder)
+    for script in ("run_model.py", "run_transformers.py"):
+        shutil.copy(pathlib.Path(__file__).with_name(script), folder)
 
 
 def main() -> int:

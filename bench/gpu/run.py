@@ -15,6 +15,7 @@ import ctypes
 import functools
 import json
 import pathlib
+import re
 import statistics
 import sys
 
@@ -284,10 +285,26 @@ def compare(kernel, rows, weights, half, kind) -> tuple:
     return mine, theirs, quantizing[0] if quantizing else 0.0, forms, same
 
 
-def measure(kernels, sizes) -> list:
-    results = []
+def once(kernels, sizes, only, rows):
+    """Launches every form once, for a profiler to look at."""
     for name, size in sizes.items():
-        if "weights" in size:
+        if "weights" in size or not only.search(name):
+            continue
+        kernel = kernels[name]
+        weights = torch.randint(0, 100, (size["bytes"],), dtype=torch.uint8, device="cuda")
+        for count in rows or size["rows"]:
+            x = torch.randn(count, size["k"], device="cuda")
+            out = torch.empty(count, kernel.n, device="cuda")
+            tensors = {**kernel.workspace(count), "x": x, "out": out, "weights": weights}
+            kernel.prepare(tensors)
+            for form in kernel.steps[-1]:
+                kernel.multiply(form, tensors)
+    torch.cuda.synchronize()
+
+
+def measure(kernels, sizes, only, rows):
+    for name, size in sizes.items():
+        if "weights" in size or not only.search(name):
             continue
         n, k, stored = size["n"], size["k"], size["bytes"]
         weights = [
@@ -298,21 +315,31 @@ def measure(kernels, sizes) -> list:
             torch.randn(n, k, device="cuda", dtype=torch.float16)
             for _ in range(max(2, -(-COLD_BYTES // (2 * n * k))))
         ]
-        for rows in size["rows"]:
-            compared = compare(kernels[name], rows, weights, half, size["kind"])
+        for count in [count for count in size["rows"] if not rows or count in rows]:
+            compared = compare(kernels[name], count, weights, half, size["kind"])
             mine, theirs, quantizing, forms, same = compared
-            results.append(
-                {
-                    **{"case": name, "what": size["what"], "n": n, "k": k, "rows": rows},
-                    **{"us": mine, "fp16_us": theirs, "ratio": theirs / mine},
-                    "quantize_us": quantizing,
-                    "forms_us": forms,
-                    "same_us": same,
-                    "weight_gb_per_s": stored / mine / 1000,
-                    "tera_per_s": 2 * rows * n * k / mine / 1e6,
-                }
-            )
-    return results
+            yield {
+                **{"case": name, "what": size["what"], "n": n, "k": k, "rows": count},
+                **{"us": mine, "fp16_us": theirs, "ratio": theirs / mine},
+                "quantize_us": quantizing,
+                "forms_us": forms,
+                "same_us": same,
+                "weight_gb_per_s": stored / mine / 1000,
+                "tera_per_s": 2 * count * n * k / mine / 1e6,
+            }
+
+
+def say(result):
+    print(
+        f"{result['what']:45} {result['n']}x{result['k']} M={result['rows']:<4}"
+        f"{result['us']:9.1f} us ({result['quantize_us']:.1f} quantizing)  "
+        f"fp16 {result['fp16_us']:9.1f} us  "
+        f"{result['ratio']:5.2f}x {result['weight_gb_per_s']:7.0f} GB/s "
+        f"{result['tera_per_s']:7.2f} T/s",
+        flush=True,
+    )
+    for form, time in {**result["forms_us"], **result["same_us"]}.items():
+        print(f"    {form:60}{time:9.1f} us")
 
 
 def measure_copy() -> float:
@@ -336,9 +363,16 @@ def main() -> int:
     parser.add_argument("--target", default="cuda:sm_90a")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("results.json"))
     parser.add_argument("--check-only", action="store_true")
+    parser.add_argument("--time-only", action="store_true")
+    parser.add_argument("--once", action="store_true", help="launch each form once, and stop")
+    parser.add_argument("--only", type=re.compile, default=re.compile(""), help="names to time")
+    parser.add_argument("--rows", type=int, nargs="+", help="of these alone")
     options = parser.parse_args()
     kernels, sizes = load(options.folder, options.target)
-    checked = check(kernels, sizes, options.folder)
+    if options.once:
+        once(kernels, sizes, options.only, options.rows)
+        return 0
+    checked = [] if options.time_only else check(kernels, sizes, options.folder)
     for result in checked:
         if not result["passed"]:
             print("FAILED", json.dumps(result))
@@ -346,17 +380,10 @@ def main() -> int:
     print(f"{passed} of {len(checked)} checks passed on {torch.cuda.get_device_name()}")
     timed, copy = [], None
     if not options.check_only:
-        timed, copy = measure(kernels, sizes), measure_copy()
-    for result in timed:
-        print(
-            f"{result['what']:45} {result['n']}x{result['k']} M={result['rows']:<4}"
-            f"{result['us']:9.1f} us ({result['quantize_us']:.1f} quantizing)  "
-            f"fp16 {result['fp16_us']:9.1f} us  "
-            f"{result['ratio']:5.2f}x {result['weight_gb_per_s']:7.0f} GB/s "
-            f"{result['tera_per_s']:7.2f} T/s"
-        )
-        for form, time in {**result["forms_us"], **result["same_us"]}.items():
-            print(f"    {form:60}{time:9.1f} us")
+        for result in measure(kernels, sizes, options.only, options.rows):
+            say(result)
+            timed.append(result)
+        copy = measure_copy()
     content = {
         "device": torch.cuda.get_device_name(),
         "torch": torch.__version__,
