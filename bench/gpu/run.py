@@ -25,8 +25,10 @@ import torch
 REPLAYS = 20
 # More than the level-2 caches of today, four times.
 COLD_BYTES = 256 << 20
-# From how many rows on forms are timed one by one, and how many rows of a block they have at least.
-FORMS_ROWS, FORMS_BLOCK = 64, 8
+# Of a graph: starting one takes time, too.
+FEWEST_CALLS = 8
+# How many blocks along the rows a form has at most, to be timed by itself.
+FORM_BLOCKS = 64
 
 
 class Driver:
@@ -90,6 +92,9 @@ class Kernel:
         return next((form for form in forms if rows <= form["most_rows"]), forms[-1])
 
     def launch(self, form, tensors, rows):
+        # What kernel.round leaves is the x of the product.
+        if form in self.steps[-1] and "rounded" in tensors:
+            tensors = {**tensors, "x": tensors["rounded"]}
         pointers = [tensors[argument["name"]].data_ptr() for argument in form["arguments"]]
         grid = (form["blocks"], -(-rows // form["rows_per_block"]))
         function = self.functions[form["function"]]
@@ -105,7 +110,7 @@ class Kernel:
                 rows * argument["row_bytes"], dtype=torch.uint8, device="cuda"
             )
             for argument in self.steps[0][0]["arguments"]
-            if argument["name"] != "x"
+            if argument["name"] not in ("x", "multiplier", "scale")
         }
 
     def prepare(self, tensors):
@@ -255,8 +260,7 @@ def time_same_products(kind, x, half) -> dict:
 
 def compare(kernel, rows, weights, half, kind) -> tuple:
     """Microseconds of our product, of PyTorch's in f16, of what quantizing has of ours; of the
-    product alone by each form that could do it, from FORMS_ROWS rows on; and of PyTorch's product
-    of the same numbers."""
+    product alone by each form that could do it; and of PyTorch's product of the same numbers."""
     x = torch.randn(rows, half[0].shape[1], device="cuda")
     in_half = x.half()
     out = torch.empty(rows, kernel.n, device="cuda")
@@ -273,8 +277,8 @@ def compare(kernel, rows, weights, half, kind) -> tuple:
             into.append(time_of(graph, calls))
     mine, theirs, *quantizing = map(statistics.median, times)
     forms = {}
-    for form in kernel.steps[-1] if rows >= FORMS_ROWS else ():
-        if form["rows_per_block"] < FORMS_BLOCK:
+    for form in kernel.steps[-1]:
+        if rows > FORM_BLOCKS * form["rows_per_block"]:
             continue
         kernel.prepare(tensors)
         calls = [functools.partial(kernel.multiply, form, call.args[0]) for call in ours]
@@ -309,11 +313,11 @@ def measure(kernels, sizes, only, rows):
         n, k, stored = size["n"], size["k"], size["bytes"]
         weights = [
             torch.randint(0, 100, (stored,), dtype=torch.uint8, device="cuda")
-            for _ in range(max(2, -(-COLD_BYTES // stored)))
+            for _ in range(max(FEWEST_CALLS, -(-COLD_BYTES // stored)))
         ]
         half = [
             torch.randn(n, k, device="cuda", dtype=torch.float16)
-            for _ in range(max(2, -(-COLD_BYTES // (2 * n * k))))
+            for _ in range(max(FEWEST_CALLS, -(-COLD_BYTES // (2 * n * k))))
         ]
         for count in [count for count in size["rows"] if not rows or count in rows]:
             compared = compare(kernels[name], count, weights, half, size["kind"])

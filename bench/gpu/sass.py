@@ -71,6 +71,47 @@ def count(body) -> dict:
     return {"all": len(body), **counts}
 
 
+def written(instruction) -> set:
+    """The registers that an instruction writes, as far as vectors of known width go."""
+    found = re.match(r"(?:@!?U?P\w+\s+)?([A-Z]\S*)\s+R(\d+)\b(?!\S*\])", instruction)
+    if not found or re.match(r"ST|RED|ATOMS?\.|BAR", found[1]):
+        return set()
+    first, width = int(found[2]), 1
+    if "GMMA" in found[1] or ".128" in found[1]:
+        width = 4
+    elif ".64" in found[1] or ".WIDE" in found[1] or found[1].startswith("CS2R"):
+        width = 2
+    return set(range(first, first + width))
+
+
+def overwritten(lines) -> list:
+    """Writes to registers that a product of four warps, which was not waited for, still reads."""
+    labels = {label: i for i, (label, _) in enumerate(lines) if label}
+    faults = []
+
+    def follow(start, read):
+        seen, places = set(), [start]
+        while places:
+            at = places.pop()
+            while at < len(lines) and at not in seen:
+                seen.add(at)
+                text = lines[at][1]
+                at += 1
+                if text.startswith("WARPGROUP.DEPBAR") or re.match(r"EXIT|RET", text):
+                    break
+                if "GMMA" not in text and written(text) & read:
+                    faults.append(text)
+                if target := re.search(r"\bBRA.*`\((\S+)\)", text):
+                    places.append(labels.get(target[1], len(lines)))
+                    if not text.startswith("@"):
+                        break
+
+    for i, (_, text) in enumerate(lines):
+        if found := re.match(r"\S*[HIQ]GMMA\S*\s+R\d+, R(\d+), gdesc", text):
+            follow(i + 1, set(range(int(found[1]), int(found[1]) + 4)))
+    return faults
+
+
 def inner_loop(lines) -> dict:
     """Counts of the loop that counts; of the whole function if it has none."""
     bodies = [count(body) for body in loops(lines)] or [count([t for _, t in lines if t])]

@@ -2,6 +2,7 @@
 
 #include "FlashShape.h"
 #include "Forms.h"
+#include "StreamShape.h"
 #include "TileStage.h"
 #include "quant-mlir/CodeGen/GPU/Passes.h"
 #include "quant-mlir/CodeGen/GPU/Target.h"
@@ -24,12 +25,13 @@ using namespace quantmlir::cuda;
 
 template <typename F>
 static auto numbersOf(F &form)
-    -> std::array<std::pair<StringRef, decltype((form.tokens))>, 6> {
+    -> std::array<std::pair<StringRef, decltype((form.tokens))>, 7> {
   return {{{"tokens", form.tokens},
            {"warps", form.warps},
            {"most", form.most},
            {"rows", form.rows},
            {"stages", form.stages},
+           {"scaled", form.scaled},
            {"positions", form.positions}}};
 }
 
@@ -66,11 +68,15 @@ FailureOr<SmallVector<Form>> quantmlir::cuda::getForms(Operation *op) {
              << form.tokens << " tokens and " << form.warps
              << " warps; there is at least a token, and warps are 1 to 32";
     bool isMMA = form.name == "mma", isTiles = form.name == "tiles";
-    if (!form.isTiled() &&
-        (form.tokens > 64 || (isMMA && form.tokens % 8 != 0)))
+    bool isStream = form.name == "stream";
+    if (!form.isTiled() && (form.tokens > 64 || ((isMMA || isStream) &&
+                                                 form.tokens % 8 != 0)))
       return op->emitOpError("has a form of ")
              << form.tokens
-             << " tokens; they are 1 to 64, of mma a multiple of 8";
+             << " tokens; they are 1 to 64, of mma and stream a multiple of 8";
+    if (isStream && form.rows != 32 && form.rows != 64)
+      return op->emitOpError("has stream of ")
+             << form.rows << " rows; they are 32 or 64";
     if (isMMA && (form.rows % 16 != 0 || form.rows > 64))
       return op->emitOpError("has mma of ")
              << form.rows << " rows; they are a multiple of 16, at most 64";
@@ -83,6 +89,9 @@ FailureOr<SmallVector<Form>> quantmlir::cuda::getForms(Operation *op) {
              << form.warps << " warps and " << form.stages
              << " stages; a warp takes 32 rows and a multiple of 8 tokens, and "
                 "there are two stages or more";
+    if (form.scaled && !form.readsMemory())
+      return op->emitOpError("has scaled weights in the form ")
+             << form.name << "; only wgmma knows them";
     if (form.readsMemory() &&
         (form.rows < 128 || form.rows % 128 != 0 ||
          form.warps * 32 != form.rows || form.tokens % 8 != 0 ||
@@ -139,6 +148,22 @@ static Form chooseMMA(const GPUTarget &gpu, const kernel::PanelLayout &layout,
   return form;
 }
 
+/// The same from memory right into registers: with more tokens they have no
+/// room for so many rows.
+static std::optional<Form> chooseStream(const GPUTarget &gpu,
+                                        const kernel::PanelLayout &layout,
+                                        bool isBytes, int64_t tokens) {
+  for (int64_t rows : {64, 32}) {
+    bool isBusy = layout.n * 4 >= rows * gpu.processors * 3;
+    if (rows > 32 && (!isBusy || tokens > 16))
+      continue;
+    Form form = {"stream", tokens, gpu.warps, tokens, rows};
+    if (StreamShape::fits(layout, isBytes, form))
+      return form;
+  }
+  return std::nullopt;
+}
+
 /// Tiles by shared memory, the smaller first. What a larger one reads less for
 /// each product makes it the faster one before it gives every processor
 /// something to do: by half where it has four times the rows, by a third where
@@ -168,8 +193,11 @@ static void addTiles(const GPUTarget &gpu, const kernel::PanelLayout &layout,
   Form large = choose(gpu.largeTile, together ? "wgmma" : "tiles");
   small.most = rowsToFill(large) / 2;
   forms.append({small, large});
-  if (together && layout.numGroups == 1) {
+  // Sums of a group, beside those of all, leave no room for so many.
+  bool canScale = TileStage::canScale(layout, isBytes);
+  if (together && (layout.numGroups == 1 || canScale)) {
     Form wide = choose(gpu.wideTile, "wgmma");
+    wide.scaled = layout.numGroups > 1;
     forms.back().most = rowsToFill(wide) * 2 / 3;
     forms.push_back(wide);
   }
@@ -177,19 +205,31 @@ static void addTiles(const GPUTarget &gpu, const kernel::PanelLayout &layout,
 
 static SmallVector<Form> chooseMatmul(const GPUTarget &gpu,
                                       kernel::MatmulOpInterface op) {
-  SmallVector<Form> forms = {{"dot", 1, gpu.warps}};
   kernel::PanelLayout layout(op.getType());
-  bool hasTensorCores = fitsTensorCores(op.getType());
-  // Without them floats are multiplied one by one, integers four at once.
-  if (hasTensorCores && !isa<kernel::MatmulIntOp>(op))
-    forms.push_back(chooseMMA(gpu, layout, 8, 8));
-  else if (gpu.dotTokens > 1)
-    forms.push_back({"dot", gpu.dotTokens, gpu.warps});
-  if (!hasTensorCores)
-    return forms;
-  // Two tiles of it, where there is something better for more.
-  forms.push_back(chooseMMA(gpu, layout, gpu.mmaTokens, mostMMARows));
-  bool isBytes = isa<kernel::MatmulIntOp, kernel::MatmulFloat8Op>(op);
+  bool isInteger = isa<kernel::MatmulIntOp>(op);
+  bool isBytes = isInteger || isa<kernel::MatmulFloat8Op>(op);
+  Form one = {"dot", 1, gpu.warps}, some = {"dot", gpu.dotTokens, gpu.warps};
+  if (!fitsTensorCores(op.getType()))
+    return gpu.dotTokens > 1 ? SmallVector<Form>{one, some}
+                             : SmallVector<Form>{one};
+  SmallVector<Form> forms;
+  auto floats = dyn_cast<kernel::MatmulFloatOp>(op.getOperation());
+  bool isSparse = floats && floats.getColumns();
+  if (!isSparse && chooseStream(gpu, layout, isBytes, mostMMARows)) {
+    // Of one token, if nothing is to be decoded and scaled, lanes are faster.
+    if (isInteger && layout.numGroups == 1)
+      forms.push_back(one);
+    for (int64_t tokens : {int64_t(8), int64_t(16), mostMMARows})
+      forms.push_back(*chooseStream(gpu, layout, isBytes, tokens));
+  } else {
+    forms.push_back(one);
+    if (!isInteger)
+      forms.push_back(chooseMMA(gpu, layout, 8, 8));
+    else if (gpu.dotTokens > 1)
+      forms.push_back(some);
+    // Two tiles of it, where there is something better for more.
+    forms.push_back(chooseMMA(gpu, layout, gpu.mmaTokens, mostMMARows));
+  }
   if (TileStage::fits(layout, isBytes, {"tiles", 0, 0}))
     addTiles(gpu, layout, isBytes, forms);
   return forms;

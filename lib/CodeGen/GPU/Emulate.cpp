@@ -106,8 +106,11 @@ LogicalResult Emulate::emulateAssembly(LLVM::InlineAsmOp op) {
   }
   ImplicitLocOpBuilder b(op.getLoc(), op);
   if (text.empty()) {
-    Value all = LLVM::PoisonOp::create(b, op.getRes().getType());
-    for (auto [i, operand] : llvm::enumerate(op.getOperands()))
+    // Results are the last operands; what is in front of them is only held.
+    auto type = cast<LLVM::LLVMStructType>(op.getRes().getType());
+    Value all = LLVM::PoisonOp::create(b, type);
+    auto last = op.getOperands().take_back(type.getBody().size());
+    for (auto [i, operand] : llvm::enumerate(last))
       all = LLVM::InsertValueOp::create(b, all, operand, int64_t(i));
     op.replaceAllUsesWith(ValueRange(all));
     op.erase();

@@ -27,7 +27,7 @@ struct PackPass : cuda::impl::GPUPackPassBase<PackPass> {
     kernel::PanelShape shape = {
         /*lanes=*/16,          /*vectors=*/1,   /*floatDepth=*/4,
         /*pairs=*/false,       /*float8=*/true,
-        /*rowsOfTables=*/false};
+        /*rowsOfTables=*/false, /*halves=*/true};
     if (failed(kernel::packModule(getOperation(), shape, target)))
       signalPassFailure();
   }

@@ -19,8 +19,7 @@ TileStage::TileStage(const PanelLayout &layout, bool isBytes, const Form &form)
     : isBytes(isBytes), inOrder(form.readsMemory()),
       panels(form.rows / layout.panelRows) {
   int64_t perGroup = layout.wordsPerGroup();
-  // Bytes need no registers on their way.
-  laneWords = (inOrder && isBytes ? 32 : 16) / wordBytes();
+  laneWords = (inOrder ? 32 : 16) / wordBytes();
   while (perGroup % (4 * laneWords) != 0)
     laneWords /= 2;
   words = 4 * laneWords;

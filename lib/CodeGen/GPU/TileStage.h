@@ -34,6 +34,13 @@ struct TileStage {
   static bool fits(const kernel::PanelLayout &layout, bool isBytes,
                    const Form &form);
 
+  /// Whether weights can be scaled before they are multiplied, in f16: integers,
+  /// and fractions, whose scales are brought near 1.
+  static bool canScale(const kernel::PanelLayout &layout, bool isBytes) {
+    return !isBytes && layout.form.scaleType &&
+           layout.form.kind == qt::LaneForm::Kind::Integer;
+  }
+
   /// Bytes of a word of the activation: of 8 bits (`isBytes`), or f16.
   int64_t wordBytes() const { return isBytes ? 4 : 8; }
   int64_t tokenBytes() const { return words * wordBytes(); }

@@ -230,14 +230,21 @@ struct MatmulPattern : KernelPattern<qt::MatmulOp> {
 
     auto resultType = bufferType(op.getType());
     auto type = TypeAttr::get(w);
-    if (!x || isRounded) {
+    // Numbers of 16 bits that weights are not stored in pairs for.
+    bool isHalf =
+        pairs && cast<qt::PanelsAttr>(w.getLayout()).getDepth() != 2;
+    if (!x || isRounded || isHalf) {
       Value input = adaptor.getX().front();
+      TypeAttr codes;
+      if (isHalf)
+        codes = TypeAttr::get(
+            x.getScheme().getLaneForm(x.getRowLength()).floatType);
       Value out = allocate(rewriter, loc, resultType, input);
       kernel::MatmulFloatOp::create(
           rewriter, loc, asRows(rewriter, loc, input),
           SplitOutliersPattern::columnsOf(input), weights, offset, bias,
           /*residual=*/Value(), experts, asRows(rewriter, loc, out), type,
-          /*rows=*/IntegerAttr());
+          codes, /*rows=*/IntegerAttr());
       rewriter.replaceOp(op, out);
       return success();
     }

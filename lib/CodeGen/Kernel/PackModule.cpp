@@ -6,6 +6,7 @@
 
 #include "quant-mlir/CodeGen/Kernel/PackModule.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/Builders.h"
 #include "quant-mlir/CodeGen/Kernel/PanelLayout.h"
 #include "llvm/ADT/MapVector.h"
@@ -38,6 +39,7 @@ private:
   FailureOr<int64_t> choosePanelGroup(LoadOp load, QuantTensorType type);
   LogicalResult layOutActivations();
   void layOutNumbers(QuantizeOp op, ArrayRef<OpOperand *> uses, int64_t bytes);
+  void roundActivations();
 
   ModuleOp module;
   PanelShape shape;
@@ -344,6 +346,44 @@ LogicalResult Packer::layOutActivations() {
   return success();
 }
 
+/// Activations that are floats as 16-bit ones, once for all who multiply them:
+/// bf16 for weights of bf16, else f16. What f16 cannot hold, and rows of
+/// outliers, which are mostly zeros, stay as they are.
+void Packer::roundActivations() {
+  llvm::MapVector<std::pair<Value, Type>, SmallVector<MatmulOp>> readers;
+  module.walk([&](MatmulOp op) {
+    QuantTensorType w = op.getW().getType();
+    int64_t k = w.getRowLength();
+    LaneForm form = w.getScheme().getLaneForm(k);
+    bool isF32 = form.kind == LaneForm::Kind::Float && form.floatType.isF32();
+    if (isa<QuantTensorType>(op.getX().getType()) || isF32 || k % 4 != 0 ||
+        op.getX().getDefiningOp<SplitOutliersOp>())
+      return;
+    Type half = isBF16(form) ? Type(BFloat16Type::get(context()))
+                             : Type(Float16Type::get(context()));
+    readers[{op.getX(), half}].push_back(op);
+  });
+  for (auto &[key, matmuls] : readers) {
+    auto [x, half] = key;
+    auto type = cast<RankedTensorType>(x.getType());
+    int64_t k = type.getShape().back(), padded = k;
+    for (MatmulOp op : matmuls)
+      padded = std::max(
+          padded, PanelLayout(op.getW().getType()).paddedK);
+    auto scheme = cast<QuantSchemeInterface>(parseAttribute(
+        half.isBF16() ? "#qt.float<bf16>" : "#qt.float<f16>", context()));
+    auto rounded = QuantTensorType::get(
+        context(), type.getShape(), type.getElementType(), scheme,
+        PairsAttr::get(context(), rowStride(2 * padded), /*group=*/0));
+    OpBuilder builder(context());
+    builder.setInsertionPointAfterValue(x);
+    Value copy = QuantizeOp::create(builder, x.getLoc(), rounded, x,
+                                    /*multiplier=*/Value(), /*scale=*/Value());
+    for (MatmulOp op : matmuls)
+      op.getXMutable().assign(copy);
+  }
+}
+
 FailureOr<int64_t> Packer::run() {
   llvm::DenseMap<StringRef, SmallVector<LoadOp>> loads;
   WalkResult walked = module.walk([&](Operation *op) {
@@ -391,6 +431,8 @@ FailureOr<int64_t> Packer::run() {
   }
   if (failed(layOutActivations()))
     return failure();
+  if (shape.halves)
+    roundActivations();
   return offset;
 }
 

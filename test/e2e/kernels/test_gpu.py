@@ -69,7 +69,7 @@ def parts_bound(case, x):
 
 
 def float_product(case, x, tokens):
-    """With more than one row both sides are rounded to what tensor cores multiply."""
+    """Both sides are rounded to what tensor cores multiply; of one row the weights are not."""
     values = case.weight.values()
     if case.activation:
         x = round_activation(case, x)
@@ -77,10 +77,11 @@ def float_product(case, x, tokens):
     kinds = case.activation, getattr(case.scheme, "kind", "")
     is_exact = kinds[0].startswith("#qt.float<f8") and kinds[1].startswith("f8") and case.k % 4 == 0
     on_tensor_cores = tokens > 1 and case.scheme != Float("f32") and not is_exact
-    if on_tensor_cores:
+    rounds_first = not case.activation and case.k % 4 == 0 and case.scheme != Float("f32")
+    if on_tensor_cores or rounds_first:
         kind = "bf16" if case.scheme == Float("bf16") else "f16"
         x = store_floats(np.clip(x, -65504, 65504) if kind == "f16" else x, kind)[1]
-        if isinstance(case.scheme, Codebook):
+        if on_tensor_cores and isinstance(case.scheme, Codebook):
             numbers = case.weight.floats.astype(np.float16).astype(np.float64)
             values = numbers * case.weight.spread(case.weight.float_scales)
     x = x.astype(np.float64)
@@ -220,6 +221,10 @@ def test_code(tmp_path, target):
     assert launched == set(made["functions"])
     for name, used in made["functions"].items():
         assert used["spill_bytes"] == 0 and "remarks" not in used, (name, used)
+    env = with_ptxas()
+    if shutil.which("nvdisasm", path=env["PATH"]):
+        for name, lines in sass.functions(tmp_path / "out" / "kernels.cubin", env).items():
+            assert not sass.overwritten(lines), name
     if shutil.which("cuobjdump"):
         dump = subprocess.run(
             ["cuobjdump", "-sass", tmp_path / "out" / "kernels.cubin"],
@@ -228,6 +233,23 @@ def test_code(tmp_path, target):
         ).stdout
         for instruction in ("IMMA.16832.U8.S8", "HMMA.16816.F32", "IDP.4A"):
             assert instruction in dump
+
+
+def test_overwritten():
+    """A register of a product that has not been waited for."""
+    loop = [
+        (".L_1", ""),
+        (None, "LDS.128 R88, [R3]"),
+        (None, "WARPGROUP.DEPBAR.LE gsb0, 0x0"),
+        (None, "IGMMA.64x64x32.U8.S8 R24, R88, gdesc[UR8], R24, gsb0"),
+        (None, "@P0 BRA `(.L_1)"),
+        (None, "WARPGROUP.DEPBAR.LE gsb0, 0x0"),
+        (None, "IADD3 R91, R1, R2, RZ"),
+        (None, "EXIT"),
+    ]
+    assert sass.overwritten(loop) == ["LDS.128 R88, [R3]"]
+    loop[1:3] = reversed(loop[1:3])
+    assert sass.overwritten(loop) == []
 
 
 PTXAS = """#!/bin/sh

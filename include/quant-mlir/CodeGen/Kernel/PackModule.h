@@ -14,6 +14,7 @@ struct PanelShape {
   bool pairs;         ///< floats that meet bf16 lie in pairs
   bool float8;        ///< 8-bit floats that meet are multiplied as they are
   bool rowsOfTables;  ///< tables that nothing multiplies have panels of one row
+  bool halves;        ///< activations that are floats are rounded to 16 bits
 };
 
 /// What `--cpu-pack` and `--gpu-pack` do, for panels of any shape. `target` is

@@ -281,6 +281,9 @@ MatmulTiling::Tile MatmulFloatEmitter::tile(int64_t rows, Value row,
 
 LogicalResult quantmlir::cpu::expand(KernelBuilder &b,
                                      kernel::MatmulFloatOp op) {
+  if (op.getCodes())
+    return op.emitOpError("has activations of ")
+           << *op.getCodes() << "; kernels for CPUs read f32";
   FailureOr<PanelLayout> panels = readPanels(b.target, op, op.getType());
   if (failed(panels))
     return failure();

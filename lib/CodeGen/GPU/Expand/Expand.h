@@ -21,12 +21,15 @@ struct LaunchShape {
   int64_t threads;
   int64_t sharedBytes = 0; ///< of `GPUBuilder::launchedMemory`
   int64_t moreBlocks = 0;  ///< along y
+  int64_t together = 1;    ///< blocks that a processor should have room for
 };
 
 LaunchShape emitMatmulDot(GPUBuilder &b, const Matmul &matmul,
                           const Form &form);
 LaunchShape emitMatmulMMA(GPUBuilder &b, const Matmul &matmul,
                           const Form &form);
+LaunchShape emitMatmulStream(GPUBuilder &b, const Matmul &matmul,
+                             const Form &form);
 LaunchShape emitMatmulTiles(GPUBuilder &b, const Matmul &matmul,
                             const Form &form);
 
@@ -53,6 +56,8 @@ struct Round : Activation {
   Buffer out;
   Buffer codes, scales; ///< instead of `out`
   mlir::Type type;
+
+  bool hasScale() const { return !type.isBF16() && !type.isF16(); }
 };
 LaunchShape emitRound(GPUBuilder &b, const Round &round, const Form &form);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 
-#include "../TileStage.h"
+#include "../StreamShape.h"
 #include "KernelExpander.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -35,6 +35,10 @@ LogicalResult KernelExpander::checkPanels(const kernel::PanelLayout &layout) {
 LogicalResult KernelExpander::checkTiles(const kernel::PanelLayout &layout,
                                          bool isBytes, ArrayRef<Form> forms) {
   for (const Form &form : forms) {
+    if (form.name == "stream" && !StreamShape::fits(layout, isBytes, form))
+      return op->emitOpError("has groups of ")
+             << layout.group
+             << " values, which the form stream does not take (form mma)";
     if (!form.isTiled())
       continue;
     if (!TileStage::fits(layout, isBytes, form))
@@ -42,6 +46,9 @@ LogicalResult KernelExpander::checkTiles(const kernel::PanelLayout &layout,
              << layout.group
              << " values; tiles have 16 or a multiple of 32, wgmma of bytes "
                 "a multiple of 32 (form mma)";
+    if (form.scaled && !TileStage::canScale(layout, isBytes))
+      return op->emitOpError("has scaled weights; these are integers with "
+                             "scales, for activations of floats");
     if (form.readsMemory() && !gpu.wgmma)
       return op->emitOpError("has the form wgmma, which ")
              << gpu.chip << " does not know";
@@ -86,7 +93,10 @@ KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
   } else {
     auto floats = cast<kernel::MatmulFloatOp>(op);
     common(floats);
-    operands = {{"x", floats.getX()}, {"columns", floats.getColumns()}};
+    operands = {{floats.getCodes() ? "codes" : "x", floats.getX()},
+                {"columns", floats.getColumns()}};
+    if (std::optional<Type> codes = floats.getCodes())
+      matmul.xHalf = cast<FloatType>(*codes);
   }
   if (failed(checkPanels(matmul.layout)))
     return failure();
@@ -112,7 +122,8 @@ KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
   return emitForms(
       operands, rows, *forms,
       [&](GPUBuilder &b, const Arguments &given, const Form &form) {
-        matmul.x = given.find(matmul.hasCodes() ? "codes" : "x");
+        matmul.x =
+            given.find(matmul.hasCodes() || matmul.xHalf ? "codes" : "x");
         // A warp multiplies 32 at a time.
         bool fits = matmul.layout.wordsPerGroup() % 8 == 0;
         matmul.multipliesFloat8 =
@@ -127,10 +138,14 @@ KernelExpander::expandMatmul(kernel::MatmulOpInterface interface) {
         matmul.weights = given.find("weights").pointer;
         matmul.rows = given.rows();
         matmul.firstToken = b.mul(b.block('y'), form.tokens);
+        matmul.rowBlock = b.block('x');
+        if (form.isTiled() && !experts)
+          matmul.orderBlocks(b, form.rows, form.tokens, /*high=*/16);
         auto emit = [&] {
-          return form.isTiled()       ? emitMatmulTiles(b, matmul, form)
-                 : form.name == "mma" ? emitMatmulMMA(b, matmul, form)
-                                      : emitMatmulDot(b, matmul, form);
+          return form.isTiled()          ? emitMatmulTiles(b, matmul, form)
+                 : form.name == "stream" ? emitMatmulStream(b, matmul, form)
+                 : form.name == "mma"    ? emitMatmulMMA(b, matmul, form)
+                                         : emitMatmulDot(b, matmul, form);
         };
         if (!experts)
           return emit();
@@ -211,13 +226,14 @@ KernelExpander::expandSplitOutliers(kernel::SplitOutliersOp split) {
 LogicalResult KernelExpander::expandEncode(kernel::EncodeOp encode) {
   int64_t k = cast<MemRefType>(encode.getX().getType()).getDimSize(1);
   int64_t group = encode.getGroup();
-  if (!encode.getBytes() || !getSmallFloat(encode.getType()) || k % 4 != 0 ||
-      (group < k && group % 4 != 0))
+  Type type = encode.getType();
+  bool isHalf = type.isF16() || type.isBF16();
+  bool isKnown = isHalf || (encode.getBytes() && getSmallFloat(type));
+  if (!isKnown || k % 4 != 0 || (group < k && group % 4 != 0))
     return op->emitOpError("makes ")
-           << encode.getType() << " of rows of " << k << " values in groups of "
-           << group
-           << "; GPU kernels make bytes of f8E4M3FN and f8E5M2, of multiples "
-              "of 4";
+           << type << " of rows of " << k << " values in groups of " << group
+           << "; GPU kernels make f16, bf16, and bytes of f8E4M3FN and "
+              "f8E5M2, of multiples of 4";
   SmallVector<Operand> operands = {{"x", encode.getX()},
                                    {"multiplier", encode.getMultiplier()},
                                    {"scale", encode.getScale()},
@@ -230,8 +246,10 @@ LogicalResult KernelExpander::expandEncode(kernel::EncodeOp encode) {
       operands, rows, Form{"rows", 1, warps},
       [&](GPUBuilder &b, const Arguments &given, const Form &form) {
         Round parts = {readActivation(encode, given), /*out=*/{},
-                       given.find("codes"), given.find("scales"),
-                       encode.getType()};
+                       given.find("codes"), given.find("scales"), type};
+        // Without a scale, warps share a row as they like.
+        if (isHalf)
+          parts.group = 256;
         return emitRound(b, parts, form);
       });
 }
@@ -245,14 +263,14 @@ LogicalResult KernelExpander::expandRound(kernel::RoundOp round) {
   SmallVector<Operand> operands = {{"x", round.getX()},
                                    {"multiplier", round.getMultiplier()},
                                    {"scale", round.getScale()},
-                                   {"out", round.getOut()}};
+                                   {"rounded", round.getOut()}};
   if (failed(checkRows(operands)))
     return failure();
   Value rows = memref::DimOp::create(host, round.getX(), 0);
   return emitForms(
       operands, rows, Form{"rows", 1, warps},
       [&](GPUBuilder &b, const Arguments &given, const Form &form) {
-        Round parts = {readActivation(round, given), given.find("out"),
+        Round parts = {readActivation(round, given), given.find("rounded"),
                        /*codes=*/{}, /*scales=*/{}, round.getType()};
         return emitRound(b, parts, form);
       });

@@ -169,7 +169,7 @@ LogicalResult KernelExpander::emitForms(SmallVector<Operand> operands,
     emitted.setKnownBlockSizeAttr(
         b.getDenseI32ArrayAttr({int32_t(shape.threads), 1, 1}));
     // Registers for one block more than fit are no reason to spill.
-    emitted->setAttr("nvvm.minctasm", b.getI32IntegerAttr(1));
+    emitted->setAttr("nvvm.minctasm", b.getI32IntegerAttr(shape.together));
     ++count;
     bool isLast = index + 1 == forms.size();
     scf::IfOp choice;

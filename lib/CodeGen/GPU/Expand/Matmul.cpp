@@ -9,6 +9,20 @@ using namespace mlir;
 using namespace quantmlir;
 using namespace quantmlir::cuda;
 
+void Matmul::orderBlocks(GPUBuilder &b, int64_t blockRows, int64_t tokens,
+                         int64_t high) {
+  int64_t wide = llvm::divideCeil(layout.n, blockRows);
+  if (wide == 1)
+    return;
+  Value number = b.add(b.mul(b.block('y'), wide), b.block('x'));
+  Value first = b.mul(b.div(number, wide * high), high);
+  Value all = b.div(b.add(rows, tokens - 1), tokens);
+  Value here = b.min(b.sub(all, first), b.index(high));
+  Value inside = b.rem(number, wide * high);
+  rowBlock = b.div(inside, here);
+  firstToken = b.mul(b.add(first, b.rem(inside, here)), tokens);
+}
+
 Value Matmul::findExpert(GPUBuilder &b, const Buffer &experts, int64_t count,
                          int64_t tokens) {
   Value block = b.block('y'), none = b.index(0);
@@ -54,6 +68,15 @@ Matmul::Values Matmul::activations(GPUBuilder &b, Value token, Value group,
         value = b.select(b.less(word, words), value, b.f32(0));
     return values;
   }
+  if (xHalf) {
+    Values values;
+    for (Value pair : halves(b, token, group, word, xHalf)) {
+      Value both = b.bitcast(b.vec(2, xHalf), pair);
+      for (int64_t i = 0; i < 2; ++i)
+        values.push_back(b.toF32(b.extract(both, i)));
+    }
+    return values;
+  }
   Value column = b.add(b.mul(group, layout.group), b.mul(word, 4));
   // Words are read eight at a time, which may be more than there are.
   Value inGroup = words % 8 != 0 ? b.less(word, words) : Value();
@@ -84,6 +107,32 @@ Matmul::Values Matmul::activations(GPUBuilder &b, Value token, Value group,
     values.push_back(b.select(valid, value, zero));
   }
   return values;
+}
+
+std::array<Value, 2> Matmul::halves(GPUBuilder &b, Value token, Value group,
+                                    Value word, FloatType type) const {
+  if (xFloat)
+    return halvesOf(b, codeWord(b, token, group, word), xFloat);
+  if (!xHalf) {
+    Values values = activations(b, token, group, word);
+    return {saturatePair(b, values[0], values[1], type),
+            saturatePair(b, values[2], values[3], type)};
+  }
+  // Rows are as long as those of the weight, with zeros behind their end.
+  int64_t words = layout.wordsPerGroup();
+  Value inGroup = words % 8 != 0 ? b.less(word, words) : Value();
+  if (inGroup)
+    word = b.min(word, b.index(words - 1));
+  Value column = b.mul(b.add(b.mul(group, words), word), 2);
+  Value two = b.load(b.vec(2, b.getI32Type()), x.pointer,
+                     b.byteOf(x, token, column), /*alignment=*/8);
+  std::array<Value, 2> pairs;
+  for (int64_t i = 0; i < 2; ++i) {
+    pairs[i] = b.extract(two, i);
+    if (inGroup)
+      pairs[i] = b.select(inGroup, pairs[i], b.i32(0));
+  }
+  return pairs;
 }
 
 double Matmul::codeFactor() const {

@@ -83,8 +83,10 @@ struct Matmul {
   Buffer bias, residual, out;
   Value rows;       ///< of the activation; those of the block end here
   Value firstToken; ///< of the block
+  Value rowBlock;   ///< which rows of the weight the block has
 
   mlir::FloatType xFloat; ///< of codes that are no integers
+  mlir::FloatType xHalf;  ///< of floats that have been rounded, words of two
   /// Whether both sides are multiplied as the 8-bit floats that they are.
   bool multipliesFloat8 = false;
 
@@ -95,6 +97,11 @@ struct Matmul {
   double codeFactor() const;
   /// One activation scale for all of a row.
   bool rowScale() const { return xGroup >= layout.paddedK; }
+  /// Takes blocks of `blockRows` rows of the weight and `tokens` in an order that
+  /// lets those which run together share what they read: `high` along tokens
+  /// before the next along the weight.
+  void orderBlocks(GPUBuilder &b, int64_t blockRows, int64_t tokens,
+                   int64_t high);
   /// Finds the expert that the block's rows meet, its weight, and which rows
   /// these are: blocks have rows of one expert, by their order. Returns whether
   /// there are some.
@@ -105,6 +112,9 @@ struct Matmul {
   /// Four activations of a float row: word `word` of group `group`. Zeros where
   /// the row has ended, or the group of `words` words.
   Values activations(GPUBuilder &b, Value token, Value group, Value word) const;
+  /// The same, as two words of what tensor cores multiply, f16 or bf16.
+  std::array<Value, 2> halves(GPUBuilder &b, Value token, Value group,
+                              Value word, mlir::FloatType type) const;
   /// Four codes, or any that there are where the row has ended.
   Value codeWord(GPUBuilder &b, Value token, Value group, Value word) const;
   /// The sum of a group's codes.
@@ -140,8 +150,6 @@ public:
 
   /// Codes as f16, before their scale.
   Halves numbersOf(Value codes);
-  /// Four f32 as what they are multiplied as.
-  Halves activationsOf(llvm::ArrayRef<Value> values);
   /// f16 or bf16.
   mlir::FloatType halfType() const;
   /// sums + weights * x. Words of weights: rows g and g + 8 of the first word,
@@ -159,8 +167,8 @@ public:
   void beginProducts();
   /// All since the last call are a group.
   void endProducts();
-  /// Until the products that made these are done.
-  Values waitForProducts(mlir::ValueRange sums);
+  /// Until the products that made these are done, of such operands.
+  Values waitForProducts(mlir::ValueRange sums, mlir::ValueRange operands);
   /// Rows of `rowBytes` bytes, swizzled, as a second operand.
   Value describe(Value memory, Value byte, int64_t rowBytes);
   /// sums[columns / 8][4] + weights * x, when waited for.

@@ -163,11 +163,7 @@ MMAEmitter::Values MMAEmitter::floatStep(Value group, ValueRange starts,
     Value word = b.add(b.mul(pair, 2), j);
     for (int64_t tile = 0; tile < tiles; ++tile) {
       TensorCores::Halves x =
-          matmul.xFloat
-              ? halvesOf(b, matmul.codeWord(b, rows[tile], group, word),
-                         matmul.xFloat)
-              : cores.activationsOf(
-                    matmul.activations(b, rows[tile], group, word));
+          matmul.halves(b, rows[tile], group, word, cores.halfType());
       for (int64_t p = 0; p < panels; ++p)
         multiplyInto(p * sumsOfPanel() + 4 * tile, weights[p][j], x);
       if (lane.hasMinimum)

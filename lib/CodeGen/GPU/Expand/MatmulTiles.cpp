@@ -23,7 +23,7 @@
 #include "Expand.h"
 #include "TileCopies.h"
 #include "TileWeights.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "WarpTile.h"
 
 using namespace mlir;
 using namespace quantmlir;
@@ -39,43 +39,54 @@ public:
         reader(b, layout, matmul.weights), cores(b, matmul, reader),
         copies(b, matmul, form, stage, reader, cores),
         weights(b, matmul, stage, reader, cores), isInteger(matmul.isInteger()),
-        isWide(weights.isWide()), single(layout.numGroups == 1),
-        steps(stage.steps(layout)),
+        single(layout.numGroups == 1), steps(stage.steps(layout)),
         ahead(form.stages - (form.readsMemory() ? 2 : 1)),
+        parts(partsOf(stage, form)),
         warpTokens(form.tokens * form.rows / (warpRows * form.warps)),
-        tiles(warpTokens / 8) {}
+        tiles(warpTokens / 8), tile(b, matmul, reader, cores, tiles) {}
 
   void emit();
   int64_t sharedBytes() const { return form.stages * stage.bytes; }
 
+  /// What is rounded on its way, or put in order, needs registers, too.
+  static int64_t partsOf(const TileStage &stage, const Form &form) {
+    if (form.tokens <= 64 || (stage.isBytes && stage.laneWords != 8))
+      return 1;
+    return stage.isBytes ? 2 : stage.laneWords;
+  }
+
 private:
   using Values = GPUBuilder::Values;
-  using Numbers = PanelReader::Numbers;
   static constexpr int64_t warpRows = 32;
-  /// 1.5 * 2^23: an integer below 2^22 that is added to its bits is added to
-  /// it.
-  static constexpr int64_t magic = 0x4b400000;
 
-  /// Operands of products, of each of the lane's rows.
-  SmallVector<SmallVector<Values>> readOperands(Value buffer);
   Values multiply(Value buffer, ValueRange sums);
-  Values multiplyInMemory(Value buffer, ValueRange sums);
+  /// [word][row], decoded.
+  SmallVector<SmallVector<Values>> readWords(Value buffer,
+                                             TileWeights::Words which) {
+    return weights.decode(weights.load(memory, buffer, which), which);
+  }
+  Values multiplyInMemory(Value buffer, ValueRange sums, Values &held);
+  void multiplyRows(ArrayRef<Values> rows, Value x,
+                    MutableArrayRef<Value> sums);
+  void findPowers();
+  void chooseScales(ValueRange scales);
+  void scaleWeights(MutableArrayRef<Values> rows);
+  void emitScaled(ValueRange running);
   Values advance(Value step, ValueRange carried);
+  Values advanceAll(Value first, int64_t count, Values carried);
+  /// Operands of products in registers, of a part of a step.
+  int64_t numHeld() const {
+    return form.readsMemory() ? stage.laneWords * stage.wordBytes() / parts : 0;
+  }
 
   /// Where a column of this lane's sums is in the block.
   Value tokenOf(int64_t tile, int64_t column) {
     return b.add(columns, b.add(b.mul(t, 2), 8 * tile + column));
   }
-  Values scalesOf(Value group);
   Values tokenNumbers(Value buffer, int64_t which, Type type);
   Values addGroup(Value group, Value buffer, ValueRange parts,
                   ValueRange scales, ValueRange sums);
   void finish(ValueRange sums);
-
-  /// Whether sums of a group are integers that f32 holds, added to `magic`.
-  bool isExact() const {
-    return isInteger && !single && 255 * 128 * layout.group < 1 << 22;
-  }
 
   GPUBuilder &b;
   const Matmul &matmul;
@@ -88,17 +99,22 @@ private:
   TileCopies copies;
   TileWeights weights;
   bool isInteger;
-  bool isWide;   ///< words of the weight have 8 bytes
   bool single;   ///< one group
   int64_t steps; ///< of a group
   int64_t ahead; ///< steps that are copied before they are multiplied
+  /// Of a step, which have registers for their operands by turns: many tokens
+  /// have sums in most of them.
+  int64_t parts;
   int64_t warpTokens;
   int64_t tiles; ///< of eight tokens, of a warp
+  WarpTile tile;
 
   Value memory;
   Value g, t;             ///< of this lane
-  Value firstToken, pair; ///< of the block; panels of the warp
+  Value firstToken, pair; ///< of the block; panels of the warp in there
+  Value firstPanel;       ///< of the warp
   Value columns;          ///< where the warp's tokens start in the block
+  Values powers, inverses, factors; ///< if weights are scaled
 };
 
 } // namespace
@@ -107,139 +123,172 @@ private:
 // A step
 //===----------------------------------------------------------------------===//
 
-/// [product along K][row]: parts of a word, or of what has 8 bits two words.
-SmallVector<SmallVector<TilesEmitter::Values>>
-TilesEmitter::readOperands(Value buffer) {
-  SmallVector<SmallVector<Values>> words = weights.read(memory, buffer);
-  if (words.front().front().size() == 2 || stage.laneWords == 1)
-    return words;
-  SmallVector<SmallVector<Values>> operands;
-  for (int64_t word = 0; word < stage.laneWords; word += 2) {
-    operands.emplace_back();
-    for (int64_t row = 0; row < 4; ++row)
-      operands.back().push_back({words[word][row][0], words[word + 1][row][0]});
-  }
-  return operands;
-}
-
-/// Of the rows g and g + 8 of a product.
-static GPUBuilder::Values operandOf(ArrayRef<GPUBuilder::Values> rows,
-                                    int64_t product) {
-  GPUBuilder::Values operand;
-  for (auto [upper, lower] :
-       llvm::zip(rows[2 * product], rows[2 * product + 1]))
-    operand.append({upper, lower});
-  return operand;
-}
-
 /// sums[tile][product][4] += a step.
 TilesEmitter::Values TilesEmitter::multiply(Value buffer, ValueRange sums) {
-  SmallVector<SmallVector<Values>> operands = readOperands(buffer);
+  SmallVector<SmallVector<Values>> words =
+      readWords(buffer, weights.allWords());
   int64_t perLane = stage.laneWords * stage.wordBytes() / 4;
   Value at = b.add(buffer, b.add(b.mul(b.add(columns, g), stage.tokenBytes()),
                                  b.mul(t, 4 * perLane)));
   SmallVector<Values> x(tiles);
-  for (int64_t tile = 0; tile < tiles; ++tile) {
-    Value from = b.add(at, 8 * tile * stage.tokenBytes());
+  for (int64_t i = 0; i < tiles; ++i) {
+    Value from = b.add(at, 8 * i * stage.tokenBytes());
     Value all =
         b.load(b.vec(perLane, b.getI32Type()), memory, from, 4 * perLane);
-    for (int64_t i = 0; i < perLane; ++i) {
-      Value word = b.extract(all, i);
+    for (int64_t j = 0; j < perLane; ++j) {
+      Value word = b.extract(all, j);
       if (matmul.xFloat && !matmul.multipliesFloat8)
-        llvm::append_range(x[tile], halvesOf(b, word, matmul.xFloat));
+        llvm::append_range(x[i], halvesOf(b, word, matmul.xFloat));
       else
-        x[tile].push_back(word);
+        x[i].push_back(word);
     }
   }
+  return tile.multiply(words, x, sums);
+}
+
+/// The same by four warps at once. Until the next part of a step, or the next
+/// step, neither sums nor operands are to be touched: `held` are the operands of
+/// the last one, and become those of this.
+TilesEmitter::Values
+TilesEmitter::multiplyInMemory(Value buffer, ValueRange sums, Values &held) {
   Values results(sums);
-  for (auto [k, rows] : llvm::enumerate(operands))
-    for (int64_t tile = 0; tile < tiles; ++tile)
-      for (int64_t product = 0; product < 2; ++product) {
-        int64_t count = rows.front().size(), first = 4 * (2 * tile + product);
-        Values sum = cores.multiply(operandOf(rows, product),
-                                    ArrayRef(x[tile]).slice(k * count, count),
-                                    ValueRange(results).slice(first, 4));
-        llvm::copy(sum, results.begin() + first);
-      }
-  return results;
-}
-
-/// The same by four warps at once. Until the next step the sums are not to be
-/// touched.
-TilesEmitter::Values TilesEmitter::multiplyInMemory(Value buffer,
-                                                    ValueRange sums) {
-  SmallVector<SmallVector<Values>> operands = readOperands(buffer);
-  Values results = cores.waitForProducts(sums);
-  cores.beginProducts();
-  for (auto [k, rows] : llvm::enumerate(operands)) {
-    Value x = cores.describe(memory, b.add(buffer, int64_t(k) * 32),
-                             stage.tokenBytes());
-    for (int64_t product = 0; product < 2; ++product) {
-      auto each = [&](llvm::function_ref<void(int64_t)> body) {
-        for (int64_t i = 0; i < 4 * tiles; ++i)
-          body(i / 4 * 8 + 4 * product + i % 4);
-      };
-      Values own;
-      each([&](int64_t at) { own.push_back(results[at]); });
-      own = cores.multiplyInMemory(operandOf(rows, product), x, own);
-      const Value *next = own.begin();
-      each([&](int64_t at) { results[at] = *next++; });
+  int64_t count = stage.laneWords / parts, products = 0;
+  for (int64_t first = 0; first < stage.laneWords; first += count) {
+    SmallVector<SmallVector<Values>> operands =
+        pairWords(readWords(buffer, {first, count}));
+    results = cores.waitForProducts(results, held);
+    held.clear();
+    cores.beginProducts();
+    for (SmallVector<Values> &rows : operands) {
+      if (form.scaled)
+        scaleWeights(rows);
+      for (const Values &words : rows)
+        llvm::append_range(held, words);
+      Value x = cores.describe(memory, b.add(buffer, 32 * products++),
+                               stage.tokenBytes());
+      multiplyRows(rows, x, results);
     }
+    cores.endProducts();
   }
-  cores.endProducts();
   return results;
 }
 
-/// carried: parts of the group, and running sums of `storeFloats`.
+/// Scales as powers of two, by the largest of each of the lane's rows: f16 is to
+/// hold what they leave. Lanes that share the rows share the groups.
+void TilesEmitter::findPowers() {
+  constexpr int64_t lanes = 4, together = 4;
+  Values most(4, b.f32(0));
+  Value last = b.index(layout.numGroups - 1);
+  most = b.loop(t, b.index(layout.numGroups), lanes * together, most,
+                [&](Value first, ValueRange carried) {
+                  Values largest(carried);
+                  for (int64_t i = 0; i < together; ++i) {
+                    Value group = b.min(b.add(first, lanes * i), last);
+                    Values scales = tile.scalesOf(firstPanel, group, g);
+                    for (auto [value, scale] : llvm::zip(largest, scales))
+                      value = arith::MaximumFOp::create(b, value,
+                                                        b.magnitude(scale));
+                  }
+                  return largest;
+                });
+  for (Value &value : most) {
+    for (int64_t mask : {1, 2})
+      value = arith::MaximumFOp::create(b, value, b.exchange(value, mask));
+    Value bits = b.andI(b.bitcast(b.getI32Type(), value), 0x7f800000);
+    powers.push_back(b.bitcast(b.getF32Type(), bits));
+    Value inverse = arith::SubIOp::create(b, b.i32(254 << 23), bits);
+    inverses.push_back(b.bitcast(b.getF32Type(), inverse));
+  }
+}
+
+/// What a group's weights are multiplied by, and what is added: pairs of f16.
+void TilesEmitter::chooseScales(ValueRange scales) {
+  factors.clear();
+  for (auto [i, scale] : llvm::enumerate(scales)) {
+    Value small = b.mulF(scale, inverses[i % 4]);
+    Value pair = saturatePair(b, small, small, b.getF16Type());
+    factors.push_back(b.bitcast(b.vec(2, b.getF16Type()), pair));
+  }
+}
+
+void TilesEmitter::scaleWeights(MutableArrayRef<Values> rows) {
+  auto pair = b.vec(2, b.getF16Type());
+  for (auto [i, words] : llvm::enumerate(rows))
+    for (Value &word : words) {
+      Value number =
+          arith::MulFOp::create(b, b.bitcast(pair, word), factors[i]);
+      if (lane.hasMinimum)
+        number = arith::AddFOp::create(b, number, factors[4 + i]);
+      word = b.bitcast(b.getI32Type(), number);
+    }
+}
+
+/// Both products of a warp's rows with what `x` describes.
+void TilesEmitter::multiplyRows(ArrayRef<Values> rows, Value x,
+                                MutableArrayRef<Value> sums) {
+  for (int64_t product = 0; product < 2; ++product) {
+    auto each = [&](llvm::function_ref<void(int64_t)> body) {
+      for (int64_t i = 0; i < 4 * tiles; ++i)
+        body(i / 4 * 8 + 4 * product + i % 4);
+    };
+    Values own;
+    each([&](int64_t at) { own.push_back(sums[at]); });
+    own = cores.multiplyInMemory(operandOf(rows, product), x, own);
+    const Value *next = own.begin();
+    each([&](int64_t at) { sums[at] = *next++; });
+  }
+}
+
+/// carried: parts of the group, running sums of `storeFloats`, and operands that
+/// are held.
 TilesEmitter::Values TilesEmitter::advance(Value step, ValueRange carried) {
   int64_t count = 8 * tiles, total = layout.numGroups * steps;
   Value next = b.add(step, ahead);
   b.waitForCopies(ahead - 1);
-  if (form.readsMemory())
+  if (form.readsMemory() && copies.storesX())
     cores.showMemory();
   b.waitForBlock();
   b.onlyIf(b.less(next, total), [&] { copies.start(next); });
   b.endCopies();
   // What is behind the end goes where nobody reads.
-  SmallVector<Values> x = copies.loadFloats(b.min(next, b.index(total - 1)));
+  SmallVector<TensorCores::Halves> x =
+      copies.loadFloats(b.min(next, b.index(total - 1)));
   Value buffer = copies.bufferOf(step);
   ValueRange sums = carried.take_front(count);
-  Values results = form.readsMemory() ? multiplyInMemory(buffer, sums)
+  Values held(carried.take_back(numHeld()));
+  Values results = form.readsMemory() ? multiplyInMemory(buffer, sums, held)
                                       : multiply(buffer, sums);
-  llvm::append_range(results,
-                     copies.storeFloats(x, next, carried.drop_front(count)));
+  ValueRange running = carried.slice(count, copies.numRunning());
+  llvm::append_range(results, copies.storeFloats(x, next, running));
+  llvm::append_range(results, held);
   return results;
+}
+
+/// `count` steps from `first` on. Operands that are held have registers of
+/// their own, which every other step (or part of one) can have again.
+TilesEmitter::Values TilesEmitter::advanceAll(Value first, int64_t count,
+                                              Values carried) {
+  int64_t together = numHeld() && parts == 1 ? 2 : 1;
+  int64_t whole = count / together * together;
+  auto advanceSome = [&](Value step, ValueRange some) {
+    Values results(some);
+    for (int64_t i = 0; i < together; ++i)
+      results = advance(b.add(step, i), results);
+    return results;
+  };
+  if (whole > together)
+    carried = b.loop(first, b.add(first, whole), together, carried,
+                     advanceSome);
+  else if (whole)
+    carried = advanceSome(first, carried);
+  if (whole < count)
+    carried = advance(b.add(first, whole), carried);
+  return carried;
 }
 
 //===----------------------------------------------------------------------===//
 // Scales
 //===----------------------------------------------------------------------===//
-
-/// Of this lane's four rows, with their minimums; what there is.
-TilesEmitter::Values TilesEmitter::scalesOf(Value group) {
-  Value first = b.mul(b.block('x'), stage.panels);
-  auto load = [&](Numbers which) -> Values {
-    auto read = [&](Value panel, Value row, int64_t count) {
-      panel = b.min(b.add(first, panel), b.index(layout.numPanels - 1));
-      return reader.numbers(which, panel, group, row, count);
-    };
-    if (!isWide)
-      return read(b.add(pair, b.div(g, 4)), b.mul(b.rem(g, 4), 4), 4);
-    Values values;
-    for (int64_t panel = 0; panel < 2; ++panel)
-      llvm::append_range(values, read(b.add(pair, panel), b.mul(g, 2), 2));
-    return values;
-  };
-  Values all;
-  if (lane.scaleType)
-    all = load(Numbers::Scales);
-  if (isInteger && !lane.numbers.empty())
-    for (Value &scale : all)
-      scale = b.mulF(scale, b.f32(1.0 / lane.laneFactor));
-  if (lane.hasMinimum)
-    llvm::append_range(all, load(Numbers::Minimums));
-  return all;
-}
 
 /// Of the two columns of each tile.
 TilesEmitter::Values TilesEmitter::tokenNumbers(Value buffer, int64_t which,
@@ -261,9 +310,9 @@ TilesEmitter::Values TilesEmitter::addGroup(Value group, Value buffer,
                                             ValueRange products,
                                             ValueRange scales,
                                             ValueRange sums) {
-  Values parts(products);
+  Values parts(products.take_front(8 * tiles));
   if (form.readsMemory())
-    parts = cores.waitForProducts(parts);
+    parts = cores.waitForProducts(parts, products.take_back(numHeld()));
   Values codeScales, totals;
   if (isInteger && single) {
     for (int64_t i = 0; copies.needsSums() && i < 2 * tiles; ++i) {
@@ -283,55 +332,15 @@ TilesEmitter::Values TilesEmitter::addGroup(Value group, Value buffer,
   } else if (copies.sumsX()) {
     totals = tokenNumbers(buffer, 0, b.getF32Type());
   }
-  Values zeros; // what stands for no product
-  for (int64_t i = 0; isExact() && i < 2 * tiles; ++i) {
-    Value zero = b.f32(12582912);
-    if (lane.offset)
-      zero = b.addF(zero, b.toF32(b.mulI(totals[i], b.i32(lane.offset))));
-    zeros.push_back(zero);
-  }
-  Values results(sums);
-  for (int64_t at = 0; at < 8 * tiles; ++at) {
-    int64_t column = at / 8 * 2 + at % 2, row = at % 8 / 2;
-    Value total = totals.empty() ? Value() : totals[column];
-    Value minimum = lane.hasMinimum ? scales[scales.size() - 4 + row] : Value();
-    Value &sum = results[at];
-    if (isInteger) {
-      Value product =
-          isExact()
-              ? arith::SubFOp::create(b, b.bitcast(b.getF32Type(), parts[at]),
-                                      zeros[column])
-              : matmul.withoutOffset(b, parts[at], total);
-      sum = matmul.addGroup(b, sum, product, scales[row], minimum, total,
-                            codeScales.empty() ? Value() : codeScales[column]);
-      continue;
-    }
-    sum = matmul.addFloats(b, sum, parts[at],
-                           lane.scaleType ? scales[row] : Value(),
-                           codeScales.empty() ? Value() : codeScales[column]);
-    if (minimum)
-      sum = b.fma(minimum, total, sum);
-  }
-  return results;
+  return tile.addGroup(parts, scales, {codeScales, totals}, sums);
 }
 
 void TilesEmitter::finish(ValueRange sums) {
-  Value firstRow = b.mul(b.block('x'), form.rows);
-  Value start = b.add(firstRow, b.mul(pair, layout.panelRows));
-  int64_t together = isWide ? 2 : 4;
-  for (int64_t tile = 0; tile < tiles; ++tile)
-    for (int64_t column = 0; column < 2; ++column) {
-      Value token = tokenOf(tile, column);
-      Values rows;
-      for (int64_t row = 0; row < 4; ++row)
-        rows.push_back(sums[8 * tile + 2 * row + column]);
-      for (int64_t row = 0; row < 4; row += together)
-        matmul.finish(b, ValueRange(rows).slice(row, together),
-                      b.add(firstToken, token),
-                      b.add(start, b.add(b.mul(g, together),
-                                         row / together * layout.panelRows)),
-                      form.rows);
-    }
+  Value start = b.mul(firstPanel, layout.panelRows);
+  for (int64_t i = 0; i < tiles; ++i)
+    for (int64_t column = 0; column < 2; ++column)
+      tile.finish(WarpTile::ofColumn(sums, i, column),
+                  b.add(firstToken, tokenOf(i, column)), start, g, form.rows);
 }
 
 //===----------------------------------------------------------------------===//
@@ -348,6 +357,7 @@ void TilesEmitter::emit() {
   firstToken = matmul.firstToken;
   int64_t pairs = form.rows / warpRows;
   pair = b.mul(b.rem(warp, pairs), 2);
+  firstPanel = b.add(b.mul(matmul.rowBlock, stage.panels), pair);
   columns = b.mul(b.div(warp, pairs), warpTokens);
   copies.place(memory, thread, firstToken);
   weights.place(pair, g, t);
@@ -364,24 +374,21 @@ void TilesEmitter::emit() {
     b.endCopies();
   }
 
-  Value zero = b.f32(0);
-  if (isInteger)
-    zero = b.i32(isExact() ? magic : 0);
-  Values zeros(count, zero), noSums(count, b.f32(0));
+  if (form.scaled)
+    return emitScaled(running);
+  Values zeros = tile.noParts(), noSums(count, b.f32(0));
   if (single) {
     Values carried = zeros;
     llvm::append_range(carried, running);
-    carried = b.loop(
-        b.index(0), b.index(total), 1, carried,
-        [&](Value step, ValueRange carried) { return advance(step, carried); });
+    carried.append(numHeld(), b.i32(0));
     Value group = b.index(0);
+    carried = advanceAll(group, total, carried);
     Value last = copies.bufferOf(b.index(total - 1));
-    finish(addGroup(group, last, ValueRange(carried).take_front(count),
-                    scalesOf(group), noSums));
+    finish(addGroup(group, last, carried, tile.scalesOf(firstPanel, group, g), noSums));
     return;
   }
   // Scales are read a group ahead.
-  Values scales = scalesOf(b.index(0)), carried = noSums;
+  Values scales = tile.scalesOf(firstPanel, b.index(0), g), carried = noSums;
   llvm::append_range(carried, scales);
   llvm::append_range(carried, running);
   carried = b.loop(
@@ -390,25 +397,49 @@ void TilesEmitter::emit() {
         ValueRange sums = carried.take_front(count);
         ValueRange now = carried.slice(count, scales.size());
         Value following = b.min(b.add(group, 1), b.index(layout.numGroups - 1));
-        Values next = scalesOf(following);
+        Values next = tile.scalesOf(firstPanel, following, g);
         Values parts = zeros;
         llvm::append_range(parts, carried.drop_front(count + scales.size()));
+        parts.append(numHeld(), b.i32(0));
         Value first = b.mul(group, steps);
-        if (steps == 1)
-          parts = advance(first, parts);
-        else
-          parts = b.loop(b.index(0), b.index(steps), 1, parts,
-                         [&](Value step, ValueRange carried) {
-                           return advance(b.add(first, step), carried);
-                         });
+        parts = advanceAll(first, steps, parts);
         Value last = copies.bufferOf(b.add(first, steps - 1));
-        Values results = addGroup(
-            group, last, ValueRange(parts).take_front(count), now, sums);
+        Values results = addGroup(group, last, parts, now, sums);
         llvm::append_range(results, next);
-        llvm::append_range(results, ValueRange(parts).drop_front(count));
+        llvm::append_range(results,
+                           ValueRange(parts).slice(count, copies.numRunning()));
         return results;
       });
   finish(ValueRange(carried).take_front(count));
+}
+
+/// One sum for all of K, of weights that have been scaled.
+void TilesEmitter::emitScaled(ValueRange running) {
+  findPowers();
+  int64_t count = 8 * tiles, groups = layout.numGroups;
+  Values carried = tile.scalesOf(firstPanel, b.index(0), g);
+  size_t numScales = carried.size();
+  carried.append(count, b.f32(0));
+  llvm::append_range(carried, running);
+  carried.append(numHeld(), b.i32(0));
+  carried = b.loop(
+      b.index(0), b.index(groups), 1, carried,
+      [&](Value group, ValueRange carried) {
+        // Scales are read a group ahead.
+        Value following = b.min(b.add(group, 1), b.index(groups - 1));
+        Values results = tile.scalesOf(firstPanel, following, g);
+        chooseScales(carried.take_front(numScales));
+        llvm::append_range(results,
+                           advanceAll(b.mul(group, steps), steps,
+                                      Values(carried.drop_front(numScales))));
+        return results;
+      });
+  Values sums = cores.waitForProducts(
+      ValueRange(carried).slice(numScales, count),
+      ValueRange(carried).take_back(numHeld()));
+  for (auto [at, sum] : llvm::enumerate(sums))
+    sum = b.mulF(sum, powers[at % 8 / 2]);
+  finish(sums);
 }
 
 LaunchShape quantmlir::cuda::emitMatmulTiles(GPUBuilder &b,

@@ -19,12 +19,14 @@ static Value isZero(GPUBuilder &b, Value x) {
 
 namespace {
 
-/// Threads that have a part of a row together, and which of them this is.
+/// Threads that have a part of a row together, and which of them this is: lanes
+/// of some warps.
 struct Team {
   Value member;
   int64_t warps;
+  int64_t lanes = GPUBuilder::warpSize; ///< a power of two
 
-  int64_t size() const { return warps * GPUBuilder::warpSize; }
+  int64_t size() const { return warps * lanes; }
 };
 
 /// What all that rounds activations does: reads values, and finds the largest.
@@ -59,8 +61,11 @@ protected:
 
 class QuantizeEmitter : ActivationEmitter {
 public:
-  QuantizeEmitter(GPUBuilder &b, const Quantize &op, int64_t warps)
-      : ActivationEmitter(b, op, /*width=*/4), op(op), warps(warps) {}
+  /// Where there are several segments, `lanes` have one.
+  QuantizeEmitter(GPUBuilder &b, const Quantize &op, int64_t warps,
+                  int64_t lanes = GPUBuilder::warpSize)
+      : ActivationEmitter(b, op, /*width=*/4), op(op), warps(warps),
+        lanes(lanes) {}
 
   void emit(Value inBlock, Value segment, bool isBlock);
 
@@ -70,7 +75,7 @@ private:
   Value roundPart(Value begin, Value end, Value factor, const Team &team);
 
   const Quantize &op;
-  int64_t warps;
+  int64_t warps, lanes;
 };
 
 class RoundEmitter : ActivationEmitter {
@@ -115,6 +120,11 @@ ActivationEmitter::Values ActivationEmitter::values(Value from, Value at) {
 }
 
 Value ActivationEmitter::reduce(Value value, Reduction kind, const Team &team) {
+  if (team.lanes < GPUBuilder::warpSize) {
+    for (int64_t mask = 1; mask < team.lanes; mask *= 2)
+      value = b.combine(value, b.exchange(value, mask), kind);
+    return value;
+  }
   value = b.reduce(value, kind);
   return b.reduceOverWarps(value, kind, thread, team.warps);
 }
@@ -197,7 +207,7 @@ Value QuantizeEmitter::roundPart(Value begin, Value end, Value factor,
 
 void QuantizeEmitter::emit(Value inBlock, Value segment, bool isBlock) {
   start(inBlock);
-  Team warp = this->warp();
+  Team warp = {b.rem(thread, lanes), 1, lanes};
   Team team = isBlock ? Team{thread, warps} : warp;
   int64_t outer = std::max(op.group, op.sumGroup);
   int64_t inner = std::min(op.group, op.sumGroup);
@@ -249,13 +259,23 @@ LaunchShape quantmlir::cuda::emitQuantize(GPUBuilder &b, const Quantize &op,
         .emit(thread, b.index(0), /*isBlock=*/true);
     return {/*blocks=*/1, /*tokens=*/1, threads};
   }
-  int64_t warps = std::min(form.warps, segments);
-  Value segment =
-      b.add(b.mul(b.block('x'), warps), b.div(thread, GPUBuilder::warpSize));
-  QuantizeEmitter emitter(b, op, warps);
-  b.onlyIf(b.less(segment, segments),
-           [&] { emitter.emit(thread, segment, /*isBlock=*/false); });
-  return {int64_t(llvm::divideCeil(segments, warps)), /*tokens=*/1,
+  // Each lane has a word at least; several segments share a warp, if they take
+  // as many turns.
+  int64_t outer = std::max(op.group, op.sumGroup);
+  bool areAlike = op.group == op.sumGroup || k % outer == 0;
+  int64_t lanes = GPUBuilder::warpSize;
+  if (areAlike)
+    lanes = std::min<int64_t>(llvm::PowerOf2Ceil(outer / 4), lanes);
+  int64_t each = GPUBuilder::warpSize / lanes;
+  int64_t warps = std::min<int64_t>(form.warps,
+                                    llvm::divideCeil(segments, each));
+  // What is behind the last one does it once more: lanes exchange.
+  Value segment = b.min(b.add(b.mul(b.block('x'), warps * each),
+                              b.div(thread, lanes)),
+                        b.index(segments - 1));
+  QuantizeEmitter(b, op, warps, lanes)
+      .emit(thread, segment, /*isBlock=*/false);
+  return {int64_t(llvm::divideCeil(segments, warps * each)), /*tokens=*/1,
           warps * GPUBuilder::warpSize};
 }
 
@@ -284,6 +304,13 @@ Value RoundEmitter::round(Value ratio) {
 }
 
 void RoundEmitter::storeCodes(ValueRange ratios, Value at) {
+  if (!small) {
+    Values words;
+    for (int64_t i = 0; i < 2; ++i)
+      words.push_back(saturatePair(b, ratios[2 * i], ratios[2 * i + 1],
+                                   cast<FloatType>(op.type)));
+    return b.storeSome(words, op.codes, row, b.div(at, 2));
+  }
   Value word = b.i32(0);
   for (auto [i, ratio] : llvm::enumerate(ratios)) {
     Value code = emitSmallFloatCode(b, b.getLoc(), *small, ratio);
@@ -298,7 +325,7 @@ void RoundEmitter::emit(Value inBlock, Value group, bool isBlock,
   start(inBlock);
   Team team = isBlock ? Team{thread, warps} : warp();
   Value begin = b.mul(group, op.group), end = endOf(begin, op.group), scale;
-  if (!op.type.isBF16())
+  if (op.hasScale())
     scale = chooseScale(begin, end, team);
   b.loop(b.add(begin, b.mul(team.member, width)), end, width * team.size(),
          [&](Value at) {
@@ -317,10 +344,12 @@ void RoundEmitter::emit(Value inBlock, Value group, bool isBlock,
          });
   if (!op.codes)
     return;
-  byFirst(team, [&] { b.store(scale, op.scales, row, group); });
+  if (scale)
+    byFirst(team, [&] { b.store(scale, op.scales, row, group); });
   // What matmuls read behind a row.
   b.onlyIf(b.less(group, 1), [&] {
-    b.loop(b.add(team.member, k / 4), b.index(op.codes.columns), team.size(),
+    b.loop(b.add(team.member, small ? k / 4 : k / 2),
+           b.index(op.codes.columns), team.size(),
            [&](Value word) { b.store(b.i32(0), op.codes, row, word); });
   });
 }

@@ -76,11 +76,6 @@ Value quantmlir::cuda::saturatePair(GPUBuilder &b, Value low, Value high,
   return roundPair(b, low, high, type);
 }
 
-Halves TensorCores::activationsOf(ArrayRef<Value> values) {
-  return {saturatePair(b, values[0], values[1], halfType()),
-          saturatePair(b, values[2], values[3], halfType())};
-}
-
 FloatType TensorCores::halfType() const {
   return isBF16 ? FloatType(b.getBF16Type()) : FloatType(b.getF16Type());
 }
@@ -129,7 +124,9 @@ static void callFor(GPUBuilder &b, StringRef name, ValueRange operands = {}) {
   LLVM::CallIntrinsicOp::create(b, b.getStringAttr(name), operands);
 }
 
-/// Products look at memory past what threads see of it.
+/// Products look at memory past what threads see of it. Copies that run ahead
+/// have arrived there, too, when they are waited for (as CUTLASS takes for
+/// granted), which is as well: this waits for those that still run.
 void TensorCores::showMemory() {
   b.assembly("fence.proxy.async.shared::cta;", "", {}, {});
 }
@@ -154,13 +151,20 @@ static std::string tied(StringRef kind, int64_t count, StringRef others) {
 
 static StringRef registerKind(Type type) { return type.isF32() ? "f" : "r"; }
 
-/// Nothing that reads these may move in front of the wait.
-TensorCores::Values TensorCores::waitForProducts(ValueRange sums) {
+/// Nothing that reads sums may move in front of the wait, and no register of
+/// operands be used again: ptxas does not see that they are read until then.
+TensorCores::Values TensorCores::waitForProducts(ValueRange sums,
+                                                 ValueRange operands) {
   Value none = LLVM::ConstantOp::create(b, b.getI64IntegerAttr(0));
   callFor(b, "llvm.nvvm.wgmma.wait_group.sync.aligned", none);
   SmallVector<Type> types(sums.getTypes());
-  return b.assembly("", tied(registerKind(types.front()), sums.size(), ""),
-                    types, sums);
+  std::string held;
+  for (size_t i = 0; i < operands.size(); ++i)
+    held += i ? ",r" : "r";
+  Values values(operands);
+  llvm::append_range(values, sums);
+  return b.assembly("", tied(registerKind(types.front()), sums.size(), held),
+                    types, values);
 }
 
 /// The swizzle by its number, the bytes from eight rows to the next eight, and

@@ -13,8 +13,10 @@ TileCopies::TileCopies(GPUBuilder &b, const Matmul &matmul, const Form &form,
                        TensorCores &cores)
     : b(b), matmul(matmul), layout(matmul.layout), form(form), stage(stage),
       reader(reader), cores(cores), isBytes(matmul.hasCodes()),
+      copiesX(isBytes || (matmul.xHalf && !sumsX())),
       single(layout.numGroups == 1), steps(stage.steps(layout)),
-      threads(form.warps * GPUBuilder::warpSize) {}
+      threads(form.warps * GPUBuilder::warpSize),
+      tokenPiece(stage.inOrder && !isBytes ? 4 : piece) {}
 
 /// The pieces of a thread, by their number.
 SmallVector<TileCopies::Share>
@@ -42,12 +44,30 @@ Value TileCopies::pieceOf(Value token, Value inRow) {
   return b.add(b.mul(token, perRow), inRow);
 }
 
+/// Where a piece of the block's activations comes from and goes to. A product
+/// that reads memory has, of 16-bit floats, the first pairs of four words in
+/// front of the second.
+TileCopies::Share TileCopies::placeToken(Value item) {
+  int64_t perToken = stage.tokenBytes() / tokenPiece;
+  Value token = b.div(item, perToken), inRow = b.rem(item, perToken);
+  Value column = b.mul(inRow, tokenPiece / 4), to;
+  if (tokenPiece == piece) {
+    to = b.mul(pieceOf(token, inRow), piece);
+  } else {
+    Value word = b.div(inRow, 2);
+    Value at = b.add(b.mul(b.div(word, 4), 2), b.rem(inRow, 2));
+    to = b.add(b.mul(pieceOf(token, at), piece), b.mul(b.rem(word, 4), 4));
+  }
+  Value row = matmul.clampToken(b, b.add(firstToken, token));
+  return {b.byteOf(matmul.x, row, column), to};
+}
+
 void TileCopies::place(Value sharedMemory, Value threadInBlock,
                        Value blockToken) {
   memory = sharedMemory;
   thread = threadInBlock;
   firstToken = blockToken;
-  Value firstPanel = b.mul(b.block('x'), stage.panels);
+  Value firstPanel = b.mul(matmul.rowBlock, stage.panels);
   Value last = b.index(layout.numPanels - 1);
   for (const TileStage::Region &region : stage.regions) {
     int64_t perPanel = region.bytes / piece;
@@ -67,7 +87,7 @@ void TileCopies::place(Value sharedMemory, Value threadInBlock,
   auto tokenOf = [&](Value index) {
     return matmul.clampToken(b, b.add(firstToken, index));
   };
-  if (!isBytes) {
+  if (!copiesX) {
     for (int64_t first = 0; first < form.tokens * stage.words;
          first += threads) {
       Value index = b.add(thread, first);
@@ -76,14 +96,9 @@ void TileCopies::place(Value sharedMemory, Value threadInBlock,
     }
     return;
   }
-  int64_t perToken = stage.tokenBytes() / piece;
-  tokenShares = share(form.tokens * perToken, [&](Value index) -> Share {
-    Value inBlock = b.div(index, perToken), inRow = b.rem(index, perToken);
-    Value column = b.mul(inRow, piece / 4);
-    return {b.byteOf(matmul.x, tokenOf(inBlock), column),
-            b.mul(pieceOf(inBlock, inRow), piece)};
-  });
-  if (single)
+  tokenShares = share(form.tokens * stage.tokenBytes() / tokenPiece,
+                      [&](Value item) { return placeToken(item); });
+  if (single || !isBytes)
     return;
   auto numbers = [&](const Buffer &buffer, int64_t which) {
     return share(form.tokens, [&](Value index) -> Share {
@@ -134,24 +149,25 @@ void TileCopies::start(Value step) {
   for (auto [region, shares] : llvm::zip(stage.regions, weightShares))
     copy(shares, matmul.weights, b.add(start, b.mul(inGroup, region.bytes)),
          piece);
-  if (!isBytes)
+  if (!copiesX)
     return;
   Value word =
       b.add(b.mul(group, layout.wordsPerGroup()), b.mul(inGroup, stage.words));
-  copy(tokenShares, matmul.x.pointer, b.mul(word, 4), piece);
-  if (!single && !matmul.rowScale())
+  copy(tokenShares, matmul.x.pointer, b.mul(word, stage.wordBytes()),
+       tokenPiece);
+  if (isBytes && !single && !matmul.rowScale())
     copy(numberShares[0], matmul.scales.pointer,
          b.mul(b.div(group, matmul.xGroup / layout.group), 4), 4);
   copy(numberShares[1], matmul.sums.pointer, b.mul(group, 4), 4);
 }
 
-SmallVector<TileCopies::Values> TileCopies::loadFloats(Value step) {
+SmallVector<TensorCores::Halves> TileCopies::loadFloats(Value step) {
   auto [group, inGroup] = placeOf(step);
-  SmallVector<Values> x;
+  SmallVector<TensorCores::Halves> x;
   for (auto [token, word] : floatItems)
-    x.push_back(
-        matmul.activations(b, matmul.clampToken(b, b.add(firstToken, token)),
-                           group, b.add(b.mul(inGroup, stage.words), word)));
+    x.push_back(matmul.halves(
+        b, matmul.clampToken(b, b.add(firstToken, token)), group,
+        b.add(b.mul(inGroup, stage.words), word), cores.halfType()));
   return x;
 }
 
@@ -172,13 +188,12 @@ void TileCopies::storeWord(TensorCores::Halves halves, Value token, Value word,
   }
 }
 
-TileCopies::Values TileCopies::storeFloats(ArrayRef<Values> x, Value step,
-                                           ValueRange running) {
+TileCopies::Values TileCopies::storeFloats(ArrayRef<TensorCores::Halves> x,
+                                           Value step, ValueRange running) {
   Value buffer = bufferOf(step);
   Values sums;
-  for (auto [i, values] : llvm::enumerate(x)) {
+  for (auto [i, halves] : llvm::enumerate(x)) {
     auto [token, word] = floatItems[i];
-    TensorCores::Halves halves = cores.activationsOf(values);
     auto store = [&] { storeWord(halves, token, word, buffer); };
     bool isWhole = form.tokens * stage.words % threads == 0;
     if (isWhole)

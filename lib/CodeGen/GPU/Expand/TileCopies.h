@@ -26,10 +26,11 @@ public:
   void place(Value memory, Value thread, Value firstToken);
 
   void start(Value step);
-  /// Activations of a step that this thread rounds, a word of a token each.
-  llvm::SmallVector<Values> loadFloats(Value step);
+  /// Activations of a step that this thread rounds, or puts in order: halves of
+  /// a word of a token each.
+  llvm::SmallVector<TensorCores::Halves> loadFloats(Value step);
   /// `running` are sums of what has been stored of the group, of each word.
-  Values storeFloats(llvm::ArrayRef<Values> x, Value step,
+  Values storeFloats(llvm::ArrayRef<TensorCores::Halves> x, Value step,
                      mlir::ValueRange running);
   /// How many `running` there are.
   int64_t numRunning() const { return sumsX() ? floatItems.size() : 0; }
@@ -38,7 +39,11 @@ public:
   Value bufferOf(Value step);
 
   /// Sums of the activations of a group, for minimums.
-  bool sumsX() const { return !isBytes && matmul.layout.form.hasMinimum; }
+  bool sumsX() const {
+    return !isBytes && !form.scaled && matmul.layout.form.hasMinimum;
+  }
+  /// Whether threads store activations that products read from memory.
+  bool storesX() const { return !copiesX; }
   bool needsSums() const {
     const qt::LaneForm &lane = matmul.layout.form;
     return matmul.isInteger() && (lane.offset || lane.hasMinimum);
@@ -51,6 +56,7 @@ private:
     Value valid;    ///< null: always
   };
 
+  Share placeToken(Value item);
   llvm::SmallVector<Share> share(int64_t pieces,
                                  llvm::function_ref<Share(Value piece)> place);
   /// Where 16 bytes of a row of activations are kept, by their number.
@@ -67,7 +73,8 @@ private:
   const TileStage &stage;
   PanelReader &reader;
   TensorCores &cores;
-  bool isBytes;  ///< activations, which are copied as they are
+  bool isBytes;  ///< activations of 8 bits
+  bool copiesX;  ///< activations, which need no registers on their way
   bool single;   ///< one group
   int64_t steps; ///< of a group
   int64_t threads;
@@ -75,6 +82,7 @@ private:
   Value memory, thread, firstToken;
   llvm::SmallVector<llvm::SmallVector<Share>> weightShares; ///< [region]
   llvm::SmallVector<Share> tokenShares;
+  int64_t tokenPiece; ///< bytes of these
   std::array<llvm::SmallVector<Share>, 2> numberShares; ///< scales, sums
   /// What this thread rounds: token and word.
   llvm::SmallVector<std::array<Value, 2>> floatItems;

@@ -20,9 +20,14 @@ Value TileWeights::wordOf(Value t, int64_t i) {
                        : b.add(b.mul(t, stage.laneWords), i);
 }
 
-/// The byte of a stage where a piece of a panel is.
+/// The byte of a stage, or of the weight, where a piece of a panel is.
 Value TileWeights::placeOf(const TileStage::Region &region, Value panel,
                            Value inPanel) {
+  if (inPanels) {
+    panel = b.min(panel, b.index(layout.numPanels - 1));
+    return b.add(b.mul(panel, layout.panelBytes),
+                 b.add(b.mul(inPanel, piece), region.source));
+  }
   Value index = b.add(b.mul(panel, region.bytes / piece), swizzled(b, inPanel));
   return b.add(b.mul(index, piece), region.start);
 }
@@ -73,34 +78,62 @@ void TileWeights::place(Value pair, Value g, Value t) {
   }
 }
 
-SmallVector<SmallVector<TileWeights::Values>> TileWeights::read(Value memory,
-                                                                Value buffer) {
+int64_t TileWeights::numLoads() const {
+  int64_t count = 0;
+  for (const Share &share : shares)
+    count += share.loads.size();
+  return count;
+}
+
+std::pair<int64_t, int64_t> TileWeights::loadsOf(const Share &share,
+                                                 Words which) const {
+  if (isWide())
+    return {2 * which.first, 2 * (which.first + which.count)};
+  return {share.loadOf[which.first],
+          share.loadOf[which.first + which.count - 1] + 1};
+}
+
+SmallVector<TileWeights::Values> TileWeights::load(Value memory, Value buffer,
+                                                   Words which, Value step) {
   auto four = b.vec(4, b.getI32Type());
-  SmallVector<SmallVector<Values>> loaded; // [region][load][i]
-  for (const Share &share : shares) {
-    loaded.emplace_back();
-    for (Value place : share.loads) {
-      Value all = b.load(four, memory, b.add(buffer, place), piece);
-      loaded.back().emplace_back();
+  SmallVector<Values> pieces;
+  for (auto [region, share] : llvm::zip(stage.regions, shares)) {
+    Value start = step ? b.add(buffer, b.mul(step, region.bytes)) : buffer;
+    auto [begin, end] = loadsOf(share, which);
+    for (int64_t load = begin; load < end; ++load) {
+      Value all = b.load(four, memory, b.add(start, share.loads[load]), piece);
+      pieces.emplace_back();
       for (int64_t i = 0; i < 4; ++i)
-        loaded.back().back().push_back(b.extract(all, i));
+        pieces.back().push_back(b.extract(all, i));
     }
   }
-  SmallVector<SmallVector<Values>> weights(stage.laneWords);
-  for (int64_t word = 0; word < stage.laneWords; ++word)
+  return pieces;
+}
+
+SmallVector<SmallVector<TileWeights::Values>>
+TileWeights::decode(ArrayRef<Values> pieces, Words which) {
+  SmallVector<ArrayRef<Values>> loaded; // of each region
+  for (const Share &share : shares) {
+    auto [begin, end] = loadsOf(share, which);
+    loaded.push_back(pieces.take_front(end - begin));
+    pieces = pieces.drop_front(end - begin);
+  }
+  SmallVector<SmallVector<Values>> weights(which.count);
+  for (int64_t i = 0; i < which.count; ++i)
     for (int64_t row = 0; row < 4; ++row) {
+      int64_t word = which.first + i;
       if (isWide()) {
-        const Values &words = loaded[0][2 * word + row / 2];
-        weights[word].push_back({words[row % 2 * 2], words[row % 2 * 2 + 1]});
+        const Values &words = loaded[0][2 * i + row / 2];
+        weights[i].push_back({words[row % 2 * 2], words[row % 2 * 2 + 1]});
         continue;
       }
       if (isFloat8) {
-        weights[word].push_back({loaded[0][word][row]});
+        weights[i].push_back({loaded[0][i][row]});
         continue;
       }
       if (isFloat) {
-        auto halves = halvesOf(b, loaded[0][word][row], lane.floatType);
-        weights[word].push_back({halves[0], halves[1]});
+        auto halves = halvesOf(b, loaded[0][i][row], lane.floatType);
+        weights[i].push_back({halves[0], halves[1]});
         continue;
       }
       Value code;
@@ -108,15 +141,15 @@ SmallVector<SmallVector<TileWeights::Values>> TileWeights::read(Value memory,
         Value shift = b.i32(share.shiftOf[word]);
         if (share.shift)
           shift = b.addI(share.shift, shift);
-        code = reader.plane(code, plane, loaded[plane][share.loadOf[word]][row],
-                            shift);
+        int64_t load = share.loadOf[word] - loadsOf(share, which).first;
+        code = reader.plane(code, plane, loaded[plane][load][row], shift);
       }
       if (isInteger) {
-        weights[word].push_back({reader.decode(code)});
+        weights[i].push_back({reader.decode(code)});
         continue;
       }
       TensorCores::Halves halves = cores.numbersOf(code);
-      weights[word].push_back({halves[0], halves[1]});
+      weights[i].push_back({halves[0], halves[1]});
     }
   return weights;
 }

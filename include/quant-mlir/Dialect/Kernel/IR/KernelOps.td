@@ -177,7 +177,8 @@ def Kernel_EncodeOp : ActivationKernel_Op<"encode"> {
     What `kernel.round` does, with numbers and scales apart: `codes` are
     `rounded(x / scale)` as bf16, two to an i32 word, element k in half k % 2 of
     word k / 2; with `bytes` as `type` itself, four to a word. What is past the
-    row is zero. `scales[m][g]` is there unless `type` is bf16.
+    row is zero. `scales[m][g]` is there unless `type` is bf16 or f16, which is
+    stored as it is, saturating.
 
     ```mlir
     kernel.encode %x into %codes scales %scales {type = f8E4M3FN, group = 128}
@@ -294,22 +295,31 @@ def Kernel_MatmulFloat8Op : Kernel_Op<"matmul_float8", [AttrSizedOperandSegments
 def Kernel_MatmulFloatOp : Kernel_Op<"matmul_float", [AttrSizedOperandSegments, MatmulOpInterface]> {
   let summary = "Float activations times packed weights of any scheme";
   let description = [{
-    As `kernel.matmul_int`, with f32 activations; weights are dequantized in
-    registers. With `columns`, as `kernel.split_outliers` leaves them, words of
-    the weight whose columns have no outliers are not even read.
+    As `kernel.matmul_int`, with f32 activations, or, of GPUs, with what
+    `kernel.encode` leaves of the type `codes`, f16 or bf16; weights are
+    dequantized in registers. With `columns`, as `kernel.split_outliers` leaves
+    them, words of the weight whose columns have no outliers are not even read.
+
+    ```mlir
+    kernel.matmul_float %codes, %weights[%offset] into %out
+        {codes = f16, type = !qt.tensor<64x256xf32, #qt.int<4, group = 64>>}
+        : memref<?x128xi32>, memref<?xi8>, index, memref<?x64xf32>
+    ```
   }];
-  let arguments = (ins Reads<F32Buffer>:$x, Reads<Optional<I32Buffer>>:$columns,
+  let arguments = (ins Reads<MemRefOf<[F32, I32]>>:$x, Reads<Optional<I32Buffer>>:$columns,
                        Reads<ByteBuffer>:$weights,
                        Index:$offset, Reads<Optional<F32Buffer>>:$bias,
                        Reads<Optional<F32Buffer>>:$residual,
                        Reads<Optional<I32Buffer>>:$experts,
                        Writes<F32Buffer>:$out, TypeAttrOf<QT_TensorType>:$type,
+                       OptionalAttr<TypeAttr>:$codes,
                        OptionalAttr<TileRowsAttr>:$rows);
   let assemblyFormat = [{
     $x (`columns` $columns^)? `,` $weights `[` $offset `]` (`bias` $bias^)?
     (`residual` $residual^)? (`experts` $experts^)? `into` $out
     attr-dict `:` type(operands)
   }];
+  let hasVerifier = 1;
 }
 
 def Kernel_GatherOp : RowLocalKernel_Op<"gather"> {
