@@ -45,7 +45,7 @@ TIMED = {
 # (n, k): those of TIMED that are timed in it.
 FEW_ROWS = ("int4g128_a16", "q4_0_a8", "nf4_a16", "int8_a16")
 SHAPES = {(4096, 4096): TIMED, (8192, 8192): TIMED, (16384, 16384): FEW_ROWS}
-ROWS = (1, 4, 8, 16, 32, 64, 128, 512, 4096)
+ROWS = (1, 4, 8, 16, 32, 64, 128, 256, 512, 4096)
 
 
 def quantc(*arguments):

@@ -69,8 +69,8 @@ FailureOr<SmallVector<Form>> quantmlir::cuda::getForms(Operation *op) {
              << " warps; there is at least a token, and warps are 1 to 32";
     bool isMMA = form.name == "mma", isTiles = form.name == "tiles";
     bool isStream = form.name == "stream";
-    if (!form.isTiled() && (form.tokens > 64 || ((isMMA || isStream) &&
-                                                 form.tokens % 8 != 0)))
+    if (!form.isTiled() &&
+        (form.tokens > 64 || ((isMMA || isStream) && form.tokens % 8 != 0)))
       return op->emitOpError("has a form of ")
              << form.tokens
              << " tokens; they are 1 to 64, of mma and stream a multiple of 8";
@@ -119,6 +119,8 @@ static bool fitsTensorCores(qt::QuantTensorType type) {
 }
 
 static constexpr int64_t mostMMARows = 32;
+/// Shared memory that a block has for the system.
+static constexpr int64_t blocksOverhead = 1024;
 
 /// No more rows than the weight has, and as many stages as there is room for.
 /// Products of four warps take 128 rows.
@@ -129,8 +131,11 @@ static Form chooseTiles(const GPUTarget &gpu, const TileSizes &sizes,
   int64_t rows = std::min<int64_t>(sizes.rows, llvm::alignTo(layout.n, unit));
   Form form = {name, sizes.tokens, sizes.warps * rows / sizes.rows};
   form.rows = rows;
-  form.stages = std::min(
-      gpu.stages, gpu.sharedBytes / TileStage(layout, isBytes, form).bytes);
+  // Two blocks of four warps are to share a processor.
+  int64_t blocks = name == "wgmma" && form.warps == 4 ? 2 : 1;
+  int64_t room = gpu.sharedBytes / blocks - blocksOverhead;
+  form.stages =
+      std::min(gpu.stages, room / TileStage(layout, isBytes, form).bytes);
   return form;
 }
 
@@ -148,8 +153,9 @@ static Form chooseMMA(const GPUTarget &gpu, const kernel::PanelLayout &layout,
   return form;
 }
 
-/// The same from memory right into registers: with more tokens they have no
-/// room for so many rows.
+/// Weights from memory right into registers, of 64 rows if that many leave
+/// three quarters of the processors something to do; of more tokens registers
+/// hold the sums of 32.
 static std::optional<Form> chooseStream(const GPUTarget &gpu,
                                         const kernel::PanelLayout &layout,
                                         bool isBytes, int64_t tokens) {
@@ -164,13 +170,49 @@ static std::optional<Form> chooseStream(const GPUTarget &gpu,
   return std::nullopt;
 }
 
-/// Tiles by shared memory, the smaller first. What a larger one reads less for
-/// each product makes it the faster one before it gives every processor
-/// something to do: by half where it has four times the rows, by a third where
-/// it has twice the tokens (bench/gpu/roofline.py: the second cache is what
-/// they wait for).
+/// Most rows of a call that are not for tiles: 32, or, as measured on an H200,
+/// where these are `wgmma`. Floats wait for its few blocks; sums of short
+/// groups are its undoing.
+static int64_t mostOfStreams(const GPUTarget &gpu,
+                             const kernel::PanelLayout &layout, bool isBytes,
+                             bool together) {
+  constexpr int64_t shortGroup = 32;
+  if (!together)
+    return mostMMARows;
+  if (isBytes && layout.numGroups > 1 && layout.group <= shortGroup)
+    return 4 * mostMMARows;
+  bool isWide = layout.n * 4 >= gpu.largeTile.rows * gpu.processors * 3;
+  if (isBytes)
+    return isWide && layout.numGroups == 1 ? mostMMARows / 2 : mostMMARows;
+  return isWide ? mostMMARows : 2 * mostMMARows;
+}
+
+/// In the end 32 tokens at a time, if not 64 rows of the weight: scales of
+/// short groups leave no registers for that many.
+static SmallVector<Form> chooseStreams(const GPUTarget &gpu,
+                                       const kernel::PanelLayout &layout,
+                                       bool isBytes, bool together) {
+  SmallVector<Form> forms;
+  for (int64_t tokens : {8, 16, 32})
+    if (std::optional<Form> form = chooseStream(gpu, layout, isBytes, tokens))
+      forms.push_back(*form);
+  if (forms.size() < 3)
+    return {};
+  bool isShort = layout.numGroups > 1 && layout.group < 64;
+  if (forms[1].rows == 64 || isShort)
+    forms.pop_back();
+  forms.back().most = mostOfStreams(gpu, layout, isBytes, together);
+  return forms;
+}
+
+/// Tiles by shared memory, the smaller first; where there are products of four
+/// warps only these. What a larger one reads less for each product makes it the
+/// faster one before it gives every processor something to do: by half where it
+/// has four times the rows, by a third where it has twice the tokens
+/// (bench/gpu/roofline.py: the second cache is what they wait for).
 static void addTiles(const GPUTarget &gpu, const kernel::PanelLayout &layout,
-                     bool isBytes, SmallVectorImpl<Form> &forms) {
+                     bool isBytes, bool together,
+                     SmallVectorImpl<Form> &forms) {
   auto choose = [&](const TileSizes &sizes, StringRef name) {
     return chooseTiles(gpu, sizes, layout, isBytes, name);
   };
@@ -178,25 +220,28 @@ static void addTiles(const GPUTarget &gpu, const kernel::PanelLayout &layout,
     return gpu.processors * form.rows * form.tokens / layout.n;
   };
   Form small = choose(gpu.smallTile, "tiles");
-  if (gpu.narrowTile.rows) {
+  if (gpu.narrowTile.rows && !together) {
     Form narrow = choose(gpu.narrowTile, "tiles");
     narrow.most = rowsToFill(small) * 2 / 3;
     if (narrow.most > mostMMARows)
       forms.push_back(narrow);
   }
-  bool together =
-      gpu.wgmma && TileStage::fits(layout, isBytes, {"wgmma", 0, 0});
   if (layout.n <= small.rows) {
     forms.push_back(small);
     return;
   }
   Form large = choose(gpu.largeTile, together ? "wgmma" : "tiles");
   small.most = rowsToFill(large) / 2;
-  forms.append({small, large});
-  // Sums of a group, beside those of all, leave no room for so many.
+  if (!together)
+    forms.push_back(small);
+  forms.push_back(large);
+  // Sums of a group, beside those of all, leave no room for so many tokens, nor
+  // do four warps that copy 16-bit activations for themselves.
   bool canScale = TileStage::canScale(layout, isBytes);
   if (together && (layout.numGroups == 1 || canScale)) {
     Form wide = choose(gpu.wideTile, "wgmma");
+    if (!isBytes && wide.rows < gpu.wideTile.rows)
+      return;
     wide.scaled = layout.numGroups > 1;
     forms.back().most = rowsToFill(wide) * 2 / 3;
     forms.push_back(wide);
@@ -215,12 +260,16 @@ static SmallVector<Form> chooseMatmul(const GPUTarget &gpu,
   SmallVector<Form> forms;
   auto floats = dyn_cast<kernel::MatmulFloatOp>(op.getOperation());
   bool isSparse = floats && floats.getColumns();
-  if (!isSparse && chooseStream(gpu, layout, isBytes, mostMMARows)) {
+  bool together =
+      gpu.wgmma && TileStage::fits(layout, isBytes, {"wgmma", 0, 0});
+  SmallVector<Form> streams;
+  if (!isSparse)
+    streams = chooseStreams(gpu, layout, isBytes, together);
+  if (!streams.empty()) {
     // Of one token, if nothing is to be decoded and scaled, lanes are faster.
     if (isInteger && layout.numGroups == 1)
       forms.push_back(one);
-    for (int64_t tokens : {int64_t(8), int64_t(16), mostMMARows})
-      forms.push_back(*chooseStream(gpu, layout, isBytes, tokens));
+    llvm::append_range(forms, streams);
   } else {
     forms.push_back(one);
     if (!isInteger)
@@ -231,7 +280,7 @@ static SmallVector<Form> chooseMatmul(const GPUTarget &gpu,
     forms.push_back(chooseMMA(gpu, layout, gpu.mmaTokens, mostMMARows));
   }
   if (TileStage::fits(layout, isBytes, {"tiles", 0, 0}))
-    addTiles(gpu, layout, isBytes, forms);
+    addTiles(gpu, layout, isBytes, together, forms);
   return forms;
 }
 

@@ -15,7 +15,8 @@ struct Form {
   int64_t most = 0;
   int64_t rows = 0;   ///< of the weight that a block takes, if not one panel
   int64_t stages = 0; ///< copies of a tile that are on their way or in use
-  /// Whether weights are scaled before they are multiplied, not sums of a group.
+  /// Whether weights are scaled before they are multiplied, not sums of a
+  /// group.
   int64_t scaled = 0;
   /// Least positions that a call sees, if it is not for all: of attention.
   int64_t positions = 0;

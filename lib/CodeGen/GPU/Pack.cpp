@@ -25,8 +25,8 @@ struct PackPass : cuda::impl::GPUPackPassBase<PackPass> {
     }
     // 16 rows are those of a tensor core's operand, on every GPU.
     kernel::PanelShape shape = {
-        /*lanes=*/16,          /*vectors=*/1,   /*floatDepth=*/4,
-        /*pairs=*/false,       /*float8=*/true,
+        /*lanes=*/16,           /*vectors=*/1,   /*floatDepth=*/4,
+        /*pairs=*/false,        /*float8=*/true,
         /*rowsOfTables=*/false, /*halves=*/true};
     if (failed(kernel::packModule(getOperation(), shape, target)))
       signalPassFailure();

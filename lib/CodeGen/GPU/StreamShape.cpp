@@ -14,8 +14,8 @@ static int64_t loadsOfStep(const PanelLayout &layout, const TileStage &stage) {
     return stage.laneWords * (lane.floatType.getIntOrFloatBitWidth() / 8);
   int64_t loads = 0;
   for (unsigned width : layout.planes)
-    loads += llvm::divideCeil(stage.laneWords,
-                              PanelLayout::wordsPerRegister(width));
+    loads +=
+        llvm::divideCeil(stage.laneWords, PanelLayout::wordsPerRegister(width));
   return loads;
 }
 
@@ -40,6 +40,7 @@ StreamShape::StreamShape(const PanelLayout &layout, bool isBytes,
     units = layout.numGroups / groups;
   }
   unitLoads = loads * groups * steps;
+  isSimple = groups == 1 && layout.form.numbers.empty();
 }
 
 bool StreamShape::fits(const PanelLayout &layout, bool isBytes,

@@ -23,6 +23,7 @@ struct StreamShape {
   int64_t steps;     ///< of a group of a unit
   int64_t units;     ///< along K
   int64_t unitLoads; ///< of a lane, 16 bytes each
+  bool isSimple;     ///< whether decoding and scaling take few registers
 };
 
 } // namespace quantmlir::cuda

@@ -34,8 +34,8 @@ struct TileStage {
   static bool fits(const kernel::PanelLayout &layout, bool isBytes,
                    const Form &form);
 
-  /// Whether weights can be scaled before they are multiplied, in f16: integers,
-  /// and fractions, whose scales are brought near 1.
+  /// Whether weights can be scaled before they are multiplied, in f16:
+  /// integers, and fractions, whose scales are brought near 1.
   static bool canScale(const kernel::PanelLayout &layout, bool isBytes) {
     return !isBytes && layout.form.scaleType &&
            layout.form.kind == qt::LaneForm::Kind::Integer;

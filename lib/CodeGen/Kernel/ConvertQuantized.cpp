@@ -231,8 +231,7 @@ struct MatmulPattern : KernelPattern<qt::MatmulOp> {
     auto resultType = bufferType(op.getType());
     auto type = TypeAttr::get(w);
     // Numbers of 16 bits that weights are not stored in pairs for.
-    bool isHalf =
-        pairs && cast<qt::PanelsAttr>(w.getLayout()).getDepth() != 2;
+    bool isHalf = pairs && cast<qt::PanelsAttr>(w.getLayout()).getDepth() != 2;
     if (!x || isRounded || isHalf) {
       Value input = adaptor.getX().front();
       TypeAttr codes;

@@ -5,8 +5,8 @@
 // is therefore the group of the panel and the period of the activation's sums.
 
 #include "quant-mlir/CodeGen/Kernel/PackModule.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/AsmParser/AsmParser.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "quant-mlir/CodeGen/Kernel/PanelLayout.h"
 #include "llvm/ADT/MapVector.h"
@@ -368,8 +368,7 @@ void Packer::roundActivations() {
     auto type = cast<RankedTensorType>(x.getType());
     int64_t k = type.getShape().back(), padded = k;
     for (MatmulOp op : matmuls)
-      padded = std::max(
-          padded, PanelLayout(op.getW().getType()).paddedK);
+      padded = std::max(padded, PanelLayout(op.getW().getType()).paddedK);
     auto scheme = cast<QuantSchemeInterface>(parseAttribute(
         half.isBF16() ? "#qt.float<bf16>" : "#qt.float<f16>", context()));
     auto rounded = QuantTensorType::get(

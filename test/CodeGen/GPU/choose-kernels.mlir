@@ -1,32 +1,49 @@
 // RUN: quant-opt %s --gpu-choose-kernels=target=cuda:sm_90a | FileCheck %s
 
-// One row, up to eight, up to 32; tiles for more, no larger than the weight.
+// Up to eight rows, 16, 64; tiles for more, no larger than the weight.
 // CHECK-LABEL: func.func @integers
-//       CHECK: gpu.forms = [{form = "dot", tokens = 1 : i64, warps = 8 : i64}, {form = "mma", most = 8 : i64, rows = 16 : i64, tokens = 8 : i64, warps = 8 : i64}, {form = "mma", most = 32 : i64, rows = 16 : i64, tokens = 32 : i64, warps = 8 : i64}, {form = "tiles", most = 11264 : i64, rows = 32 : i64, stages = 4 : i64, tokens = 32 : i64, warps = 2 : i64}, {form = "tiles", rows = 32 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 2 : i64}]
+//       CHECK: gpu.forms = [{form = "stream", most = 8 : i64, rows = 32 : i64, tokens = 8 : i64, warps = 8 : i64}, {form = "stream", most = 16 : i64, rows = 32 : i64, tokens = 16 : i64, warps = 8 : i64}, {form = "stream", most = 64 : i64, rows = 32 : i64, tokens = 32 : i64, warps = 8 : i64}, {form = "tiles", rows = 32 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 2 : i64}]
 func.func @integers(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
   kernel.matmul_float %x, %weights[%offset] into %out {type = !qt.tensor<16x32xf32, #qt.q4_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x32xf32>, memref<?xi8>, index, memref<?x16xf32>
   return
 }
 
-// Two panels for one block, as 132 processors have something to do then. Small tiles, of half the
-// rows of activations until two thirds of them have a whole one, until half of them have a large
-// one, for four warps at once; that until two thirds have one of twice as many rows of activations.
+// Two panels for one block, as 132 processors have something to do then. Products of four warps
+// until two thirds of the processors have a tile of twice as many rows and tokens.
 // CHECK-LABEL: func.func @large
-//       CHECK: {form = "mma", most = 32 : i64, rows = 32 : i64, tokens = 32 : i64, warps = 8 : i64}, {form = "tiles", most = 88 : i64, rows = 64 : i64, stages = 4 : i64, tokens = 32 : i64, warps = 4 : i64}, {form = "tiles", most = 264 : i64, rows = 64 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 4 : i64}, {form = "wgmma", most = 704 : i64, rows = 256 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 8 : i64}, {form = "wgmma", rows = 256 : i64, stages = 4 : i64, tokens = 128 : i64, warps = 8 : i64}]
+//       CHECK: {form = "stream", most = 64 : i64, rows = 32 : i64, tokens = 32 : i64, warps = 8 : i64}, {form = "wgmma", most = 704 : i64, rows = 128 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 4 : i64}, {form = "wgmma", rows = 256 : i64, stages = 4 : i64, tokens = 128 : i64, warps = 8 : i64}]
 func.func @large(%x: memref<?x4096xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x4096xf32>, %thread: index, %threads: index) {
   kernel.matmul_float %x, %weights[%offset] into %out {type = !qt.tensor<4096x4096xf32, #qt.float<bf16>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 4096>>} : memref<?x4096xf32>, memref<?xi8>, index, memref<?x4096xf32>
   return
 }
 
-// With sums of a group beside those of all, half as many tokens. Bytes are multiplied 32 at
-// a time, which groups of 16 are not.
+// With sums of a group beside those of all, half as many tokens: integers of both sides cannot be
+// scaled before they are multiplied. Scales of short groups leave registers for 16 tokens. Bytes are
+// multiplied 32 at a time, which groups of 16 are not: small tiles, of half the rows of activations
+// until two thirds of the processors have a whole one, until half of them have a large one.
 // CHECK-LABEL: func.func @groups
-//       CHECK: {form = "dot", tokens = 4 : i64, warps = 8 : i64}
-//       CHECK: {form = "wgmma", rows = 256 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 8 : i64}]
-//       CHECK: {form = "tiles", rows = 256 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 8 : i64}]
+//       CHECK: {form = "stream", most = 32 : i64, rows = 32 : i64, tokens = 32 : i64, warps = 8 : i64}, {form = "wgmma", rows = 128 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 4 : i64}]
+//       CHECK: {form = "stream", most = 32 : i64, rows = 32 : i64, tokens = 16 : i64, warps = 8 : i64}, {form = "tiles", most = 88 : i64, rows = 64 : i64, stages = 4 : i64, tokens = 32 : i64, warps = 4 : i64}, {form = "tiles", most = 132 : i64, rows = 64 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 4 : i64}, {form = "tiles", rows = 128 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 4 : i64}]
 func.func @groups(%codes: memref<?x1024xi32>, %scales: memref<?x32xf32>, %sums: memref<?x32xi32>, %short: memref<?x256xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x4096xf32>, %thread: index, %threads: index) {
   kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 128, type = !qt.tensor<4096x4096xf32, #qt.int<4, group = 128, scale = f16>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 128>>} : memref<?x1024xi32>, memref<?x32xf32>, memref<?x32xi32>, memref<?xi8>, index, memref<?x4096xf32>
   kernel.matmul_int %codes, %scales, %short, %weights[%offset] into %out {group = 128, type = !qt.tensor<4096x4096xf32, #qt.int<4, group = 16, scale = f16>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 16>>} : memref<?x1024xi32>, memref<?x32xf32>, memref<?x256xi32>, memref<?xi8>, index, memref<?x4096xf32>
+  return
+}
+
+// Floats are: then there is room for as many tokens as without groups. A weight of many rows has 64
+// of them in a block of few tokens, and enough blocks of many.
+// CHECK-LABEL: func.func @scaled
+//       CHECK: gpu.forms = [{form = "stream", most = 8 : i64, rows = 64 : i64, tokens = 8 : i64, warps = 8 : i64}, {form = "stream", most = 32 : i64, rows = 64 : i64, tokens = 16 : i64, warps = 8 : i64}, {form = "wgmma", most = 176 : i64, rows = 128 : i64, stages = 4 : i64, tokens = 64 : i64, warps = 4 : i64}, {form = "wgmma", rows = 256 : i64, scaled = 1 : i64, stages = 4 : i64, tokens = 128 : i64, warps = 8 : i64}]
+func.func @scaled(%codes: memref<?x2048xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16384xf32>, %thread: index, %threads: index) {
+  kernel.matmul_float %codes, %weights[%offset] into %out {codes = f16, type = !qt.tensor<16384x4096xf32, #qt.int<4, group = 128, scale = f16>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 128>>} : memref<?x2048xi32>, memref<?xi8>, index, memref<?x16384xf32>
+  return
+}
+
+// One row of bytes with one scale is for lanes.
+// CHECK-LABEL: func.func @one
+//       CHECK: gpu.forms = [{form = "dot", tokens = 1 : i64, warps = 8 : i64}, {form = "stream", most = 8
+func.func @one(%codes: memref<?x1024xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x4096xf32>, %thread: index, %threads: index) {
+  kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 4096, type = !qt.tensor<4096x4096xf32, #qt.int<8, channel>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 4096>>} : memref<?x1024xi32>, memref<?x1xf32>, memref<?x1xi32>, memref<?xi8>, index, memref<?x4096xf32>
   return
 }
 

@@ -45,7 +45,7 @@ func.func @undecided(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: inde
 // -----
 
 func.func @tokens(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
-  // expected-error @below {{has a form of 12 tokens; they are 1 to 64, of mma a multiple of 8}}
+  // expected-error @below {{has a form of 12 tokens; they are 1 to 64, of mma and stream a multiple of 8}}
   kernel.matmul_float %x, %weights[%offset] into %out {gpu.forms = [{form = "mma", tokens = 12, warps = 4}], type = !qt.tensor<16x32xf32, #qt.q4_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x32xf32>, memref<?xi8>, index, memref<?x16xf32>
   return
 }
@@ -55,6 +55,46 @@ func.func @tokens(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index, 
 func.func @warps(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
   // expected-error @below {{has a form of 8 tokens and 33 warps; there is at least a token, and warps are 1 to 32}}
   kernel.matmul_float %x, %weights[%offset] into %out {gpu.forms = [{form = "mma", tokens = 8, warps = 33}], type = !qt.tensor<16x32xf32, #qt.q4_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x32xf32>, memref<?xi8>, index, memref<?x16xf32>
+  return
+}
+
+// -----
+
+func.func @odd_stream(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{has stream of 48 rows; they are 32 or 64}}
+  kernel.matmul_float %x, %weights[%offset] into %out {gpu.forms = [{form = "stream", rows = 48, tokens = 8, warps = 4}], type = !qt.tensor<16x32xf32, #qt.q4_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x32xf32>, memref<?xi8>, index, memref<?x16xf32>
+  return
+}
+
+// -----
+
+func.func @short_stream(%x: memref<?x24xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{has groups of 12 values, which the form stream does not take (form mma)}}
+  kernel.matmul_float %x, %weights[%offset] into %out {gpu.forms = [{form = "stream", rows = 32, tokens = 8, warps = 1}], type = !qt.tensor<16x24xf32, #qt.int<4, group = 12, scale = f16>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 12>>} : memref<?x24xf32>, memref<?xi8>, index, memref<?x16xf32>
+  return
+}
+
+// -----
+
+func.func @scaled_tiles(%x: memref<?x32xf32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{has scaled weights in the form tiles; only wgmma knows them}}
+  kernel.matmul_float %x, %weights[%offset] into %out {gpu.forms = [{form = "tiles", rows = 32, scaled = 1, tokens = 64, warps = 1, stages = 2}], type = !qt.tensor<16x32xf32, #qt.q4_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x32xf32>, memref<?xi8>, index, memref<?x16xf32>
+  return
+}
+
+// -----
+
+func.func @scaled_integers(%codes: memref<?x32xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x128xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{has scaled weights; these are integers with scales, for activations of floats}}
+  kernel.matmul_int %codes, %scales, %sums, %weights[%offset] into %out {group = 128, gpu.forms = [{form = "wgmma", rows = 128, scaled = 1, tokens = 64, warps = 4, stages = 3}], type = !qt.tensor<128x128xf32, #qt.int<4, group = 128, scale = f16>, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 128>>} : memref<?x32xi32>, memref<?x1xf32>, memref<?x1xi32>, memref<?xi8>, index, memref<?x128xf32>
+  return
+}
+
+// -----
+
+func.func @what_words(%codes: memref<?x16xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{has activations of f32, or of words with `codes`, f16 or bf16, that say what they are}}
+  kernel.matmul_float %codes, %weights[%offset] into %out {type = !qt.tensor<16x32xf32, #qt.q4_0, #qt.panels<lanes = 16, vectors = 1, depth = 4, group = 32>>} : memref<?x16xi32>, memref<?xi8>, index, memref<?x16xf32>
   return
 }
 
@@ -133,7 +173,7 @@ func.func @many_heads(%query: memref<?x192xf32>, %cache: memref<2x2x2x?x32xf16>,
 // -----
 
 func.func @pairs(%x: memref<?x64xf32>, %codes: memref<?x32xi32>, %scales: memref<?x1xf32>, %thread: index, %threads: index) {
-  // expected-error @below {{makes 'f8E4M3FN' of rows of 64 values in groups of 64; GPU kernels make bytes of f8E4M3FN and f8E5M2, of multiples of 4}}
+  // expected-error @below {{makes 'f8E4M3FN' of rows of 64 values in groups of 64; GPU kernels make f16, bf16, and bytes of f8E4M3FN and f8E5M2, of multiples of 4}}
   kernel.encode %x into %codes scales %scales {type = f8E4M3FN, group = 64} : memref<?x64xf32>, memref<?x32xi32>, memref<?x1xf32>
   return
 }

@@ -8,13 +8,13 @@
 //       CHECK: gpu.func @grouped_wgmma128x8(
 //       CHECK: scf.for
 //       CHECK: llvm.call_intrinsic "llvm.nvvm.cp.async.wait.group"(%c0_i32
-// What copies have brought is shown to products, then waited for by all.
-//  CHECK-NEXT: llvm.inline_asm has_side_effects "fence.proxy.async.shared::cta;", ""
+// What copies have brought products see when all have waited for it.
 //  CHECK-NEXT: llvm.call_intrinsic "llvm.nvvm.barrier.cta.sync.aligned.all"
 // The weights of eight words, each of four rows, are decoded before the products of before are waited for.
 // CHECK-COUNT-8: llvm.load %{{.*}} {alignment = 16 : i64} : !llvm.ptr<3> -> vector<4xi32>
 //       CHECK: llvm.call_intrinsic "llvm.nvvm.wgmma.wait_group.sync.aligned"
-//  CHECK-NEXT: llvm.inline_asm has_side_effects "", "=r,=r,=r,=r,=r,=r,=r,=r,0,1,2,3,4,5,6,7"
+// Until then registers of operands are not used again.
+//  CHECK-NEXT: llvm.inline_asm has_side_effects "", "=r,=r,=r,=r,=r,=r,=r,=r,{{(r,)+}}0,1,2,3,4,5,6,7"
 //       CHECK: llvm.call_intrinsic "llvm.nvvm.wgmma.fence.sync.aligned"
 // Rows of 128 bytes: the swizzle of that, 1024 bytes from eight tokens to the next.
 //       CHECK: %[[PLACE:.+]] = llvm.ptrtoint %{{.*}} : !llvm.ptr<3> to i64

@@ -307,7 +307,7 @@ def test_inner_loops(tmp_path, target):
     # Rows, tokens, values of K in what is one product of the loop, and others for each of them.
     shapes = {
         "sm_80": {"float": (r"tiles256x64", 32, 8), "int": (r"tiles256x64", 32, 8)},
-        "sm_90a": {"float": (r"wgmma256x64", 4, 100), "int": (r"wgmma256x128", 8, 25)},
+        "sm_90a": {"float": (r"wgmma256x128", 8, 100), "int": (r"wgmma256x128", 8, 25)},
     }
     for step, (form, products, most) in shapes[target].items():
         (name,) = (name for name in found if re.fullmatch(rf".*_{step}_\d_{form}", name))

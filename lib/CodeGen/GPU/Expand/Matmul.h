@@ -97,9 +97,9 @@ struct Matmul {
   double codeFactor() const;
   /// One activation scale for all of a row.
   bool rowScale() const { return xGroup >= layout.paddedK; }
-  /// Takes blocks of `blockRows` rows of the weight and `tokens` in an order that
-  /// lets those which run together share what they read: `high` along tokens
-  /// before the next along the weight.
+  /// Takes blocks of `blockRows` rows of the weight and `tokens` in an order
+  /// that lets those which run together share what they read: `high` along
+  /// tokens before the next along the weight.
   void orderBlocks(GPUBuilder &b, int64_t blockRows, int64_t tokens,
                    int64_t high);
   /// Finds the expert that the block's rows meet, its weight, and which rows

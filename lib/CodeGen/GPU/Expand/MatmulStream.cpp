@@ -3,7 +3,8 @@
 // Few activations, on tensor cores: memory is what counts, and weights go from
 // there straight into registers. A block has 32 or 64 rows and some tiles of
 // eight tokens, which its warps all have: they share K. A warp takes units
-// (StreamShape) by turns; while it multiplies one, the next is on its way.
+// (StreamShape) by turns; while it multiplies one, the next is on its way, if
+// there are registers for it.
 // Lanes read 16 bytes at a time, as in the form `tiles`, and what a panel has
 // side by side together.
 //
@@ -37,10 +38,12 @@ public:
   void emit();
   int64_t getWarps() const { return warps; }
   int64_t sharedBytes() const { return numSums() * threads() * 4; }
-  /// Whether decoding and scaling take few registers.
-  bool isSimple() const {
-    return shape.groups == 1 && layout.form.numbers.empty();
+  /// With more tokens, or bit planes to put together, registers are better
+  /// spent on a second block.
+  bool readsAhead() const {
+    return form.tokens <= 8 && layout.planes.size() < 2;
   }
+  bool isSimple() const { return shape.isSimple; }
 
 private:
   using Values = GPUBuilder::Values;
@@ -67,8 +70,8 @@ private:
   TensorCores cores;
   int64_t tiles; ///< of eight tokens
   WarpTile tile;
-  bool single;   ///< one group
-  int64_t warps; ///< no more than have something to do
+  bool single;                         ///< one group
+  int64_t warps;                       ///< no more than have something to do
   SmallVector<TileWeights, 2> weights; ///< of each pair of panels
 
   Value memory, thread, warp;
@@ -87,6 +90,13 @@ std::pair<Value, Value> StreamEmitter::placeOf(Value unit, int64_t group,
   return {b.add(b.mul(unit, shape.groups), group), b.index(step)};
 }
 
+/// What has been read, and will not be when it is needed instead: LLVM would
+/// make one load of the loads in front of a loop and at its end.
+static GPUBuilder::Values readNow(GPUBuilder &b, ValueRange piece) {
+  SmallVector<Type> types(piece.getTypes());
+  return b.assembly("", "=r,=r,=r,=r,0,1,2,3", types, piece);
+}
+
 /// Words of a group, of a pair of panels: [step][piece][4].
 StreamEmitter::Values StreamEmitter::loadGroup(Value unit, int64_t group,
                                                int64_t pair) {
@@ -97,7 +107,7 @@ StreamEmitter::Values StreamEmitter::loadGroup(Value unit, int64_t group,
     Value start = reader.groupAt(b.index(0), at);
     for (const Values &piece :
          each.load(matmul.weights, start, each.allWords(), inGroup))
-      llvm::append_range(words, piece);
+      llvm::append_range(words, readsAhead() ? readNow(b, piece) : piece);
   }
   return words;
 }
@@ -107,17 +117,16 @@ StreamEmitter::Values StreamEmitter::readX(int64_t tile, Value group,
                                            Value step) {
   const TileStage &stage = shape.stage;
   Values x;
-  Value first =
-      b.add(b.mul(step, stage.words), b.mul(t, stage.laneWords));
+  Value first = b.add(b.mul(step, stage.words), b.mul(t, stage.laneWords));
   if (!matmul.hasCodes() && !matmul.xHalf) {
     for (int64_t i = 0; i < stage.laneWords; ++i)
-      llvm::append_range(x, matmul.halves(b, rows[tile], group,
-                                          b.add(first, i), cores.halfType()));
+      llvm::append_range(x, matmul.halves(b, rows[tile], group, b.add(first, i),
+                                          cores.halfType()));
     return x;
   }
   int64_t perWord = stage.wordBytes() / 4, count = stage.laneWords * perWord;
-  Value column = b.mul(
-      b.add(b.mul(group, layout.wordsPerGroup()), first), perWord);
+  Value column =
+      b.mul(b.add(b.mul(group, layout.wordsPerGroup()), first), perWord);
   Value all = b.load(b.vec(count, b.getI32Type()), matmul.x.pointer,
                      b.byteOf(matmul.x, rows[tile], column), 4 * count);
   for (int64_t i = 0; i < count; ++i) {
@@ -148,9 +157,9 @@ WarpTile::ColumnNumbers StreamEmitter::numbersOf(Value group) {
 }
 
 /// parts += a group of a pair of panels.
-StreamEmitter::Values
-StreamEmitter::multiply(int64_t pair, ValueRange words,
-                        ArrayRef<SmallVector<Values>> x, ValueRange parts) {
+StreamEmitter::Values StreamEmitter::multiply(int64_t pair, ValueRange words,
+                                              ArrayRef<SmallVector<Values>> x,
+                                              ValueRange parts) {
   TileWeights &each = weights[pair];
   Values results(parts);
   for (int64_t step = 0; step < shape.steps; ++step) {
@@ -166,8 +175,7 @@ StreamEmitter::multiply(int64_t pair, ValueRange words,
 }
 
 /// Of activations, by products with ones.
-StreamEmitter::Values
-StreamEmitter::totalsOf(ArrayRef<SmallVector<Values>> x) {
+StreamEmitter::Values StreamEmitter::totalsOf(ArrayRef<SmallVector<Values>> x) {
   Values ones(4, b.i32(matmul.xHalf && matmul.xHalf.isBF16() ? 0x3f803f80
                                                              : 0x3c003c00));
   Values totals;
@@ -246,8 +254,7 @@ void StreamEmitter::finish(ValueRange sums) {
     }
     Value token =
         b.add(matmul.firstToken,
-              b.add(b.mul(b.div(of, 2), 8),
-                    b.add(b.mul(t, 2), b.rem(of, 2))));
+              b.add(b.mul(b.div(of, 2), 8), b.add(b.mul(t, 2), b.rem(of, 2))));
     Value panel = b.add(panels.front(), b.mul(pair, 2));
     if (single)
       rowSums = tile.scaleColumn(rowSums, panel, g, token);
@@ -263,8 +270,8 @@ void StreamEmitter::emit() {
   g = b.div(inWarp, 4);
   t = b.rem(inWarp, 4);
   for (int64_t i = 0; i < tiles; ++i)
-    rows.push_back(matmul.clampToken(
-        b, b.add(matmul.firstToken, b.add(g, 8 * i))));
+    rows.push_back(
+        matmul.clampToken(b, b.add(matmul.firstToken, b.add(g, 8 * i))));
   for (auto [i, each] : llvm::enumerate(weights)) {
     panels.push_back(b.add(b.mul(b.block('x'), 2 * shape.pairs), 2 * i));
     each.place(panels.back(), g, t);

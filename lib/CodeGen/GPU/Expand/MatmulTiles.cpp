@@ -147,8 +147,8 @@ TilesEmitter::Values TilesEmitter::multiply(Value buffer, ValueRange sums) {
 }
 
 /// The same by four warps at once. Until the next part of a step, or the next
-/// step, neither sums nor operands are to be touched: `held` are the operands of
-/// the last one, and become those of this.
+/// step, neither sums nor operands are to be touched: `held` are the operands
+/// of the last one, and become those of this.
 TilesEmitter::Values
 TilesEmitter::multiplyInMemory(Value buffer, ValueRange sums, Values &held) {
   Values results(sums);
@@ -173,8 +173,8 @@ TilesEmitter::multiplyInMemory(Value buffer, ValueRange sums, Values &held) {
   return results;
 }
 
-/// Scales as powers of two, by the largest of each of the lane's rows: f16 is to
-/// hold what they leave. Lanes that share the rows share the groups.
+/// Scales as powers of two, by the largest of each of the lane's rows: f16 is
+/// to hold what they leave. Lanes that share the rows share the groups.
 void TilesEmitter::findPowers() {
   constexpr int64_t lanes = 4, together = 4;
   Values most(4, b.f32(0));
@@ -239,8 +239,8 @@ void TilesEmitter::multiplyRows(ArrayRef<Values> rows, Value x,
   }
 }
 
-/// carried: parts of the group, running sums of `storeFloats`, and operands that
-/// are held.
+/// carried: parts of the group, running sums of `storeFloats`, and operands
+/// that are held.
 TilesEmitter::Values TilesEmitter::advance(Value step, ValueRange carried) {
   int64_t count = 8 * tiles, total = layout.numGroups * steps;
   Value next = b.add(step, ahead);
@@ -276,13 +276,21 @@ TilesEmitter::Values TilesEmitter::advanceAll(Value first, int64_t count,
       results = advance(b.add(step, i), results);
     return results;
   };
+  if (whole < count) {
+    // Registers are not moved while products read them.
+    carried = advance(first, carried);
+    first = b.add(first, 1);
+    Values sums =
+        cores.waitForProducts(ValueRange(carried).take_front(8 * tiles),
+                              ValueRange(carried).take_back(numHeld()));
+    llvm::copy(sums, carried.begin());
+    std::fill(carried.end() - numHeld(), carried.end(), b.i32(0));
+  }
   if (whole > together)
-    carried = b.loop(first, b.add(first, whole), together, carried,
-                     advanceSome);
+    carried =
+        b.loop(first, b.add(first, whole), together, carried, advanceSome);
   else if (whole)
     carried = advanceSome(first, carried);
-  if (whole < count)
-    carried = advance(b.add(first, whole), carried);
   return carried;
 }
 
@@ -384,7 +392,8 @@ void TilesEmitter::emit() {
     Value group = b.index(0);
     carried = advanceAll(group, total, carried);
     Value last = copies.bufferOf(b.index(total - 1));
-    finish(addGroup(group, last, carried, tile.scalesOf(firstPanel, group, g), noSums));
+    finish(addGroup(group, last, carried, tile.scalesOf(firstPanel, group, g),
+                    noSums));
     return;
   }
   // Scales are read a group ahead.
@@ -422,21 +431,21 @@ void TilesEmitter::emitScaled(ValueRange running) {
   carried.append(count, b.f32(0));
   llvm::append_range(carried, running);
   carried.append(numHeld(), b.i32(0));
-  carried = b.loop(
-      b.index(0), b.index(groups), 1, carried,
-      [&](Value group, ValueRange carried) {
-        // Scales are read a group ahead.
-        Value following = b.min(b.add(group, 1), b.index(groups - 1));
-        Values results = tile.scalesOf(firstPanel, following, g);
-        chooseScales(carried.take_front(numScales));
-        llvm::append_range(results,
-                           advanceAll(b.mul(group, steps), steps,
-                                      Values(carried.drop_front(numScales))));
-        return results;
-      });
-  Values sums = cores.waitForProducts(
-      ValueRange(carried).slice(numScales, count),
-      ValueRange(carried).take_back(numHeld()));
+  carried =
+      b.loop(b.index(0), b.index(groups), 1, carried,
+             [&](Value group, ValueRange carried) {
+               // Scales are read a group ahead.
+               Value following = b.min(b.add(group, 1), b.index(groups - 1));
+               Values results = tile.scalesOf(firstPanel, following, g);
+               chooseScales(carried.take_front(numScales));
+               llvm::append_range(
+                   results, advanceAll(b.mul(group, steps), steps,
+                                       Values(carried.drop_front(numScales))));
+               return results;
+             });
+  Values sums =
+      cores.waitForProducts(ValueRange(carried).slice(numScales, count),
+                            ValueRange(carried).take_back(numHeld()));
   for (auto [at, sum] : llvm::enumerate(sums))
     sum = b.mulF(sum, powers[at % 8 / 2]);
   finish(sums);

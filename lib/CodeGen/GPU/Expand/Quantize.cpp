@@ -267,14 +267,13 @@ LaunchShape quantmlir::cuda::emitQuantize(GPUBuilder &b, const Quantize &op,
   if (areAlike)
     lanes = std::min<int64_t>(llvm::PowerOf2Ceil(outer / 4), lanes);
   int64_t each = GPUBuilder::warpSize / lanes;
-  int64_t warps = std::min<int64_t>(form.warps,
-                                    llvm::divideCeil(segments, each));
+  int64_t warps =
+      std::min<int64_t>(form.warps, llvm::divideCeil(segments, each));
   // What is behind the last one does it once more: lanes exchange.
-  Value segment = b.min(b.add(b.mul(b.block('x'), warps * each),
-                              b.div(thread, lanes)),
-                        b.index(segments - 1));
-  QuantizeEmitter(b, op, warps, lanes)
-      .emit(thread, segment, /*isBlock=*/false);
+  Value segment =
+      b.min(b.add(b.mul(b.block('x'), warps * each), b.div(thread, lanes)),
+            b.index(segments - 1));
+  QuantizeEmitter(b, op, warps, lanes).emit(thread, segment, /*isBlock=*/false);
   return {int64_t(llvm::divideCeil(segments, warps * each)), /*tokens=*/1,
           warps * GPUBuilder::warpSize};
 }
@@ -348,8 +347,8 @@ void RoundEmitter::emit(Value inBlock, Value group, bool isBlock,
     byFirst(team, [&] { b.store(scale, op.scales, row, group); });
   // What matmuls read behind a row.
   b.onlyIf(b.less(group, 1), [&] {
-    b.loop(b.add(team.member, small ? k / 4 : k / 2),
-           b.index(op.codes.columns), team.size(),
+    b.loop(b.add(team.member, small ? k / 4 : k / 2), b.index(op.codes.columns),
+           team.size(),
            [&](Value word) { b.store(b.i32(0), op.codes, row, word); });
   });
 }

@@ -165,9 +165,9 @@ SmallVector<TensorCores::Halves> TileCopies::loadFloats(Value step) {
   auto [group, inGroup] = placeOf(step);
   SmallVector<TensorCores::Halves> x;
   for (auto [token, word] : floatItems)
-    x.push_back(matmul.halves(
-        b, matmul.clampToken(b, b.add(firstToken, token)), group,
-        b.add(b.mul(inGroup, stage.words), word), cores.halfType()));
+    x.push_back(matmul.halves(b, matmul.clampToken(b, b.add(firstToken, token)),
+                              group, b.add(b.mul(inGroup, stage.words), word),
+                              cores.halfType()));
   return x;
 }
 

@@ -82,7 +82,7 @@ private:
   Value memory, thread, firstToken;
   llvm::SmallVector<llvm::SmallVector<Share>> weightShares; ///< [region]
   llvm::SmallVector<Share> tokenShares;
-  int64_t tokenPiece; ///< bytes of these
+  int64_t tokenPiece;                                   ///< bytes of these
   std::array<llvm::SmallVector<Share>, 2> numberShares; ///< scales, sums
   /// What this thread rounds: token and word.
   llvm::SmallVector<std::array<Value, 2>> floatItems;

@@ -7,13 +7,12 @@
 
 namespace quantmlir::cuda {
 
-/// What a lane reads of a stage's weights, or (`inPanels`) of the weight itself,
-/// and decodes. A warp has two panels,
-/// 32 rows. Lane 4 * g + t reads 16 bytes of a panel at a time: words of four
-/// rows of the panel g / 4, from row 4 * (g % 4) on, or of 16-bit floats two
-/// rows of each panel, from row 2 * g on. These four rows are g and g + 8 of
-/// two products of 16 rows, one after the other, which row stands where being
-/// up to us.
+/// What a lane reads of a stage's weights, or (`inPanels`) of the weight
+/// itself, and decodes. A warp has two panels, 32 rows. Lane 4 * g + t reads 16
+/// bytes of a panel at a time: words of four rows of the panel g / 4, from row
+/// 4 * (g % 4) on, or of 16-bit floats two rows of each panel, from row 2 * g
+/// on. These four rows are g and g + 8 of two products of 16 rows, one after
+/// the other, which row stands where being up to us.
 ///
 /// Of a stage eight lanes read 128 bytes at once if these lie in different
 /// banks: pieces of a panel are kept in an order that sees to it.
@@ -33,8 +32,8 @@ public:
   /// Where a piece of a panel is kept among the others.
   static Value swizzled(GPUBuilder &b, Value piece);
 
-  /// Decides what this lane reads. `pair`: the first of the warp's panels, in the
-  /// stage or of the weight.
+  /// Decides what this lane reads. `pair`: the first of the warp's panels, in
+  /// the stage or of the weight.
   void place(Value pair, Value g, Value t);
   /// Some of the lane's words of a step.
   struct Words {

@@ -12,8 +12,8 @@ using Numbers = PanelReader::Numbers;
 WarpTile::WarpTile(GPUBuilder &b, const Matmul &matmul, PanelReader &reader,
                    TensorCores &cores, int64_t tiles)
     : b(b), matmul(matmul), layout(matmul.layout), lane(layout.form),
-      reader(reader), cores(cores), tiles(tiles),
-      isInteger(matmul.isInteger()), single(layout.numGroups == 1) {}
+      reader(reader), cores(cores), tiles(tiles), isInteger(matmul.isInteger()),
+      single(layout.numGroups == 1) {}
 
 Values WarpTile::noParts() {
   Value zero = b.f32(0);
@@ -141,9 +141,8 @@ Values WarpTile::scaleColumn(ValueRange column, Value firstPanel, Value g,
     Value minimum = lane.hasMinimum ? scales[scales.size() - 4 + row] : Value();
     results.push_back(
         isInteger
-            ? matmul.addGroup(b, b.f32(0),
-                              matmul.withoutOffset(b, sum, total), scale,
-                              minimum, total, codeScale)
+            ? matmul.addGroup(b, b.f32(0), matmul.withoutOffset(b, sum, total),
+                              scale, minimum, total, codeScale)
             : matmul.addFloats(b, b.f32(0), sum, scale, codeScale));
   }
   return results;
