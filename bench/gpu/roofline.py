@@ -44,8 +44,9 @@ WARP = 32
 
 
 class GPU(NamedTuple):
-    """By NVIDIA's data sheets and the CUDA programming guide; the caches as others have seen them,
-    the L40S's on a card of its generation, A100's by its white paper."""
+    """By NVIDIA's data sheets and the CUDA programming guide; the caches: the H200's as its
+    profiler has it (59 % at 6.6 TB/s), the L40S's as others have seen it on a card of its
+    generation, the A100's by its white paper."""
 
     name: str
     processors: int
@@ -86,7 +87,7 @@ GPUS = {
         processors=132,
         hertz=1.83e9,
         bytes_per_s=4.8e12,
-        cache=27,
+        cache=46,
         products={"f16": 2048, "int8": 4096, "fp8": 4096},
         alone=0.62,
         warps=64,

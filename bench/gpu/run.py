@@ -151,12 +151,12 @@ def to_gpu(array):
     return torch.from_numpy(np.ascontiguousarray(array)).cuda()
 
 
-def check(kernels, sizes, folder) -> list:
+def check(kernels, sizes, folder, only) -> list:
     """[{case, rows, form, worst error as a share of the range, exact share, passed}], of each form
     for any number of rows."""
     results = []
     for name, size in sizes.items():
-        if "weights" not in size:
+        if "weights" not in size or not only.search(name):
             continue
         kernel = kernels[name]
         data = np.load(folder / f"{name}.npz")
@@ -369,14 +369,14 @@ def main() -> int:
     parser.add_argument("--check-only", action="store_true")
     parser.add_argument("--time-only", action="store_true")
     parser.add_argument("--once", action="store_true", help="launch each form once, and stop")
-    parser.add_argument("--only", type=re.compile, default=re.compile(""), help="names to time")
+    parser.add_argument("--only", type=re.compile, default=re.compile(""), help="names of kernels")
     parser.add_argument("--rows", type=int, nargs="+", help="of these alone")
     options = parser.parse_args()
     kernels, sizes = load(options.folder, options.target)
     if options.once:
         once(kernels, sizes, options.only, options.rows)
         return 0
-    checked = [] if options.time_only else check(kernels, sizes, options.folder)
+    checked = [] if options.time_only else check(kernels, sizes, options.folder, options.only)
     for result in checked:
         if not result["passed"]:
             print("FAILED", json.dumps(result))

@@ -138,7 +138,7 @@ def test_bundle_of_kernels(tmp_path, monkeypatch):
     few, many = bundle.chosen()[:1], bundle.many_cases()[:1]
     monkeypatch.setattr(bundle, "chosen", lambda: few)
     monkeypatch.setattr(bundle, "many_cases", lambda: many)
-    monkeypatch.setattr(bundle, "SHAPES", ((256, 128),))
+    monkeypatch.setattr(bundle, "SHAPES", {(256, 128): ("int8_a8",)})
     monkeypatch.setattr(bundle, "TIMED", {"int8_a8": bundle.TIMED["int8_a8"]})
     monkeypatch.setattr(sys, "argv", ["bundle.py", "-o", str(tmp_path / "b")])
     assert bundle.main() == 0
@@ -188,7 +188,9 @@ def real(tmp_path_factory):
 
 
 def generate(folder, driver="driver", **environment):
-    command = [tools.find("quant-run"), folder / "out", "--tokens", "1,2,3"]
+    # So many that matmuls have another form than for one.
+    tokens = ",".join(map(str, range(1, 10)))
+    command = [tools.find("quant-run"), folder / "out", "--tokens", tokens]
     path = {"LD_LIBRARY_PATH": str(folder / driver), **environment}
     return subprocess.run(
         [*command, "--generate", "4", "--greedy"],
@@ -210,8 +212,8 @@ def test_calls(real, tmp_path):
     names = [line[0] for line in lines]
     weights = 44800  # what quantc has packed
     sent = [int(line[-1]) for line in lines if line[0] == "cuMemcpyHtoD"]
-    # Three tokens, then one at a time what was picked by logits, which are all zero.
-    assert sent == [weights, 12, 4, 4, 4]
+    # Nine tokens, then one at a time what was picked by logits, which are all zero.
+    assert sent == [weights, 36, 4, 4, 4]
     fetched = [int(line[-1]) for line in lines if line[0] == "cuMemcpyDtoH"]
     assert fetched == [4 * tiny_models.VOCABULARY] * 4
     # Weights, cache, workspace, inputs; all is given back.

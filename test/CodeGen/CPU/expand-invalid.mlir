@@ -16,6 +16,14 @@ func.func @floats_as_integers(%codes: memref<?x8xi32>, %scales: memref<?x1xf32>,
 
 // -----
 
+func.func @halves(%codes: memref<?x16xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
+  // expected-error @below {{has activations of 'f16'; kernels for CPUs read f32}}
+  kernel.matmul_float %codes, %weights[%offset] into %out {codes = f16, rows = 1, type = !qt.tensor<16x32xf32, #qt.q8_0, #qt.panels<lanes = 8, vectors = 2, depth = 4, group = 32>>} : memref<?x16xi32>, memref<?xi8>, index, memref<?x16xf32>
+  return
+}
+
+// -----
+
 // Registers of AVX2 hold 8 lanes.
 func.func @packed_for_another_target(%codes: memref<?x8xi32>, %scales: memref<?x1xf32>, %sums: memref<?x1xi32>, %weights: memref<?xi8>, %offset: index, %out: memref<?x16xf32>, %thread: index, %threads: index) {
   // expected-error @below {{has a weight packed for panels of 4 rows, but registers of cpu:x86-64-v3 have 8 lanes (--cpu-pack for the same target)}}

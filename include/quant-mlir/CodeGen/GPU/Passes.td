@@ -9,11 +9,14 @@ def GPUPackPass : Pass<"gpu-pack", "::mlir::ModuleOp"> {
   let description = [{
     What `--cpu-pack` does, for panels of 16 rows: a word of four values is what
     a thread's dot product takes, and what it holds of a tensor core's operand.
-    Floats lie in words, too.
+    Floats lie in words, too. Activations that are floats are rounded once for
+    all who multiply them, by a `qt.quantize` to f16 (bf16 for weights of that),
+    unless their weights are f32, they are outliers, or rows have no multiple of
+    4 values.
 
     Before:   every weight of a `qt.matmul` is a `qt.load`.
     After:    every `!qt.tensor` has a layout, every `qt.weight` an offset.
-    Numerics: unchanged.
+    Numerics: unchanged but for that rounding, which saturates.
     Example:  test/CodeGen/GPU/pack.mlir
   }];
   let options = [
@@ -34,9 +37,10 @@ def GPUChooseKernelsPass : Pass<"gpu-choose-kernels", "::mlir::ModuleOp"> {
     | form | |
     |---|---|
     | `dot` | each lane multiplies words of four values of four rows by vector instructions; lanes share K |
-    | `mma` | a warp multiplies 16 rows by `tokens` activations on tensor cores |
+    | `stream` | a block multiplies 32 or 64 `rows` of the weight, from memory right into registers, by `tokens` on tensor cores; its warps share K |
+    | `mma` | the same with 16 rows or a few times as many, of any groups |
     | `tiles` | a block multiplies `rows` of the weight by `tokens` on tensor cores, from shared memory, where `stages` steps along K are being read or on their way |
-    | `wgmma` | the same, by products of four warps that read activations from there by themselves; `rows` are a multiple of 128, of GPUs that have it |
+    | `wgmma` | the same, by products of four warps that read activations from there by themselves; `rows` are a multiple of 128, of GPUs that have it. With `scaled` weights meet their scale before they are multiplied |
     | `rows` | a block has a row of the activation |
     | `heads` | of attention: a block has a head of a row |
     | `split` | a block has one of several segments of the positions that a head of a row sees; `segments` merges them |
@@ -66,10 +70,11 @@ def GPUExpandPass : Pass<"gpu-expand", "::mlir::ModuleOp"> {
     After:    no kernel op but `kernel.barrier`, no linalg.
     Numerics: `dot` sums a group of K over lanes of a warp. A product of
               integers is exact up to its scales; with one scale a row it is the
-              CPU's, bit by bit. `mma` with float activations rounds these to f16
-              (saturating; to bf16 for weights of bf16), and codebooks of
-              fractions too; sums are f32. So do `tiles` and `wgmma`, which add
-              up in another order. `kernel.matmul_float8` is exact up to its
+              CPU's, bit by bit. The others with float activations round these to
+              f16 (saturating; to bf16 for weights of bf16) if that has not been
+              done, and codebooks of fractions too; sums are f32. With `scaled`
+              what a scale makes of a weight is rounded to f16, brought there by
+              a power of two for each row. `kernel.matmul_float8` is exact up to its
               sums, which tensor cores may keep in fewer bits than f32 has where
               they multiply 8-bit floats as they are (`tiles` on sm_89, `wgmma`).
               `flash` rounds queries, what an int8 cache stands for, and the
