@@ -89,7 +89,14 @@ def float_product(case, x, on_tensor_cores):
     return x @ values.T, bound
 
 
-def check(case, model, calls=TOKENS):
+def scaling_bound(case, x):
+    """Weights that are scaled in f16: their scale is rounded, the product, and, with minimums, that
+    and the sum."""
+    return 4 * 2.0**-11 * (np.abs(x).astype(np.float64) @ case.weight.magnitude().T)
+
+
+def check(case, model, calls=TOKENS, scales=False):
+    """`scales`: the target may scale weights of groups before it multiplies them by floats."""
     x = activations(case, max(calls))
     residual = np.random.default_rng(9).integers(-100, 100, (len(x), case.n)).astype(np.float32)
     for tokens in calls:
@@ -101,6 +108,9 @@ def check(case, model, calls=TOKENS):
             # One row is for lanes where tensor cores have no form for few.
             ways = [True] if tokens > 1 else [True, False]
             products = [float_product(case, x[-tokens:], way) for way in ways]
+            if scales and not case.activation:
+                more = scaling_bound(case, x[-tokens:])
+                products = [(expected, bound + more) for expected, bound in products]
         inputs = [x[-tokens:]]
         if case.residual:
             inputs.append(residual[-tokens:])
@@ -175,7 +185,7 @@ def test_many_rows(compiled, target):
     folder = compiled(path, None, *flags)
     with quant_mlir.load(folder, 1) as model:
         for case in cases:
-            check(case, model, MANY_TOKENS)
+            check(case, model, MANY_TOKENS, scales=target == "sm_90a")
 
 
 def run_quantc(*arguments):
