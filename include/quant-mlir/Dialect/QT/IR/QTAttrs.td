@@ -37,12 +37,13 @@ def QT_RowsAttr : QT_Attr<"Rows", "rows"> {
 }
 
 def QT_PairsAttr : QT_Attr<"Pairs", "pairs"> {
-  let summary = "Activations in rows of bf16, a scale per group";
+  let summary = "Activations in rows of 16-bit floats, a scale per group";
   let description = [{
-    The layout of an activation [M, K] for dot products of bf16: the numbers of a
-    scheme of floats, which bf16 holds exactly, before their scales, row-major
-    with K padded by zeros to `stride` bytes; a float scale for every `group`
-    values if the scheme has scales, else `group` is 0.
+    The layout of an activation [M, K] for products of 16-bit floats: the numbers
+    of a scheme of floats, as f16 if that is their type, else as bf16, which
+    holds them exactly, before their scales, row-major with K padded by zeros to
+    `stride` bytes; a float scale for every `group` values if the scheme has
+    scales, else `group` is 0.
   }];
   let parameters = (ins "int64_t":$stride, "int64_t":$group);
   let assemblyFormat = "`<` struct(params) `>`";
